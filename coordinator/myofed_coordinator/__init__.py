@@ -1,0 +1,1 @@
+"""The coordinator: enrolment, catalog, studies, runs, models and the wall towards the sites."""

@@ -1,0 +1,1 @@
+"""The hospital's node: intake, conversion, validation, learning and the wall towards the coordinator."""

@@ -1,0 +1,1 @@
+"""What myofed's packages share: every type that crosses a process or the hospital's wall."""
