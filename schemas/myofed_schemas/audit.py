@@ -1,0 +1,91 @@
+"""The append-only hash chain that both sides keep of everything decided, and its verification."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from myofed_schemas.canonical import canonical_json, digest
+from myofed_schemas.ids import Code, Sha256, UtcTime
+from myofed_schemas.study import HexSignature
+from myofed_schemas.wire import WireModel
+
+GENESIS = hashlib.sha256(b"myofed audit chain 1").hexdigest()
+"""The `previous` of the first entry."""
+
+
+class AuditEntry(WireModel):
+    """One decision or deed.
+
+    Attributes:
+        sequence: 1, 2, 3, ... without a gap.
+        at: UTC.
+        actor: `system`, a site name, or the login of a person on this machine; never a patient.
+        action: What happened, e.g. `STUDY_APPROVED`.
+        subject: What it happened to: an id or a digest (on the node possibly a subject's pseudonym, which never leaves).
+        detail: Codes, digests and counts.
+        previous: Digest of the entry before.
+    """
+
+    sequence: int = Field(ge=1)
+    at: UtcTime
+    actor: str = Field(min_length=1, max_length=64)
+    action: Code
+    subject: str = Field(max_length=128)
+    detail: dict[str, str | int] = Field(default_factory=dict)
+    previous: Sha256
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: the next entry's `previous`."""
+        return digest(self)
+
+    def line(self) -> bytes:
+        """The entry as one line of the chain's file."""
+        return canonical_json(self) + b"\n"
+
+
+class AuditHead(WireModel):
+    """Where a chain stands; signed by its owner and co-signed by the other side."""
+
+    owner: str = Field(min_length=1, max_length=64)
+    sequence: int = Field(ge=0)
+    digest: Sha256
+
+
+class SignedAuditHead(WireModel):
+    """A head with an Ed25519 signature over its canonical JSON."""
+
+    head: AuditHead
+    signature: HexSignature
+
+
+class BrokenChainError(ValueError):
+    """The chain does not hold; `sequence` is the first entry at fault."""
+
+    def __init__(self, sequence: int, why: str) -> None:
+        super().__init__(f"audit chain broken at entry {sequence}: {why}")
+        self.sequence = sequence
+
+
+def verify_chain(entries: Iterable[AuditEntry]) -> AuditHead:
+    """The head of a chain in which every entry follows from the one before.
+
+    Args:
+        entries: All entries, in order.
+
+    Returns:
+        The head, owner `chain`; sequence 0 and GENESIS for an empty chain.
+
+    Raises:
+        BrokenChainError: A sequence number is missing or repeated, or a digest does not match.
+    """
+    sequence, previous = 0, GENESIS
+    for entry in entries:
+        if entry.sequence != sequence + 1:
+            raise BrokenChainError(entry.sequence, f"expected sequence {sequence + 1}")
+        if entry.previous != previous:
+            raise BrokenChainError(entry.sequence, "the digest of the entry before differs")
+        sequence, previous = entry.sequence, entry.digest()
+    return AuditHead(owner="chain", sequence=sequence, digest=previous)

@@ -1,0 +1,71 @@
+"""The dataset card: what a site tells the consortium about its data, suppressed and rounded before it leaves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from myofed_schemas.ids import MuscleId, SiteId
+from myofed_schemas.study import DuoTerm
+from myofed_schemas.wire import WireModel
+
+OrphaCode = Annotated[str, StringConstraints(pattern=r"^ORPHA:\d{1,7}$")]
+Vendor = Literal["Siemens", "Philips", "GE", "Canon", "United Imaging", "other"]
+Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,16}$")]
+
+
+class SuppressedCount(WireModel):
+    """A count that left the hospital: rounded, or withheld because it was below the site's k.
+
+    Attributes:
+        value: The count rounded to `rounded_to`; None when withheld.
+        rounded_to: 1 only under a policy marked demo.
+    """
+
+    value: int | None = Field(default=None, ge=0)
+    rounded_to: int = Field(ge=1)
+
+
+class DisclosurePolicy(WireModel):
+    """How the site protected the card's counts; the coordinator shows it and cannot lower it."""
+
+    k: int = Field(ge=1)
+    round_to: int = Field(ge=1)
+    demo: bool
+    """A policy below the floor, for synthetic patients only; marks everything it touches."""
+
+
+class DatasetCard(WireModel):
+    """One data set of one site. No subject rows, UIDs, dates or free text: such a field does not exist here."""
+
+    schema_version: Literal["myofed-card-1"] = "myofed-card-1"
+    site: SiteId
+    dataset: str = Field(pattern=r"^[a-z][a-z0-9-]{1,47}$")
+    title: str = Field(pattern=r"^[A-Za-z0-9 ,()/-]{3,80}$")
+    version: int = Field(ge=1)
+    region: Literal["thigh", "leg", "shoulder", "trunk", "whole-body"]
+    diagnoses: tuple[OrphaCode, ...] = ()
+    vendors: tuple[Vendor, ...]
+    field_strengths_tesla: tuple[float, ...]
+    suffixes: tuple[Suffix, ...]
+    muscles: tuple[MuscleId, ...]
+    """Muscles that label maps name."""
+    label_origin: Literal["none", "manual", "edited", "automatic"]
+    duo: tuple[DuoTerm, ...]
+    subjects: SuppressedCount
+    sessions: SuppressedCount
+    labelled_subjects: SuppressedCount
+    profile: Literal["myofed-1"] = "myofed-1"
+    conforms: bool
+    """The validator found no error."""
+    disclosure: DisclosurePolicy
+
+
+class CatalogAnswer(WireModel):
+    """Cards that match a query, and the sum of the counts that were not withheld (a lower bound)."""
+
+    cards: tuple[DatasetCard, ...]
+    subjects_at_least: int = Field(ge=0)
+    withheld: int = Field(ge=0)
+    """Cards whose count of subjects was withheld."""

@@ -1,0 +1,71 @@
+"""How a site becomes part of a consortium: invite, request with keys made on the site, certificate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from myofed_schemas.ids import Code, Sha256, SiteId, UtcTime
+from myofed_schemas.study import HexPublicKey, HexSignature
+from myofed_schemas.wire import WireModel
+
+Pem = Annotated[str, StringConstraints(pattern=r"^-----BEGIN [A-Z ]+-----\n", max_length=20_000)]
+HttpsUrl = Annotated[str, StringConstraints(pattern=r"^https://[A-Za-z0-9.\-\[\]:]+(:\d{1,5})?$")]
+
+
+class Invite(WireModel):
+    """The file a coordinator hands to a site, by a trusted way; the token works once and only for this site name."""
+
+    schema_version: Literal["myofed-invite-1"] = "myofed-invite-1"
+    site: SiteId
+    people_url: HttpsUrl
+    """Where `join` sends its request."""
+    sites_url: HttpsUrl
+    """Where the egress proxy connects, with the certificate that `join` obtains."""
+    ca_pem: Pem
+    """The consortium's CA: the only one a node trusts for both ports."""
+    coordinator_key: HexPublicKey
+    """Ed25519 key that signs manifests and models."""
+    token: str = Field(min_length=32, max_length=128)
+    expires_at: UtcTime
+
+
+class EnrolmentBody(WireModel):
+    """What a site asks for; every key in it was made on the site and its private half stays there."""
+
+    site: SiteId
+    token: str = Field(min_length=32, max_length=128)
+    csr_pem: Pem
+    identity_key: HexPublicKey
+    """Ed25519: signs decisions and audit heads."""
+    flower_node_key: str = Field(pattern=r"^ecdsa-sha2-nistp384 [A-Za-z0-9+/=]+$", max_length=1000)
+    """OpenSSH public key of the Flower node (EC P-384)."""
+    myofed_version: str = Field(max_length=32)
+    flwr_version: str = Field(max_length=32)
+
+
+class EnrolmentRequest(WireModel):
+    """POST /enrol. The signature is the identity key's over the canonical JSON of `body`: proof of possession."""
+
+    body: EnrolmentBody
+    signature: HexSignature
+
+
+class EnrolmentReply(WireModel):
+    """Pending until an administrator approves; the same request sent again gives the same answer (or the certificate)."""
+
+    state: Literal["pending", "approved", "refused"]
+    code: Code
+    certificate_pem: Pem | None = None
+
+
+class SiteRecord(WireModel):
+    """One enrolled site as `sites list --json` shows it."""
+
+    site: SiteId
+    state: Literal["invited", "pending", "approved", "revoked"]
+    certificate_sha256: Sha256 | None
+    certificate_not_after: UtcTime | None
+    last_seen: UtcTime | None
+    heartbeat: Code | None

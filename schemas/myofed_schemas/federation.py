@@ -1,0 +1,135 @@
+"""What coordinator and sites say to each other during a run: numbers, digests and codes, never text of an exception."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from myofed_schemas.ids import Code, MuscleId, RunId, Sha256, SiteId, StudyId, UtcTime
+from myofed_schemas.wire import WireModel
+
+PACKED = "packed"
+"""Name of the ONE uint8 array that carries a whole safetensors file (one array per tensor costs 60 requests a hop)."""
+
+FLEET_PATHS = tuple(
+    f"/v1/fleet/{call}"
+    for call in (
+        "activate-node",
+        "deactivate-node",
+        "send-node-heartbeat",
+        "pull-messages",
+        "push-messages",
+        "get-run",
+        "get-fab",
+        "push-object",
+        "pull-object",
+        "confirm-message-received",
+    )
+)
+"""The ten calls a stock Flower 1.41.0 SuperNode makes; the sites' port and the egress pass these and no other."""
+
+EXAMPLE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+
+
+def bucket(count: int) -> int:
+    """The largest bucket that is not above `count`: a site's exact number of subjects never leaves it.
+
+    Raises:
+        ValueError: `count` is below 1.
+    """
+    if count < 1:
+        msg = f"count is {count}, expected at least 1"
+        raise ValueError(msg)
+    return max(b for b in EXAMPLE_BUCKETS if b <= count)
+
+
+class Instruction(WireModel):
+    """What a message from the ServerApp asks for; travels as the scalars of a Flower ConfigRecord."""
+
+    kind: Literal["train", "evaluate"]
+    study_id: StudyId
+    manifest_digest: Sha256
+    run_id: RunId
+    round: int = Field(ge=1, le=1000)
+    weights_sha256: Sha256
+
+
+class MuscleScore(WireModel):
+    """Sufficient statistics of Dice over a site's subjects for one muscle; no per-subject value."""
+
+    muscle: MuscleId
+    dice_sum: float = Field(ge=0)
+    subjects: int = Field(ge=0)
+
+
+class TaskMetrics(WireModel):
+    """What a site says about its task, beside the weights.
+
+    Attributes:
+        examples: Training subjects, as a bucket.
+        steps: Optimiser steps done.
+        loss: Mean training loss over the steps (0 for evaluate).
+        scores: Dice of the INCOMING model on the site's validation subjects.
+    """
+
+    examples: int = Field(ge=0)
+    steps: int = Field(ge=0)
+    loss: float
+    scores: tuple[MuscleScore, ...]
+
+
+def mean_dice(scores: tuple[MuscleScore, ...]) -> float | None:
+    """Mean over muscles of the mean Dice over subjects; None where no muscle has a subject."""
+    means = [s.dice_sum / s.subjects for s in scores if s.subjects > 0]
+    return sum(means) / len(means) if means else None
+
+
+class SiteError(WireModel):
+    """A site that gave no valid update in a round, and why, as a code."""
+
+    site: SiteId
+    code: Code
+
+
+class RoundReport(WireModel):
+    """One finished round, as written to the run's folder and shown on the status page."""
+
+    round: int = Field(ge=1)
+    started_at: UtcTime
+    seconds: float = Field(ge=0)
+    sites: tuple[SiteId, ...]
+    errors: tuple[SiteError, ...]
+    loss: float | None
+    dice: float | None
+    """Mean over sites of the incoming global model's Dice on the sites' validation subjects."""
+    dice_per_site: dict[SiteId, float]
+    weights_sha256: Sha256
+
+
+class RunStatus(WireModel):
+    """State of a run; a run always ends in completed, failed or stopped."""
+
+    run_id: RunId
+    study_id: StudyId
+    manifest_digest: Sha256
+    state: Literal["submitted", "running", "completed", "failed", "stopped"]
+    code: Code
+    """`OK`, or why the run failed, e.g. `QUORUM_LOST`."""
+    rounds: tuple[RoundReport, ...]
+    model_sha256: Sha256 | None = None
+
+
+class Heartbeat(WireModel):
+    """A node's sign of life; versions and codes only."""
+
+    myofed_version: str = Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}$")
+    flwr_version: str = Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}$")
+    state: Code
+    sent_at: UtcTime
+
+
+class HeartbeatReply(WireModel):
+    """The coordinator's clock, so that a node can tell a skew before Flower refuses it."""
+
+    received_at: UtcTime

@@ -1,0 +1,154 @@
+"""The study manifest: everything a site approves before it trains, under one digest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from myofed_schemas.anatomy import muscles
+from myofed_schemas.canonical import digest
+from myofed_schemas.ids import Code, MuscleId, Sha256, SiteId, StudyId, UtcTime
+from myofed_schemas.wire import WireModel
+
+DuoTerm = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
+HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+HexPublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TensorSpec(WireModel):
+    """One entry of the state dict: what a message may carry, and nothing else."""
+
+    name: str = Field(min_length=1, max_length=200)
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "int64"]
+
+
+class Architecture(WireModel):
+    """A network from the allow-list, by name and arguments; code never travels.
+
+    `monai-unet-2d` is `monai.networks.nets.UNet` with two spatial dimensions.
+    """
+
+    name: Literal["monai-unet-2d"]
+    in_channels: int = Field(ge=1, le=4)
+    out_channels: int = Field(ge=2, le=64)
+    channels: tuple[int, ...] = Field(min_length=2, max_length=7)
+    strides: tuple[int, ...] = Field(min_length=1, max_length=6)
+    num_res_units: int = Field(ge=0, le=4)
+    norm: Literal["instance", "batch"]
+
+
+class InputImage(WireModel):
+    """How a site forms the network's input: one channel that every site has, one thigh at a time.
+
+    Each axial slice of the in-phase magnitude image is split at the midline, the left thigh mirrored, resampled to
+    `spacing_mm` in plane, cropped or padded to `size_px` and z-scored.
+    """
+
+    kind: Literal["in-phase-magnitude"]
+    spacing_mm: float = Field(ge=0.5, le=5.0)
+    size_px: tuple[int, int]
+
+
+class Training(WireModel):
+    """Hyper-parameters of the local steps; a site runs exactly these."""
+
+    optimiser: Literal["adamw"]
+    learning_rate: float = Field(gt=0, le=1)
+    learning_rate_end: float = Field(ge=0, le=1)
+    """Cosine from `learning_rate` in the first round to this in the last."""
+    weight_decay: float = Field(ge=0, le=1)
+    batch_size: int = Field(ge=1, le=64)
+    local_steps: int = Field(ge=1, le=1000)
+    augmentation: Literal["none", "geometric", "geometric-intensity"]
+    seed: int = Field(ge=0, le=2**31 - 1)
+
+
+class Split(WireModel):
+    """Which subjects train, validate and test: decided once per study and site, by a salted digest of the pseudonym."""
+
+    test_percent: int = Field(ge=10, le=50)
+    validation_percent: int = Field(ge=0, le=30)
+    salt: str = Field(min_length=1, max_length=64)
+
+
+class StudyManifest(WireModel):
+    """What a consortium asks its sites to do, complete; any change is a new version to approve again."""
+
+    schema_version: Literal["myofed-study-1"] = "myofed-study-1"
+    study_id: StudyId
+    version: int = Field(ge=1)
+    title: str = Field(min_length=3, max_length=200)
+    purpose: str = Field(min_length=3, max_length=2000)
+    duo: tuple[DuoTerm, ...] = ()
+    sites: tuple[SiteId, ...] = Field(min_length=1)
+    label_set: Literal["individual"] = "individual"
+    muscles: tuple[MuscleId, ...] = Field(min_length=1)
+    """Class k+1 of the network is muscle k; class 0 is background."""
+    architecture: Architecture
+    state_dict: tuple[TensorSpec, ...] = Field(min_length=1)
+    initial_weights_sha256: Sha256
+    image: InputImage
+    training: Training
+    split: Split
+    strategy: Literal["fedavg"]
+    weighting: Literal["uniform", "examples"]
+    rounds: int = Field(ge=1, le=1000)
+    min_sites: int = Field(ge=1)
+    """Quorum: a round with fewer valid updates fails the run."""
+    min_subjects: int = Field(ge=1)
+    """A site with fewer subjects must not take part (the site's own policy may ask for more)."""
+    round_timeout_s: int = Field(ge=10, le=86_400)
+    demo: bool = False
+    """A demonstration on synthetic patients; a site refuses it unless its policy is marked demo as well."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        known = {m.id for m in muscles()}
+        unknown = [m for m in self.muscles if m not in known]
+        if unknown:
+            msg = f"muscles not in muscles.tsv: {', '.join(unknown)}"
+            raise ValueError(msg)
+        if len(set(self.muscles)) != len(self.muscles) or len(set(self.sites)) != len(self.sites):
+            msg = "a muscle or site is named twice"
+            raise ValueError(msg)
+        if self.architecture.out_channels != len(self.muscles) + 1:
+            msg = f"out_channels is {self.architecture.out_channels}, expected {len(self.muscles) + 1} (background + muscles)"
+            raise ValueError(msg)
+        if self.min_sites > len(self.sites):
+            msg = f"min_sites is {self.min_sites}, but only {len(self.sites)} sites are named"
+            raise ValueError(msg)
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON: what sites approve and what every message must name."""
+        return digest(self)
+
+
+class SignedManifest(WireModel):
+    """A manifest as the coordinator sends it: Ed25519 over the canonical JSON of `manifest`, both in hexadecimal."""
+
+    manifest: StudyManifest
+    digest: Sha256
+    signature: HexSignature
+    signer: HexPublicKey
+
+
+class StudyDecision(WireModel):
+    """What the people of a site decided about one version of a study; signed with the site's identity key."""
+
+    study_id: StudyId
+    version: int = Field(ge=1)
+    digest: Sha256
+    site: SiteId
+    decision: Literal["approved", "declined", "revoked"]
+    reason: Code
+    decided_at: UtcTime
+
+
+class SignedDecision(WireModel):
+    """A decision with the site's Ed25519 signature over its canonical JSON."""
+
+    decision: StudyDecision
+    signature: HexSignature
