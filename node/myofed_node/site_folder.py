@@ -1,0 +1,152 @@
+"""The site's folder: where each thing lies. One place knows the names; everything else asks it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class SiteFolder:
+    """Paths inside one site's folder (mode 0700); nothing here is made or read, only named."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """`config.yaml`: the site's settings and policy."""
+        return self.root / "config.yaml"
+
+    @property
+    def coordinator(self) -> Path:
+        """`coordinator.json`: what `join` learnt (addresses, CA, signing key); no token."""
+        return self.root / "coordinator.json"
+
+    @property
+    def keys(self) -> Path:
+        """Folder of all secrets, 0700, files 0600."""
+        return self.root / "keys"
+
+    @property
+    def deid_key(self) -> Path:
+        """32 random bytes: pseudonyms, UIDs and date shifts depend on it."""
+        return self.keys / "deid.key"
+
+    @property
+    def identity_key(self) -> Path:
+        """Ed25519 private key, PEM: signs decisions and audit heads."""
+        return self.keys / "identity.key"
+
+    @property
+    def tls_key(self) -> Path:
+        """EC P-256 private key, PEM, of the client certificate."""
+        return self.keys / "tls.key"
+
+    @property
+    def tls_certificate(self) -> Path:
+        """Client certificate, PEM, signed by the consortium's CA."""
+        return self.keys / "tls.pem"
+
+    @property
+    def consortium_ca(self) -> Path:
+        """The only CA trusted for the coordinator's ports, PEM."""
+        return self.keys / "consortium-ca.pem"
+
+    @property
+    def flower_key(self) -> Path:
+        """EC P-384 private key of the Flower node, OpenSSH format."""
+        return self.keys / "flower.key"
+
+    @property
+    def flower_public_key(self) -> Path:
+        """Its public half, OpenSSH format."""
+        return self.keys / "flower.pub"
+
+    @property
+    def loopback_ca(self) -> Path:
+        """This machine's own CA for TLS on loopback (the egress), PEM."""
+        return self.keys / "loopback-ca.pem"
+
+    @property
+    def loopback_certificate(self) -> Path:
+        """Server certificate of the egress on 127.0.0.1, PEM."""
+        return self.keys / "loopback.pem"
+
+    @property
+    def loopback_key(self) -> Path:
+        """Its private key, PEM."""
+        return self.keys / "loopback.key"
+
+    @property
+    def executor_secret(self) -> Path:
+        """32 bytes shared by the SuperNode and the executor (Flower's HMAC on AcquireTask)."""
+        return self.keys / "executor.secret"
+
+    @property
+    def dataset(self) -> Path:
+        """The ORMIR-MIDS data set."""
+        return self.root / "dataset"
+
+    @property
+    def intake(self) -> Path:
+        """Reports and work in progress of ingests."""
+        return self.root / "intake"
+
+    @property
+    def store(self) -> Path:
+        """SQLite: what arrived and what became of it; pseudonyms only."""
+        return self.root / "site.sqlite"
+
+    @property
+    def audit(self) -> Path:
+        """Audit chain, one line an entry."""
+        return self.root / "audit.jsonl"
+
+    @property
+    def ledger(self) -> Path:
+        """Egress ledger, one line a request."""
+        return self.root / "egress.jsonl"
+
+    @property
+    def capture(self) -> Path:
+        """Bodies that passed the egress, kept only in test mode (policy marked demo)."""
+        return self.root / "egress-capture"
+
+    @property
+    def models(self) -> Path:
+        """Weights as safetensors, named by their SHA-256."""
+        return self.root / "models"
+
+    def study(self, study_id: str) -> Path:
+        """Folder of one study: manifest versions, decision, split, rounds seen."""
+        return self.root / "studies" / study_id
+
+    @property
+    def studies(self) -> Path:
+        """Folder of all studies."""
+        return self.root / "studies"
+
+    @property
+    def run(self) -> Path:
+        """What lives only while `up` runs: sockets, ports, logs."""
+        return self.root / "run"
+
+    @property
+    def worker_socket(self) -> Path:
+        """Unix socket of the warm worker."""
+        return self.run / "worker.sock"
+
+    @property
+    def egress_address(self) -> Path:
+        """JSON: URL and local token of the running egress."""
+        return self.run / "egress.json"
+
+    @property
+    def status(self) -> Path:
+        """JSON: states of the children of `up`."""
+        return self.run / "status.json"
+
+    @property
+    def logs(self) -> Path:
+        """One log a process."""
+        return self.run / "logs"
