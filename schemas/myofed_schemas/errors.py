@@ -30,5 +30,5 @@ class ErrorBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    code: str = Field(pattern=r"^[A-Z][A-Z0-9_]{2,63}$")
+    code: str = Field(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")
     hint: str = ""

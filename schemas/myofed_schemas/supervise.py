@@ -9,6 +9,7 @@ import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ def die_with_parent(signal_number: int = signal.SIGTERM) -> None:
 
     Called by a process about itself, or between fork and exec for a child: the setting survives exec of a normal file.
     """
-    if hasattr(signal, "SIGRTMIN") and os.uname().sysname == "Linux":
+    if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
 
 

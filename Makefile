@@ -1,0 +1,98 @@
+# Needs Python 3.11 and make, nothing else. Every target makes what it lacks in .venv and leaves the system alone.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+SOURCES := $(shell find schemas anonymization node coordinator deploy -type f -not -name '*.pyc' -not -path '*/__pycache__*' 2>/dev/null)
+WHEEL := dist/myofed-0.1.0-py3-none-any.whl
+export PYTHONDONTWRITEBYTECODE := 1
+export FLWR_TELEMETRY_ENABLED := 0
+export FLWR_DISABLE_UPDATE_CHECK := 1
+# Tests on real data read it through this; without the folder they skip and say so.
+export MYOFED_SHARED_DATA ?= $(abspath ../shared/data)
+
+.PHONY: help
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "myofed needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -q -c constraints.txt hatchling
+
+$(WHEEL): $(SOURCES) pyproject.toml README.md LICENSE | $(BIN)/python
+	$(PIP) wheel -q --no-build-isolation --no-deps -w dist .
+
+# Third-party packages: installed again only when the lists change; the wheel itself (2 s) whenever a source changes.
+$(VENV)/.demo: pyproject.toml constraints.txt | $(WHEEL)
+	@echo "installing (once; about three minutes) ..."
+	$(PIP) install -q -c constraints.txt "$(WHEEL)[demo]"
+	@touch $@
+$(VENV)/.dev: pyproject.toml constraints.txt | $(WHEEL)
+	@echo "installing with test tools (once; about three minutes) ..."
+	$(PIP) install -q -c constraints.txt "$(WHEEL)[dev]"
+	@touch $@ $(VENV)/.demo
+$(VENV)/.wheel: $(WHEEL) | $(BIN)/python
+	$(PIP) install -q --no-deps --force-reinstall $(WHEEL)
+	@touch $@
+
+.PHONY: demo
+demo: $(VENV)/.demo $(VENV)/.wheel  ## A whole federation on this machine, with synthetic patients (DEMO="--seed 2 --json" passes options)
+	$(BIN)/myofed-demo $(DEMO)
+
+.PHONY: develop
+develop: $(VENV)/.dev  ## .venv with the sources installed editable, for work on the code
+	$(PIP) install -q --no-build-isolation --no-deps -e .
+
+.PHONY: lint
+lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=schemas:anonymization:node:coordinator:deploy $(BIN)/lint-imports
+
+.PHONY: test
+test: lint $(VENV)/.dev $(VENV)/.wheel  ## Lint, then all tests on the built wheel, then the coordinator's on its own extra
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(PYTEST)
+	$(BIN)/python -m coverage report --include='*/myofed_schemas/*,*/myofed_anonymization/*' --fail-under=100
+	$(BIN)/python -m coverage report --include='*/myofed_node/*,*/myofed_coordinator/*,*/myofed_demo/*' --fail-under=$(COVERAGE)
+	$(MAKE) test-coordinator
+COVERAGE ?= 80
+
+# The coordinator must install and work without torch, monai, pydicom and nibabel.
+.venv-coordinator/.done: pyproject.toml constraints.txt | $(WHEEL)
+	$(PYTHON) -m venv .venv-coordinator
+	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[coordinator,postgres]" pytest hypothesis
+	@touch $@
+.PHONY: test-coordinator
+test-coordinator: .venv-coordinator/.done $(WHEEL)  ## The coordinator's tests where only its extra is installed
+	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q --no-deps --force-reinstall $(WHEEL)
+	.venv-coordinator/bin/python -c 'import importlib.util as u, sys; bad = [n for n in ("torch", "monai", "pydicom", "nibabel") if u.find_spec(n)]; sys.exit(f"installed beside the coordinator: {bad}" if bad else 0)'
+	.venv-coordinator/bin/python -m pytest tests/unit/schemas tests/unit/coordinator
+
+.PHONY: prove
+prove: $(VENV)/.dev $(VENV)/.wheel  ## Long proofs at full size: make prove [NAME=demo-seeds]; writes proofs/NAME.json
+	$(BIN)/python -m tests.proofs $(NAME)
+
+.PHONY: bench bench-all
+bench: $(VENV)/.dev $(VENV)/.wheel  ## One benchmark beside its peer: make bench NAME=convert; writes bench/results/NAME.json
+	$(BIN)/python -m bench $(NAME)
+bench-all: $(VENV)/.dev $(VENV)/.wheel  ## Every benchmark, then docs/benchmarks.md
+	$(BIN)/python -m bench --all
+
+.PHONY: system-deps
+system-deps:  ## Debian packages that tests use (run as root)
+	@missing=""; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	command -v unshare >/dev/null || missing="$$missing util-linux"; \
+	command -v ip >/dev/null || missing="$$missing iproute2"; \
+	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
+
+.PHONY: clean
+clean:  ## Remove environments and build products
+	rm -rf $(VENV) .venv-coordinator dist build .coverage
