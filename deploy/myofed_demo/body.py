@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from myofed_demo.anatomy_geometry import Float32, femur_distance, outline_radius, section, structure_at
 from myofed_demo.deformation import ThighShape
 from myofed_demo.texture import smooth_noise
 from myofed_schemas.anatomy import THIGH_11, Side, muscle
-from numpy.typing import NDArray
 
 Int16 = NDArray[np.int16]
 
@@ -168,9 +169,7 @@ class _Paint:
     fat_fraction: Float32
 
 
-def _paint(  # noqa: PLR0913  one call site, all of them arrays of the same points
-    leg: Leg, level_percent: float, radius_mm: float, x: Float32, y: Float32, texture: Float32
-) -> _Paint:
+def _paint(leg: Leg, level_percent: float, radius_mm: float, x: Float32, y: Float32, texture: Float32) -> _Paint:
     level = section(level_percent)
     owner, border = structure_at(level, x, y, reach_change=leg.shape.reach_change)
     angle = np.arctan2(y, x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
 from myofed_demo.anatomy_geometry import Float32
 
 ELASTIC_MODES = 5

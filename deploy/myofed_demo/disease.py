@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+
 from myofed_schemas.anatomy import THIGH_11
 
 Disease = Literal["control", "BMD-like", "FSHD-like", "LGMDR1-like"]

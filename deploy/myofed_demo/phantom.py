@@ -6,13 +6,14 @@ import hashlib
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from myofed_demo.anatomy_geometry import Float32, section
-from myofed_demo.body import Body, Grid, Int16, Leg, draw_body
+from myofed_demo.body import Body, Int16, Leg, draw_body
 from myofed_demo.deformation import ThighShape, draw_thigh_shapes
 from myofed_demo.disease import PROFILES, Disease, draw_fat_fractions
 from myofed_demo.scanner import Acquisition, Complex64, ScannerPreset, acquire, grid_of
 from myofed_schemas.anatomy import Side
-from numpy.typing import NDArray
 
 MM_PER_PERCENT = 4.2
 """One percent of the thigh, for a femur of about 420 mm."""
@@ -107,6 +108,3 @@ def _fat_fraction_percent(body: Body) -> Float32:
     total = body.water + body.fat
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(total > 0.02, 100.0 * body.fat / total, np.nan).astype(np.float32)
-
-
-__all__ = ["Grid", "Subject", "in_phase", "make_subject", "slice_levels_percent", "subject_rng"]

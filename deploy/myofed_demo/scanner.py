@@ -12,13 +12,14 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
 from myofed_demo.anatomy_geometry import Float32
 from myofed_demo.body import Body, Grid
 from myofed_demo.deformation import Positioning
 from myofed_demo.disease import Disease
 from myofed_demo.texture import smooth_noise_3d
-from numpy.typing import NDArray
-from scipy import ndimage
 
 Complex64 = NDArray[np.complex64]
 
@@ -146,7 +147,7 @@ def coil_sensitivity(preset: ScannerPreset, shape: tuple[int, ...], rng: np.rand
     uneven = smooth_noise_3d((shape[0], shape[1], shape[2]), cells=(3, 2), rng=rng)
     depth_mm = (np.arange(shape[1]) - shape[1] / 2) * preset.spacing_mm[1]
     fall = -preset.coil_gradient * depth_mm / 100.0 * rng.uniform(0.7, 1.3)
-    return np.exp(preset.coil_bias * uneven + fall.astype(np.float32)[None, :, None])
+    return np.asarray(np.exp(preset.coil_bias * uneven + fall.astype(np.float32)[None, :, None]))
 
 
 def _healthy_muscle_signal(preset: ScannerPreset) -> float:
