@@ -60,6 +60,7 @@ class EgressSummary(WireModel):
     in_bytes: int = Field(ge=0)
     refused: int = Field(ge=0)
     by_kind: dict[str, int]
+    out_bytes_by_kind: dict[str, int]
     head: Sha256
 
 
@@ -71,6 +72,7 @@ def summarise(entries: Iterable[EgressEntry]) -> EgressSummary:
     """
     previous, requests, out_bytes, in_bytes, refused = LEDGER_GENESIS, 0, 0, 0, 0
     by_kind: dict[str, int] = {}
+    out_by_kind: dict[str, int] = {}
     for number, entry in enumerate(entries, start=1):
         if entry.sequence != number or entry.previous != previous:
             msg = f"egress ledger broken at entry {number}"
@@ -82,7 +84,14 @@ def summarise(entries: Iterable[EgressEntry]) -> EgressSummary:
             continue
         requests += 1
         out_bytes += entry.out_bytes
+        out_by_kind[entry.kind] = out_by_kind.get(entry.kind, 0) + entry.out_bytes
         in_bytes += entry.in_bytes
     return EgressSummary(
-        requests=requests, out_bytes=out_bytes, in_bytes=in_bytes, refused=refused, by_kind=by_kind, head=previous
+        requests=requests,
+        out_bytes=out_bytes,
+        in_bytes=in_bytes,
+        refused=refused,
+        by_kind=by_kind,
+        out_bytes_by_kind=out_by_kind,
+        head=previous,
     )

@@ -81,6 +81,7 @@ def test_ledger_sums_what_left_and_not_what_was_refused() -> None:
     summary = summarise(ledger(["engine", "refused", "site"]))
     assert (summary.requests, summary.out_bytes, summary.in_bytes, summary.refused) == (2, 1 + 3, 10 + 30, 1)
     assert summary.by_kind == {"engine": 1, "refused": 1, "site": 1}
+    assert summary.out_bytes_by_kind == {"engine": 1, "site": 3}
 
 
 def test_line_dropped_from_the_ledger_is_found() -> None:

@@ -185,6 +185,12 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         previous=ledger.LEDGER_GENESIS,
     ),
     "egress-summary": ledger.EgressSummary(
-        requests=1, out_bytes=10, in_bytes=20, refused=0, by_kind={"engine": 1}, head=SHA
+        requests=1,
+        out_bytes=10,
+        in_bytes=20,
+        refused=0,
+        by_kind={"engine": 1},
+        out_bytes_by_kind={"engine": 10},
+        head=SHA,
     ),
 }
