@@ -83,6 +83,11 @@ class SiteFolder:
         return self.keys / "executor.secret"
 
     @property
+    def web_token(self) -> Path:
+        """Text that opens the site's own status page on 127.0.0.1."""
+        return self.keys / "web.token"
+
+    @property
     def dataset(self) -> Path:
         """The ORMIR-MIDS data set."""
         return self.root / "dataset"

@@ -1,0 +1,217 @@
+"""The site's settings and policy: one YAML file, every key documented where it stands, checked when it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from myofed_schemas.catalog import DisclosurePolicy, OrphaCode
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.files import write_atomically
+from myofed_schemas.ids import SiteId
+from myofed_schemas.study import DuoTerm
+from myofed_schemas.wire import WireModel
+
+MINIMUM_SUBJECTS_FLOOR = 10
+CARD_K_FLOOR = 10
+CARD_ROUND_TO_FLOOR = 5
+"""Below these a policy must call itself a demonstration (governance: k >= 10, rounding to 5)."""
+
+ProxyUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$", max_length=300)]
+
+
+class SitePolicy(WireModel):
+    """What the hospital allows. The defaults are the floor; only a demonstration on synthetic patients goes below it.
+
+    Attributes:
+        demo: For synthetic patients only; marks everything it touches.
+        minimum_subjects: A study may not train here with fewer labelled subjects.
+        card_k: Counts below this never leave.
+        card_round_to: Counts that leave are rounded to a multiple of this.
+        hold_head: Head MR (a face can be rebuilt from it) waits for a person at intake.
+        max_local_steps: A study may not ask for more optimiser steps a round.
+        max_batch: A study may not ask for a larger batch.
+    """
+
+    demo: bool = False
+    minimum_subjects: int = Field(default=20, ge=1)
+    card_k: int = Field(default=CARD_K_FLOOR, ge=1)
+    card_round_to: int = Field(default=CARD_ROUND_TO_FLOOR, ge=1)
+    hold_head: bool = True
+    max_local_steps: int = Field(default=500, ge=1, le=1000)
+    max_batch: int = Field(default=32, ge=1, le=64)
+
+    @model_validator(mode="after")
+    def _not_below_the_floor(self) -> Self:
+        floors = {
+            "minimum_subjects": (self.minimum_subjects, MINIMUM_SUBJECTS_FLOOR),
+            "card_k": (self.card_k, CARD_K_FLOOR),
+            "card_round_to": (self.card_round_to, CARD_ROUND_TO_FLOOR),
+        }
+        low = [
+            f"{name} is {value}, expected at least {floor}" for name, (value, floor) in floors.items() if value < floor
+        ]
+        if low and not self.demo:
+            msg = f"{'; '.join(low)} (only a policy marked demo goes below)"
+            raise ValueError(msg)
+        return self
+
+    def disclosure(self) -> DisclosurePolicy:
+        """How counts on the site's card are protected."""
+        return DisclosurePolicy(k=self.card_k, round_to=self.card_round_to, demo=self.demo)
+
+
+DEMO_POLICY = SitePolicy(demo=True, minimum_subjects=3, card_k=3, card_round_to=1)
+"""What `init --demo-policy` writes: a dozen synthetic subjects are enough to show the whole house."""
+
+
+class DatasetSettings(WireModel):
+    """How the site names and describes its one data set on the card.
+
+    Attributes:
+        name: Short name in the catalog.
+        title: What people read there; letters, digits and simple punctuation only.
+        region: Body region that was imaged.
+        duo: Data Use Ontology terms the site allows.
+        diagnoses: ORPHA codes of the cohort; declared by the site, never derived from patients' records.
+    """
+
+    name: str = Field(default="neuromuscular-mri", pattern=r"^[a-z][a-z0-9-]{1,47}$")
+    title: str = Field(default="Neuromuscular MRI", pattern=r"^[A-Za-z0-9 ,()/-]{3,80}$")
+    region: Literal["thigh", "leg", "shoulder", "trunk", "whole-body"] = "thigh"
+    duo: tuple[DuoTerm, ...] = ()
+    diagnoses: tuple[OrphaCode, ...] = ()
+
+
+class SiteConfig(WireModel):
+    """Everything `config.yaml` says; read once, in the command, and passed down.
+
+    Attributes:
+        format: Of this file.
+        site: The site's name in the consortium.
+        dataset: How the card describes the data.
+        policy: What the hospital allows.
+        outbound_proxy: HTTP proxy for everything that leaves; None connects directly.
+        capture_egress: Keep the bodies that passed the egress (tests); needs a demo policy.
+        worker_threads: CPU threads of the training process.
+        web_port: Port of the status page on 127.0.0.1; 0 takes a free one.
+        heartbeat_s: Seconds between two signs of life to the coordinator.
+    """
+
+    format: Literal["myofed-site-1"] = "myofed-site-1"
+    site: SiteId
+    dataset: DatasetSettings = DatasetSettings()
+    policy: SitePolicy = SitePolicy()
+    outbound_proxy: ProxyUrl | None = None
+    capture_egress: bool = False
+    worker_threads: int = Field(default=1, ge=1, le=256)
+    web_port: int = Field(default=0, ge=0, le=65_535)
+    heartbeat_s: int = Field(default=15, ge=1, le=3600)
+
+    @model_validator(mode="after")
+    def _capture_is_for_tests(self) -> Self:
+        if self.capture_egress and not self.policy.demo:
+            msg = "capture_egress keeps copies of what leaves; only a policy marked demo may"
+            raise ValueError(msg)
+        return self
+
+
+def load_config(path: Path) -> SiteConfig:
+    """The settings in this file, all of them checked.
+
+    Args:
+        path: `config.yaml` of a site folder.
+
+    Raises:
+        MyofedError: SITE_CONFIG_MISSING or SITE_CONFIG_INVALID, naming the keys at fault and no value.
+    """
+    import yaml
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MyofedError(
+            "SITE_CONFIG_MISSING",
+            "expected a site folder with a config.yaml, found none",
+            hint="name the folder with --site DIR or MYOFED_SITE, or make one: myofed-node init DIR",
+            exit_code=ExitCode.SITE_FOLDER,
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise _invalid("a file that is not YAML") from None
+    try:
+        return SiteConfig.model_validate(document)
+    except ValidationError as error:
+        raise _invalid("; ".join(_where(item["loc"], item["msg"]) for item in error.errors())) from None
+
+
+def _where(location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(str(part) for part in location) or 'the file'}: {message}"
+
+
+def _invalid(found: str) -> MyofedError:
+    return MyofedError(
+        "SITE_CONFIG_INVALID",
+        f"expected the settings of a site in config.yaml, found {found}",
+        hint="each key is documented in the file that init writes",
+        exit_code=ExitCode.SITE_FOLDER,
+    )
+
+
+def write_config(path: Path, config: SiteConfig) -> None:
+    """`path` holds these settings, each under the comment that documents it.
+
+    Raises:
+        OSError: The folder is missing or the disk is full.
+    """
+    write_atomically(path, render_config(config).encode())
+
+
+def render_config(config: SiteConfig) -> str:
+    """The YAML text of these settings with a comment above every key."""
+    lines = ["# Settings of one myofed site. `myofed-node doctor` checks this file; nothing in it is secret."]
+    document = config.model_dump(mode="json")
+    for key, value in document.items():
+        lines += ["", f"# {COMMENTS[key]}"]
+        if isinstance(value, dict):
+            lines.append(f"{key}:")
+            for inner, item in value.items():
+                lines += [f"  # {COMMENTS[f'{key}.{inner}']}", f"  {inner}: {_scalar(item)}"]
+        else:
+            lines.append(f"{key}: {_scalar(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _scalar(value: object) -> str:
+    import yaml
+
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000)
+    return text.removesuffix("...\n").strip()
+
+
+COMMENTS = {
+    "format": "Format of this file; leave it.",
+    "site": "Name of this site in the consortium; the invite must carry the same.",
+    "dataset": "How the dataset card describes this site's data.",
+    "dataset.name": "Short name in the catalog: lower-case letters, digits, hyphens.",
+    "dataset.title": "Title in the catalog; no names of people.",
+    "dataset.region": "thigh, leg, shoulder, trunk or whole-body.",
+    "dataset.duo": "Data Use Ontology terms that apply, e.g. [DUO:0000042].",
+    "dataset.diagnoses": "ORPHA codes of the cohort as a whole, e.g. [ORPHA:98473].",
+    "policy": "What this hospital allows; the coordinator can lower none of it.",
+    "policy.demo": "true ONLY for synthetic patients: allows values below the floors and marks everything it touches.",
+    "policy.minimum_subjects": "A study may not train here with fewer labelled subjects (floor 10).",
+    "policy.card_k": "Counts below this never leave the hospital (floor 10).",
+    "policy.card_round_to": "Counts that leave are rounded to a multiple of this (floor 5).",
+    "policy.hold_head": "Head MR waits for a person before it enters the data set (a face can be rebuilt from it).",
+    "policy.max_local_steps": "A study may not ask for more optimiser steps in a round.",
+    "policy.max_batch": "A study may not ask for a larger batch.",
+    "outbound_proxy": "HTTP proxy for everything that leaves, e.g. http://proxy.example:3128; null connects directly.",
+    "capture_egress": "true keeps a copy of every body that leaves, to search it in tests; needs policy.demo.",
+    "worker_threads": "CPU threads of the training process.",
+    "web_port": "Port of the status page on 127.0.0.1; 0 takes a free one at each start.",
+    "heartbeat_s": "Seconds between two signs of life to the coordinator.",
+}
+"""One sentence for every key, written into the file."""

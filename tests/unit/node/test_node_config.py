@@ -1,0 +1,91 @@
+"""The settings file: fail closed below the floors, every key documented, what is written is read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from myofed_node.config import (
+    COMMENTS,
+    DEMO_POLICY,
+    DatasetSettings,
+    SiteConfig,
+    SitePolicy,
+    load_config,
+    render_config,
+    write_config,
+)
+from myofed_schemas.errors import MyofedError
+
+
+@pytest.mark.parametrize("low", [{"minimum_subjects": 9}, {"card_k": 9}, {"card_round_to": 4}])
+def test_policy_below_a_floor_is_refused_unless_it_calls_itself_demo(low: dict[str, int]) -> None:
+    """Only a policy marked demo can go below a floor."""
+    with pytest.raises(ValidationError, match="demo"):
+        SitePolicy.model_validate(low)
+    assert SitePolicy.model_validate({**low, "demo": True}).demo
+
+
+def test_capturing_bodies_needs_a_demo_policy() -> None:
+    """Copies of what leaves are kept for synthetic patients only."""
+    with pytest.raises(ValidationError, match="capture_egress"):
+        SiteConfig(site="alpha", capture_egress=True)
+    assert SiteConfig(site="alpha", capture_egress=True, policy=DEMO_POLICY).capture_egress
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("site: Bad Name\n", "site"),
+        ("- 1\n", "the file"),
+        ("site: alpha\npolicy:\n  card_q: 3\n", "policy.card_q"),
+        ("{", "not YAML"),
+    ],
+)
+def test_invalid_settings_are_refused_by_key(tmp_path: Path, text: str, named: str) -> None:
+    """The refusal names the key at fault and not its value."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(MyofedError) as caught:
+        load_config(path)
+    assert caught.value.code == "SITE_CONFIG_INVALID"
+    assert named in caught.value.message
+    assert "Bad Name" not in str(caught.value)
+
+
+def test_folder_without_settings_is_no_site(tmp_path: Path) -> None:
+    """A missing file has its own code."""
+    with pytest.raises(MyofedError) as caught:
+        load_config(tmp_path / "config.yaml")
+    assert caught.value.code == "SITE_CONFIG_MISSING"
+
+
+def test_written_settings_are_read_back(tmp_path: Path) -> None:
+    """YAML out and in gives the same settings, lists and null included."""
+    config = SiteConfig(
+        site="alpha",
+        dataset=DatasetSettings(title="Thigh (3 T), adults", duo=("DUO:0000042",), diagnoses=("ORPHA:98473",)),
+        outbound_proxy="http://proxy.example:3128",
+    )
+    write_config(tmp_path / "config.yaml", config)
+    assert load_config(tmp_path / "config.yaml") == config
+
+
+def _keys(model: BaseModel, prefix: str = "") -> set[str]:
+    found = set()
+    for name in type(model).model_fields:
+        found.add(f"{prefix}{name}")
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            found |= _keys(value, f"{prefix}{name}.")
+    return found
+
+
+def test_every_key_is_documented_in_the_file_and_nothing_else_is() -> None:
+    """The comment list and the settings have the same keys, and each comment stands in the file."""
+    config = SiteConfig(site="alpha")
+    assert set(COMMENTS) == _keys(config)
+    text = render_config(config)
+    assert all(f"# {comment}" in text for comment in COMMENTS.values())
