@@ -68,6 +68,11 @@ class HomeFolder:
         return self.keys / "superexec.secret"
 
     @property
+    def admin_token(self) -> Path:
+        """Token that opens the people's port: pasted on the login page, or sent as `Authorization: Bearer`."""
+        return self.keys / "admin.token"
+
+    @property
     def database(self) -> Path:
         """SQLite database, unless the configuration names another by URL."""
         return self.root / "coordinator.sqlite"

@@ -1,0 +1,58 @@
+"""From an error to an HTTP answer: a code, and nothing that an exception said."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from myofed_schemas.errors import ErrorBody, MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+STATUS_OF_CODE = {
+    "STUDY_UNKNOWN": 404,
+    "MODEL_UNKNOWN": 404,
+    "CARD_UNKNOWN": 404,
+    "RUN_UNKNOWN": 404,
+    "SITE_UNKNOWN": 404,
+    "CARD_VERSION": 409,
+    "DECISION_OLD_VERSION": 409,
+    "DECISION_OUT_OF_ORDER": 409,
+    "HEAD_WENT_BACK": 409,
+    "LOGIN_REQUIRED": 401,
+    "TOO_MANY_ATTEMPTS": 429,
+    "BODY_TOO_LARGE": 413,
+    "DATABASE_UNREACHABLE": 503,
+    "MODEL_ALTERED": 500,
+}
+"""HTTP status of the codes that have their own; the others follow from the error's exit code."""
+
+_STATUS_OF_EXIT = {ExitCode.REFUSED: 403, ExitCode.BAD_INPUT: 400}
+_CODE_OF_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "MALFORMED", 422: "MALFORMED"}
+
+
+def add_refusals(app: FastAPI) -> None:
+    """Every refusal of this app is an ErrorBody with a code and no text of an exception."""
+
+    @app.exception_handler(MyofedError)
+    def _expected(_request: Request, error: MyofedError) -> JSONResponse:
+        return answer(error.code, status=status_of(error))
+
+    @app.exception_handler(RequestValidationError)
+    def _malformed(_request: Request, _error: RequestValidationError) -> JSONResponse:
+        return answer("MALFORMED", status=422)
+
+    @app.exception_handler(HTTPException)
+    def _framework(_request: Request, error: HTTPException) -> JSONResponse:
+        return answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+
+
+def status_of(error: MyofedError) -> int:
+    """The HTTP status for this error."""
+    return STATUS_OF_CODE.get(error.code, _STATUS_OF_EXIT.get(error.exit_code, 400))
+
+
+def answer(code: str, *, status: int) -> JSONResponse:
+    """A refusal as JSON."""
+    return JSONResponse(ErrorBody(code=code).model_dump(), status_code=status)

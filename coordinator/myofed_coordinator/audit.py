@@ -1,0 +1,135 @@
+"""The coordinator's append-only hash chain of everything decided; several processes append, one line each."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError, verify_chain
+from myofed_schemas.clock import utc_text
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+OWNER = "coordinator"
+_BLOCK = 65_536
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What is to be written: who did what to what.
+
+    Attributes:
+        actor: `system`, a site's name, or the login of a person on this machine.
+        action: Code, e.g. `SITE_APPROVED`.
+        subject: Site, study, run or digest.
+        detail: Codes, digests and counts.
+    """
+
+    actor: str
+    action: str
+    subject: str
+    detail: dict[str, str | int] = field(default_factory=dict)
+
+
+class AuditLog:
+    """One chain in one file.
+
+    Services append INSIDE their writing transaction, before it commits: nothing is decided without its entry. A process
+    killed between the two leaves an entry whose deed is then done again (and entered again) by the next call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def append(self, deed: Deed, *, now: datetime) -> AuditEntry:
+        """The deed is on disk, chained to the entry before it.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN, the last line is no entry.
+        """
+        with self._locked() as descriptor:
+            last = self._last(descriptor)
+            entry = AuditEntry(
+                sequence=last.sequence + 1 if last else 1,
+                at=utc_text(now),
+                actor=deed.actor,
+                action=deed.action,
+                subject=deed.subject,
+                detail=deed.detail,
+                previous=last.digest() if last else GENESIS,
+            )
+            os.write(descriptor, entry.line())
+            os.fsync(descriptor)
+        return entry
+
+    def entries(self) -> Iterator[AuditEntry]:
+        """All entries in order.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN, a line is no entry.
+        """
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as stream:
+            for number, line in enumerate(stream, start=1):
+                yield _parse(line, number)
+
+    def verify(self) -> AuditHead:
+        """The head of a chain that holds from the first entry to the last.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN names the first entry at fault.
+        """
+        try:
+            head = verify_chain(self.entries())
+        except BrokenChainError as error:
+            raise _broken(error.sequence) from error
+        return AuditHead(owner=OWNER, sequence=head.sequence, digest=head.digest)
+
+    @contextmanager
+    def _locked(self) -> Generator[int]:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @staticmethod
+    def _last(descriptor: int) -> AuditEntry | None:
+        """The last whole entry; a torn line after it (a crash in the middle of a write, never reported as done) is cut."""
+        size = os.fstat(descriptor).st_size
+        tail = os.pread(descriptor, _BLOCK, max(0, size - _BLOCK))
+        torn = len(tail) - (tail.rfind(b"\n") + 1)
+        if torn:
+            os.ftruncate(descriptor, size - torn)
+            tail = tail[: len(tail) - torn]
+        if not tail:
+            return None
+        return _parse(tail.splitlines(keepends=True)[-1], 0)
+
+
+def _parse(line: bytes, number: int) -> AuditEntry:
+    if not line.endswith(b"\n"):
+        raise _broken(number)
+    try:
+        return AuditEntry.model_validate_json(line)
+    except ValidationError as error:
+        raise _broken(number) from error
+
+
+def _broken(number: int) -> MyofedError:
+    where = f"at entry {number}" if number else "at its last entry"
+    return MyofedError(
+        "AUDIT_BROKEN",
+        f"the audit chain does not hold {where}",
+        hint="keep the file as evidence and compare it with the last backup and the co-signed heads",
+        exit_code=ExitCode.UNHEALTHY,
+    )

@@ -1,0 +1,142 @@
+"""The coordinator's database: SQLite by default, PostgreSQL by URL, the same transactions on both."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+SCHEMA_VERSION = 1
+"""Version of the tables; a migration in `migrations/` leads from each to the next."""
+
+BUSY_TIMEOUT_MS = 10_000
+WRITER_LOCK = 0x6D796F66
+"""Key of PostgreSQL's advisory lock that makes writers wait for each other, as SQLite's do ("myof")."""
+
+
+class Base(DeclarativeBase):
+    """Base of all tables; times are `UtcTime` text, which sorts as time does on every database."""
+
+
+class SchemaVersionRow(Base):
+    """The version of the tables: exactly one row."""
+
+    __tablename__ = "schema_version"
+
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Database:
+    """Reading and writing transactions on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(myofed_writer=True)
+
+    @contextmanager
+    def read(self) -> Generator[Session]:
+        """A session for reading; nothing done in it is kept."""
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Generator[Session]:
+        """A session that commits when the block ends and rolls back when it raises; writers follow one another."""
+        with Session(self._writing) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """No connection is open any more."""
+        self.engine.dispose()
+
+
+def open_database(url: str) -> Database:
+    """A database whose transactions behave alike on SQLite and PostgreSQL; nothing is read or made yet.
+
+    SQLite: write-ahead log, foreign keys, full sync, 10 s of patience, `BEGIN IMMEDIATE` for writers.
+
+    Args:
+        url: SQLAlchemy URL; `postgresql://` means the psycopg driver.
+    """
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        engine = create_engine(parsed, pool_pre_ping=True)
+        event.listen(engine, "begin", _begin_postgresql)
+        return Database(engine)
+    engine = create_engine(parsed)
+    event.listen(engine, "connect", _connect_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine)
+
+
+def create_tables(database: Database) -> None:
+    """Every table exists and the version is stamped; a second call changes nothing.
+
+    The rooms' tables are those of `Base`: their modules must have been imported (`services.py` does).
+    """
+    with database.write() as session:
+        Base.metadata.create_all(session.connection())
+        if session.scalar(select(SchemaVersionRow)) is None:
+            session.add(SchemaVersionRow(version=SCHEMA_VERSION))
+
+
+def check_schema(database: Database) -> None:
+    """The tables exist and have the version this program knows.
+
+    Raises:
+        MyofedError: DATABASE_UNREACHABLE, DATABASE_EMPTY or DATABASE_VERSION.
+    """
+    try:
+        found = _schema_version(database)
+    except OperationalError as error:
+        raise MyofedError(
+            "DATABASE_UNREACHABLE",
+            f"the {database.engine.dialect.name} database does not answer",
+            hint="check database_url in config.yaml and that the server runs",
+            exit_code=ExitCode.NOT_RUNNING,
+        ) from error
+    if found is None:
+        raise MyofedError(
+            "DATABASE_EMPTY", "the database has no tables of this program", hint="run `init` again or restore a backup"
+        )
+    if found != SCHEMA_VERSION:
+        raise MyofedError(
+            "DATABASE_VERSION",
+            f"tables have version {found}, expected {SCHEMA_VERSION}",
+            hint="run the version of myofed that made them, or migrate",
+        )
+
+
+def _schema_version(database: Database) -> int | None:
+    with database.read() as session:
+        if not inspect(session.connection()).has_table(SchemaVersionRow.__tablename__):
+            return None
+        return session.scalar(select(SchemaVersionRow.version))
+
+
+def _connect_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # SQLAlchemy's documented way to emit BEGIN itself
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writer = connection.get_execution_options().get("myofed_writer", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("myofed_writer", False):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})

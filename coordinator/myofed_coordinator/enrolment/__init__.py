@@ -1,0 +1,1 @@
+"""Who belongs to the consortium: invites, requests, certificates, revocation."""

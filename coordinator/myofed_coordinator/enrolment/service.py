@@ -1,0 +1,331 @@
+"""Enrolment: an invite becomes a request, a request a certificate, and a certificate ends at the next request."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from myofed_coordinator import certificates
+from myofed_coordinator.audit import AuditLog, Deed
+from myofed_coordinator.certificates import Issued
+from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.database import Database
+from myofed_coordinator.enrolment import refusals
+from myofed_coordinator.enrolment.models import CertificateRow, InviteRow, SiteRow
+from myofed_coordinator.signing import verify
+from myofed_schemas.canonical import digest
+from myofed_schemas.clock import utc_text
+from myofed_schemas.enrolment import EnrolmentBody, EnrolmentReply, EnrolmentRequest, Invite, SiteRecord
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import Heartbeat
+
+
+@dataclass(frozen=True)
+class RegisteredSite:
+    """What a client certificate stands for.
+
+    Attributes:
+        site: Name.
+        node_key_sha256: Digest of the only Flower node key that may come with this certificate.
+        revoked: The certificate or the site is out; every request is refused.
+    """
+
+    site: str
+    node_key_sha256: str
+    revoked: bool
+
+
+@dataclass(frozen=True)
+class Consortium:
+    """What every invite carries and every certificate is signed with; the CA's key stays out of the repr.
+
+    Attributes:
+        authority: The CA.
+        coordinator_key: Raw Ed25519 public key, hexadecimal.
+        config: Addresses and validity.
+    """
+
+    authority: Issued
+    coordinator_key: str
+    config: CoordinatorConfig
+
+
+class EnrolmentService:
+    """The use cases; each call is one transaction, entered in the audit chain before it commits."""
+
+    def __init__(self, database: Database, audit: AuditLog, consortium: Consortium) -> None:
+        self._database = database
+        self._audit = audit
+        self._consortium = consortium
+
+    def create_invite(
+        self, site: str, *, actor: str, now: datetime, valid: timedelta, pre_approved: bool = False
+    ) -> Invite:
+        """A one-time invite for this site name; only the token's SHA-256 is kept here.
+
+        Args:
+            site: Name the site will have.
+            actor: Who invites.
+            now: Aware.
+            valid: How long the token may be used for the first time.
+            pre_approved: The certificate follows without a second decision.
+
+        Raises:
+            MyofedError: SITE_ENROLLED, the site is approved; revoke it first.
+        """
+        token = secrets.token_urlsafe(32)
+        consortium = self._consortium
+        invite = Invite(
+            site=site,
+            people_url=consortium.config.people_url,
+            sites_url=consortium.config.sites_url,
+            ca_pem=consortium.authority.certificate_pem.decode(),
+            coordinator_key=consortium.coordinator_key,
+            token=token,
+            expires_at=utc_text(now + valid),
+        )
+        with self._database.write() as session:
+            row = session.get(SiteRow, site)
+            if row is not None and row.state == "approved":
+                raise refusals.already_enrolled(site)
+            session.add(
+                InviteRow(
+                    token_sha256=_token_digest(token),
+                    site=site,
+                    created_at=utc_text(now),
+                    expires_at=invite.expires_at,
+                    pre_approved=pre_approved,
+                )
+            )
+            detail: dict[str, str | int] = {"expires_at": invite.expires_at, "pre_approved": int(pre_approved)}
+            self._audit.append(Deed(actor, "SITE_INVITED", site, detail), now=now)
+        return invite
+
+    def receive_request(self, request: EnrolmentRequest, *, now: datetime) -> EnrolmentReply:
+        """The request is stored (or was before), and its site knows where it stands.
+
+        The same request sent again gets the same answer, whatever happened to the connection in between.
+
+        Args:
+            request: From anybody who reaches the people's port.
+            now: Aware.
+
+        Returns:
+            `pending`, or `approved` with the certificate, or `refused` with a code.
+        """
+        try:
+            verify(request.body, signature=request.signature, public_key=request.body.identity_key)
+            certificates.check_request(request.body.csr_pem, site=request.body.site)
+            node_key = certificates.node_key_sha256(request.body.flower_node_key)
+            with self._database.write() as session:
+                invite = _open_invite(session, request.body, now=now)
+                row = self._site_of(session, invite, request.body, node_key=node_key, now=now)
+                if row.state == "pending" and invite.pre_approved:
+                    self._issue(session, row, actor="system", now=now)
+                return _reply(session, row)
+        except MyofedError as error:
+            return EnrolmentReply(state="refused", code=error.code)
+
+    def approve(self, site: str, *, actor: str, now: datetime) -> None:
+        """The site has a certificate, which its next `join` fetches; a second call changes nothing.
+
+        Raises:
+            MyofedError: SITE_UNKNOWN, SITE_REVOKED.
+        """
+        with self._database.write() as session:
+            row = _site(session, site)
+            if row.state == "revoked":
+                raise refusals.site_revoked(site)
+            if row.state == "pending":
+                self._issue(session, row, actor=actor, now=now)
+
+    def revoke(self, site: str, *, actor: str, now: datetime) -> None:
+        """No certificate of the site is accepted from the next request on, and no invite of it is open.
+
+        Raises:
+            MyofedError: SITE_UNKNOWN.
+        """
+        with self._database.write() as session:
+            row = _site(session, site)
+            if row.state == "revoked":
+                return
+            row.state = "revoked"
+            session.execute(
+                update(CertificateRow)
+                .where(CertificateRow.site == site, CertificateRow.revoked_at.is_(None))
+                .values(revoked_at=utc_text(now))
+            )
+            session.execute(update(InviteRow).where(InviteRow.site == site).values(withdrawn=True))
+            self._audit.append(Deed(actor, "SITE_REVOKED", site), now=now)
+
+    def lookup(self, certificate_sha256: str) -> RegisteredSite | None:
+        """The site this certificate belongs to, as of now; None when we never issued it.
+
+        Args:
+            certificate_sha256: SHA-256 of the certificate's DER, hexadecimal.
+        """
+        with self._database.read() as session:
+            found = session.execute(
+                select(CertificateRow, SiteRow.state)
+                .join(SiteRow, SiteRow.site == CertificateRow.site)
+                .where(CertificateRow.sha256 == certificate_sha256)
+            ).one_or_none()
+            if found is None:
+                return None
+            certificate, state = found
+            revoked = certificate.revoked_at is not None or state != "approved"
+            return RegisteredSite(certificate.site, certificate.node_key_sha256, revoked)
+
+    def approved_node_keys(self) -> list[tuple[str, str]]:
+        """(site, OpenSSH public key of its Flower node) of every approved site, sorted: what the engine must know."""
+        with self._database.read() as session:
+            rows = session.execute(
+                select(SiteRow.site, SiteRow.flower_node_key).where(SiteRow.state == "approved").order_by(SiteRow.site)
+            )
+            return [(site, key) for site, key in rows]
+
+    def identity_key(self, site: str) -> str:
+        """The Ed25519 key (hexadecimal) with which an approved site signs.
+
+        Raises:
+            MyofedError: SITE_UNKNOWN, SITE_REVOKED.
+        """
+        with self._database.read() as session:
+            row = _site(session, site)
+            if row.state != "approved":
+                raise refusals.site_revoked(site)
+            return row.identity_key
+
+    def list_sites(self) -> list[SiteRecord]:
+        """Every site that was invited or asked to join, sorted by name."""
+        with self._database.read() as session:
+            records = {row.site: _record(session, row) for row in session.scalars(select(SiteRow))}
+            invited = session.scalars(select(InviteRow.site).where(InviteRow.withdrawn.is_(False)).distinct())
+            for site in invited:
+                records.setdefault(site, _invited(site))
+        return [records[site] for site in sorted(records)]
+
+    def note_heartbeat(self, site: str, heartbeat: Heartbeat, *, now: datetime) -> None:
+        """The site was seen now, in the state and with the versions it says; not entered in the audit chain.
+
+        Raises:
+            MyofedError: SITE_UNKNOWN.
+        """
+        with self._database.write() as session:
+            row = _site(session, site)
+            row.last_seen = utc_text(now)
+            row.heartbeat = heartbeat.state
+            row.myofed_version = heartbeat.myofed_version
+            row.flwr_version = heartbeat.flwr_version
+
+    def _site_of(
+        self, session: Session, invite: InviteRow, body: EnrolmentBody, *, node_key: str, now: datetime
+    ) -> SiteRow:
+        """The site's row for this request: as it stands when the request came before, new or renewed when it is the first."""
+        row = session.get(SiteRow, body.site)
+        if invite.request_sha256 is not None:
+            if row is None or row.request_sha256 != invite.request_sha256:
+                raise refusals.used_token()
+            return row
+        if row is not None and row.state == "approved":
+            raise refusals.already_enrolled(body.site)
+        _check_keys_free(session, body, node_key=node_key)
+        invite.request_sha256 = digest(body)
+        if row is None:
+            row = SiteRow(site=body.site)
+            session.add(row)
+        row.state, row.requested_at, row.request_sha256 = "pending", utc_text(now), invite.request_sha256
+        row.csr_pem, row.identity_key = body.csr_pem, body.identity_key
+        row.flower_node_key, row.node_key_sha256 = body.flower_node_key, node_key
+        row.certificate_sha256, row.last_seen, row.heartbeat = None, None, None
+        row.myofed_version, row.flwr_version = body.myofed_version, body.flwr_version
+        session.flush()
+        self._audit.append(Deed(body.site, "SITE_ASKED", body.site, {"request": invite.request_sha256}), now=now)
+        return row
+
+    def _issue(self, session: Session, row: SiteRow, *, actor: str, now: datetime) -> None:
+        request = certificates.check_request(row.csr_pem, site=row.site)
+        days = self._consortium.config.certificate_days
+        certificate = certificates.issue_client(self._consortium.authority, request, now=now, days=days)
+        issued = CertificateRow(
+            sha256=certificates.fingerprint(certificate),
+            site=row.site,
+            pem=certificates.pem(certificate),
+            node_key_sha256=row.node_key_sha256,
+            not_after=utc_text(certificate.not_valid_after_utc),
+        )
+        session.add(issued)
+        row.state, row.certificate_sha256 = "approved", issued.sha256
+        self._audit.append(Deed(actor, "SITE_APPROVED", row.site, {"certificate": issued.sha256}), now=now)
+
+
+def _open_invite(session: Session, body: EnrolmentBody, *, now: datetime) -> InviteRow:
+    """The invite of the body's token, if this body may (still) use it."""
+    invite = session.get(InviteRow, _token_digest(body.token))
+    if invite is None:
+        raise refusals.unknown_token()
+    if invite.site != body.site:
+        raise refusals.wrong_site()
+    if invite.withdrawn:
+        raise refusals.site_revoked(body.site)
+    if invite.request_sha256 is None and utc_text(now) >= invite.expires_at:
+        raise refusals.expired_token(invite.expires_at)
+    if invite.request_sha256 not in (None, digest(body)):
+        raise refusals.used_token()
+    return invite
+
+
+def _check_keys_free(session: Session, body: EnrolmentBody, *, node_key: str) -> None:
+    taken = session.scalar(
+        select(SiteRow.site).where(
+            SiteRow.site != body.site,
+            (SiteRow.identity_key == body.identity_key) | (SiteRow.node_key_sha256 == node_key),
+        )
+    )
+    if taken is not None:
+        raise refusals.key_taken()
+
+
+def _reply(session: Session, row: SiteRow) -> EnrolmentReply:
+    if row.state == "revoked":
+        return EnrolmentReply(state="refused", code="SITE_REVOKED")
+    certificate = session.get(CertificateRow, row.certificate_sha256) if row.certificate_sha256 else None
+    if certificate is None:
+        return EnrolmentReply(state="pending", code="PENDING")
+    return EnrolmentReply(state="approved", code="OK", certificate_pem=certificate.pem)
+
+
+def _site(session: Session, site: str) -> SiteRow:
+    row = session.get(SiteRow, site)
+    if row is None:
+        raise refusals.unknown_site(site)
+    return row
+
+
+def _record(session: Session, row: SiteRow) -> SiteRecord:
+    certificate = session.get(CertificateRow, row.certificate_sha256) if row.certificate_sha256 else None
+    return SiteRecord.model_validate(
+        {
+            "site": row.site,
+            "state": row.state,
+            "certificate_sha256": row.certificate_sha256,
+            "certificate_not_after": certificate.not_after if certificate else None,
+            "last_seen": row.last_seen,
+            "heartbeat": row.heartbeat,
+        }
+    )
+
+
+def _invited(site: str) -> SiteRecord:
+    return SiteRecord(
+        site=site, state="invited", certificate_sha256=None, certificate_not_after=None, last_seen=None, heartbeat=None
+    )
+
+
+def _token_digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,82 @@
+"""Making a coordinator's home folder: keys, certificates, configuration and tables."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from myofed_coordinator.audit import AuditLog, Deed
+from myofed_coordinator.certificates import Issued, issue_server, new_authority
+from myofed_coordinator.config import CoordinatorConfig, check_reachable, save_config, split_address
+from myofed_coordinator.database import create_tables
+from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.services import open_tables
+from myofed_coordinator.signing import new_signer
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.files import write_atomically
+
+LOOPBACK_NAME = "myofed loopback"
+
+
+def initialise(root: Path, config: CoordinatorConfig, *, actor: str, now: datetime) -> HomeFolder:
+    """`root` is a coordinator's home: folders 0700, secrets 0600, empty tables, an audit chain of one entry.
+
+    The configuration is written last: a folder whose making was cut short is no home, and `init` on it is refused.
+
+    Args:
+        root: Does not exist, or is an empty folder.
+        config: All settings.
+        actor: Who makes it.
+        now: Aware.
+
+    Raises:
+        MyofedError: HOME_NOT_EMPTY, CONFIG_PUBLIC_NAME.
+    """
+    check_reachable(config)
+    home = HomeFolder(root.absolute())
+    _make_folders(home)
+    _make_keys(home, config, now=now)
+    database = open_tables(home, config)
+    try:
+        create_tables(database)
+    finally:
+        database.close()
+    AuditLog(home.audit).append(Deed(actor, "HOME_MADE", config.name, {"demo": int(config.demo)}), now=now)
+    save_config(home, config)
+    return home
+
+
+def _make_folders(home: HomeFolder) -> None:
+    if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
+        raise MyofedError(
+            "HOME_NOT_EMPTY",
+            "expected a new or empty folder, found something in it",
+            hint="choose another folder; nothing was changed",
+            exit_code=ExitCode.SITE_FOLDER,
+        )
+    for folder in (home.root, home.keys, home.engine, home.runs, home.models, home.run, home.logs):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+
+
+def _make_keys(home: HomeFolder, config: CoordinatorConfig, *, now: datetime) -> None:
+    authority = new_authority(f"{config.name} CA", now=now)
+    hosts = (split_address(config.people)[0], split_address(config.sites)[0])
+    server = issue_server(authority, names=(*config.public_names, *hosts), now=now)
+    # The loopback CA's private key is thrown away: it signs this one certificate, and no other can be made.
+    loopback_authority = new_authority(LOOPBACK_NAME, now=now)
+    loopback = issue_server(loopback_authority, names=(), now=now)
+    _write_pair(authority, key=home.ca_key, certificate=home.ca)
+    _write_pair(server, key=home.server_key, certificate=home.server_certificate)
+    _write_pair(loopback, key=home.loopback_key, certificate=home.loopback_certificate)
+    write_atomically(home.loopback_ca, loopback_authority.certificate_pem)
+    write_atomically(home.signing_key, new_signer().pem())
+    write_atomically(home.superexec_secret, secrets.token_hex(32).encode())
+    write_atomically(home.admin_token, secrets.token_urlsafe(32).encode())
+
+
+def _write_pair(issued: Issued, *, key: Path, certificate: Path) -> None:
+    write_atomically(key, issued.key_pem)
+    write_atomically(certificate, issued.certificate_pem)

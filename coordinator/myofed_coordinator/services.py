@@ -1,0 +1,67 @@
+"""The rooms of one coordinator, wired together: what every adapter (command, port, supervisor) opens first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from myofed_coordinator.audit import AuditLog
+from myofed_coordinator.catalog.service import CatalogService
+from myofed_coordinator.certificates import load_issued
+from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.database import Database, check_schema, open_database
+from myofed_coordinator.enrolment.heads import AuditHeadsService
+from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
+from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.models.service import ModelsService, RegistryPlace
+from myofed_coordinator.signing import load_signer
+from myofed_coordinator.studies.service import StudiesService, StudyPlace
+
+
+@dataclass(frozen=True)
+class Services:
+    """One coordinator's use cases, on one database and one audit chain."""
+
+    home: HomeFolder
+    config: CoordinatorConfig
+    database: Database
+    audit: AuditLog
+    enrolment: EnrolmentService
+    heads: AuditHeadsService
+    catalog: CatalogService
+    studies: StudiesService
+    models: ModelsService
+
+    def close(self) -> None:
+        """No connection is open any more."""
+        self.database.close()
+
+
+def open_tables(home: HomeFolder, config: CoordinatorConfig) -> Database:
+    """The configured database, with the tables of all rooms known to it (this module imports them)."""
+    return open_database(config.database(home))
+
+
+def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
+    """All services of this home; its keys were read and the tables have the version this program knows.
+
+    Raises:
+        MyofedError: CERTIFICATE_PAIR, SIGNING_KEY, DATABASE_UNREACHABLE, DATABASE_EMPTY, DATABASE_VERSION.
+    """
+    signer = load_signer(home.signing_key)
+    authority = load_issued(key_pem=home.ca_key.read_bytes(), certificate_pem=home.ca.read_bytes())
+    database = open_tables(home, config)
+    check_schema(database)
+    audit = AuditLog(home.audit)
+    enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
+    studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
+    return Services(
+        home=home,
+        config=config,
+        database=database,
+        audit=audit,
+        enrolment=enrolment,
+        heads=AuditHeadsService(database, audit, enrolment, signer),
+        catalog=CatalogService(database, audit),
+        studies=studies,
+        models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
+    )

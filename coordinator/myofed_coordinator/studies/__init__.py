@@ -1,0 +1,1 @@
+"""Studies: signed manifests, their versions, and what each site decided about them."""

@@ -1,0 +1,75 @@
+"""A study as a person writes it (YAML), completed into a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+from pydantic import ValidationError
+
+from myofed_coordinator.models import weights
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.study import StudyManifest
+
+COMPLETED_HERE = ("version", "state_dict", "initial_weights_sha256")
+"""Fields that a draft may leave out: counted up, and read from the weights."""
+
+
+def study_id_of(text: bytes) -> str:
+    """The study that a draft names.
+
+    Raises:
+        MyofedError: STUDY_INVALID.
+    """
+    study_id = _mapping(text).get("study_id")
+    if not isinstance(study_id, str):
+        raise _invalid("study_id is missing")
+    return study_id
+
+
+def complete(text: bytes, *, initial_weights: bytes, version: int) -> StudyManifest:
+    """The manifest of this draft with these initial weights.
+
+    A field that the draft does give is kept, so that a wrong one is found out and not silently replaced.
+
+    Args:
+        text: YAML mapping of the fields of StudyManifest.
+        initial_weights: Safetensors file.
+        version: Used where the draft names none.
+
+    Raises:
+        MyofedError: STUDY_INVALID names the fields at fault; WEIGHTS_* when the weights are unusable.
+    """
+    specs = weights.tensor_specs(initial_weights)
+    completed = {
+        "version": version,
+        "state_dict": [spec.model_dump() for spec in specs],
+        "initial_weights_sha256": weights.sha256_of(initial_weights),
+    }
+    try:
+        return StudyManifest.model_validate({**completed, **_mapping(text)})
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'study'}: {fault['msg']}" for fault in error.errors()[:5]
+        )
+        raise _invalid(faults) from error
+
+
+def _mapping(text: bytes) -> Mapping[str, object]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _invalid("not YAML") from error
+    if not isinstance(document, Mapping):
+        raise _invalid("expected a mapping of fields")
+    return document
+
+
+def _invalid(what: str) -> MyofedError:
+    return MyofedError(
+        "STUDY_INVALID",
+        f"the study does not hold: {what}",
+        hint="`study create --help` names an example file",
+        exit_code=ExitCode.BAD_INPUT,
+    )
