@@ -1,0 +1,179 @@
+"""What executor and worker say to each other on a Unix socket: two lengths, JSON, one blob of safetensors bytes; no pickle."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import MuscleScore, TaskMetrics
+from myofed_schemas.ids import Code, SubjectLabel
+from myofed_schemas.study import StudyManifest
+from myofed_schemas.wire import WireModel
+
+MAGIC = b"MYF1"
+HEADER = struct.Struct(">4sIQ")
+"""Magic, bytes of JSON, bytes of blob; big-endian."""
+MAX_JSON_BYTES = 4 << 20
+MAX_BLOB_BYTES = 1 << 30
+CHUNK_BYTES = 1 << 20
+
+
+class Roles(WireModel):
+    """Subjects by role; nobody has two."""
+
+    train: tuple[SubjectLabel, ...] = ()
+    validation: tuple[SubjectLabel, ...] = ()
+    test: tuple[SubjectLabel, ...] = ()
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> Self:
+        everyone = [*self.train, *self.validation, *self.test]
+        if len(set(everyone)) != len(everyone):
+            msg = "a subject has two roles"
+            raise ValueError(msg)
+        return self
+
+
+class PingRequest(WireModel):
+    """Asks whether the worker is there; answered also while a task runs."""
+
+    kind: Literal["ping"] = "ping"
+
+
+class TrainRequest(WireModel):
+    """Asks for one round of local steps; the blob holds the incoming weights.
+
+    Attributes:
+        manifest: The study as approved at this site.
+        dataset: Folder of the ORMIR-MIDS data set on this machine.
+        subjects: Who trains and who validates (test subjects are neither sent nor read).
+        round: 1..manifest.rounds; decides the learning rate and the draws.
+    """
+
+    kind: Literal["train"] = "train"
+    manifest: StudyManifest
+    dataset: str = Field(min_length=1, max_length=4096)
+    subjects: Roles
+    round: int = Field(ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.round > self.manifest.rounds:
+            msg = f"round is {self.round}, expected at most {self.manifest.rounds}"
+            raise ValueError(msg)
+        if not self.subjects.train:
+            msg = "no subject trains"
+            raise ValueError(msg)
+        return self
+
+
+class EvaluateRequest(WireModel):
+    """Asks for the Dice of the weights in the blob on these subjects, as sufficient statistics."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    manifest: StudyManifest
+    dataset: str = Field(min_length=1, max_length=4096)
+    subjects: tuple[SubjectLabel, ...] = Field(min_length=1)
+
+
+Request = Annotated[PingRequest | TrainRequest | EvaluateRequest, Field(discriminator="kind")]
+REQUEST: TypeAdapter[PingRequest | TrainRequest | EvaluateRequest] = TypeAdapter(Request)
+
+
+class WorkerState(WireModel):
+    """Answer to a ping.
+
+    Attributes:
+        busy: A task runs.
+        network: `none` where the process sees no interface but a loopback that is down.
+        device: Where tensors live.
+    """
+
+    busy: bool
+    network: Literal["none", "present"]
+    device: Literal["cpu", "cuda"]
+
+
+class Reply(WireModel):
+    """What the worker answers; a refusal has a code and nothing else. Trained weights travel in the blob."""
+
+    code: Code
+    """`OK`, or why not."""
+    state: WorkerState | None = None
+    metrics: TaskMetrics | None = None
+    scores: tuple[MuscleScore, ...] = ()
+
+
+def write_frame(peer: socket.socket, document: WireModel, blob: bytes = b"") -> None:
+    """The peer has been sent one frame.
+
+    Raises:
+        MyofedError: FRAME_TOO_LARGE, before anything is sent.
+        OSError: The peer went away.
+    """
+    text = document.model_dump_json().encode()
+    _check_lengths(len(text), len(blob))
+    peer.sendall(HEADER.pack(MAGIC, len(text), len(blob)) + text)
+    if blob:
+        peer.sendall(blob)
+
+
+def read_frame(peer: socket.socket) -> tuple[bytes, bytes]:
+    """One whole frame: JSON bytes and blob; lengths are checked before memory is taken.
+
+    Raises:
+        MyofedError: FRAME_FORMAT, FRAME_TOO_LARGE, FRAME_CUT.
+        OSError: The peer went away, or the socket's timeout passed.
+    """
+    magic, text_bytes, blob_bytes = HEADER.unpack(_exactly(peer, HEADER.size))
+    if magic != MAGIC:
+        raise MyofedError("FRAME_FORMAT", "expected a frame of the worker's protocol, found other bytes")
+    _check_lengths(text_bytes, blob_bytes)
+    return _exactly(peer, text_bytes), _exactly(peer, blob_bytes)
+
+
+def parse_request(text: bytes) -> PingRequest | TrainRequest | EvaluateRequest:
+    """The request in these bytes.
+
+    Raises:
+        MyofedError: REQUEST_INVALID; the message names no value.
+    """
+    try:
+        return REQUEST.validate_json(text)
+    except ValidationError as error:
+        raise MyofedError("REQUEST_INVALID", f"expected a request, found {error.error_count()} defects") from None
+
+
+def parse_reply(text: bytes) -> Reply:
+    """The reply in these bytes.
+
+    Raises:
+        MyofedError: REPLY_INVALID; the message names no value.
+    """
+    try:
+        return Reply.model_validate_json(text)
+    except ValidationError as error:
+        raise MyofedError("REPLY_INVALID", f"expected a reply, found {error.error_count()} defects") from None
+
+
+def _check_lengths(text_bytes: int, blob_bytes: int) -> None:
+    if text_bytes > MAX_JSON_BYTES or blob_bytes > MAX_BLOB_BYTES:
+        raise MyofedError(
+            "FRAME_TOO_LARGE",
+            f"expected at most {MAX_JSON_BYTES} bytes of JSON and {MAX_BLOB_BYTES} of weights, found {text_bytes} and {blob_bytes}",
+        )
+
+
+def _exactly(peer: socket.socket, count: int) -> bytes:
+    """`count` bytes; memory grows with what really arrives, not with what was announced."""
+    received = bytearray()
+    while len(received) < count:
+        chunk = peer.recv(min(CHUNK_BYTES, count - len(received)))
+        if not chunk:
+            raise MyofedError("FRAME_CUT", f"expected {count} bytes, found {len(received)} before the end")
+        received += chunk
+    return bytes(received)

@@ -1,0 +1,91 @@
+"""Safetensors bytes in and out of a network; nothing is loaded before it is checked against the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.study import TensorSpec
+
+MAX_HEADER_BYTES = 1 << 20
+LENGTH_BYTES = 8
+"""The safetensors format: little-endian u64, JSON of that many bytes, then the numbers."""
+ITEM_BYTES = {"float32": 4, "int64": 8}
+
+
+def packed(state_dict: Mapping[str, torch.Tensor]) -> bytes:
+    """The state dict as one safetensors file without metadata; the same numbers give the same bytes."""
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()})
+
+
+def check(blob: bytes, spec: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
+    """The state dict in these bytes, which has exactly the names, shapes and dtypes of the spec and only finite numbers.
+
+    Args:
+        blob: A safetensors file, from anywhere.
+        spec: The manifest's list.
+
+    Raises:
+        MyofedError: WEIGHTS_SIZE, WEIGHTS_FORMAT, WEIGHTS_KEYS, WEIGHTS_SHAPE, WEIGHTS_DTYPE, WEIGHTS_NOT_FINITE; the
+            first that applies in this order. No number and no name out of the bytes is in the message.
+    """
+    expected = {tensor.name: tensor for tensor in spec}
+    _check_size(blob, expected)
+    tensors = _parse(blob)
+    if tensors.keys() != expected.keys():
+        missing, unknown = len(expected.keys() - tensors.keys()), len(tensors.keys() - expected.keys())
+        raise _refusal(
+            "KEYS", f"expected the manifest's {len(expected)} tensors, found {missing} missing and {unknown} unknown"
+        )
+    for name, want in expected.items():
+        _check_tensor(tensors[name], want)
+    return tensors
+
+
+def load_weights(network: torch.nn.Module, blob: bytes, *, spec: Iterable[TensorSpec]) -> None:
+    """The network has the weights in these bytes, after `check`.
+
+    Raises:
+        MyofedError: As `check`.
+    """
+    network.load_state_dict(check(blob, spec), strict=True)
+
+
+def _check_size(blob: bytes, expected: Mapping[str, TensorSpec]) -> None:
+    numbers = sum(torch.Size(t.shape).numel() * ITEM_BYTES[t.dtype] for t in expected.values())
+    limit = LENGTH_BYTES + MAX_HEADER_BYTES + numbers
+    if not LENGTH_BYTES < len(blob) <= limit:
+        raise _refusal("SIZE", f"expected at most {limit} bytes of weights, found {len(blob)}")
+
+
+def _parse(blob: bytes) -> dict[str, torch.Tensor]:
+    header = int.from_bytes(blob[:LENGTH_BYTES], "little")
+    if header > MAX_HEADER_BYTES:
+        raise _refusal("FORMAT", f"expected a header of at most {MAX_HEADER_BYTES} bytes, found a longer one")
+    try:
+        return dict(load(blob))
+    except (SafetensorError, KeyError):
+        raise _refusal("FORMAT", "expected a safetensors file, found other bytes") from None
+
+
+def _check_tensor(tensor: torch.Tensor, want: TensorSpec) -> None:
+    if tuple(tensor.shape) != want.shape:
+        raise _refusal("SHAPE", f"expected shape {want.shape} for {want.name}, found {tuple(tensor.shape)}")
+    if str(tensor.dtype) != f"torch.{want.dtype}":
+        raise _refusal("DTYPE", f"expected {want.dtype} for {want.name}, found {tensor.dtype}")
+    if not bool(torch.isfinite(tensor).all()):
+        raise _refusal("NOT_FINITE", f"expected finite numbers in {want.name}, found others")
+
+
+def _refusal(what: str, message: str) -> MyofedError:
+    return MyofedError(
+        f"WEIGHTS_{what}",
+        message,
+        hint="the weights do not belong to the approved study; ask the coordinator",
+        exit_code=ExitCode.BAD_INPUT,
+    )

@@ -1,0 +1,96 @@
+"""The executor's side of the worker's socket; no torch here."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from myofed_node.learning.protocol import (
+    EvaluateRequest,
+    PingRequest,
+    Reply,
+    TrainRequest,
+    WorkerState,
+    parse_reply,
+    read_frame,
+    write_frame,
+)
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+MAX_SOCKET_PATH_BYTES = 107
+"""Linux, unix(7): sun_path holds 108 bytes with the closing zero."""
+
+
+def check_socket_path(path: Path) -> None:
+    """The kernel takes this path as the address of a Unix socket.
+
+    Raises:
+        MyofedError: SOCKET_PATH_TOO_LONG.
+    """
+    if len(str(path).encode()) > MAX_SOCKET_PATH_BYTES:
+        raise MyofedError(
+            "SOCKET_PATH_TOO_LONG",
+            f"expected a socket path of at most {MAX_SOCKET_PATH_BYTES} bytes, found {len(str(path).encode())}",
+            hint="choose a shorter site folder",
+            exit_code=ExitCode.SITE_FOLDER,
+        )
+
+
+def call(
+    path: Path, request: PingRequest | TrainRequest | EvaluateRequest, blob: bytes = b"", *, timeout_s: float
+) -> tuple[Reply, bytes]:
+    """The worker has done what was asked: its reply and, for a train request, the new weights.
+
+    Closing the connection (a kill of this process, a timeout) makes the worker abandon the task at its next step.
+
+    Args:
+        path: The worker's socket.
+        request: What to do.
+        blob: Safetensors bytes of the incoming weights; empty for a ping.
+        timeout_s: Longest silence of the worker; a task is silent until it is done.
+
+    Raises:
+        MyofedError: WORKER_UNREACHABLE, WORKER_TIMEOUT, WORKER_GONE, FRAME_*, REPLY_INVALID, or the worker's own code.
+    """
+    check_socket_path(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(timeout_s)
+        _connect(peer, path)
+        try:
+            write_frame(peer, request, blob)
+            text, weights = read_frame(peer)
+        except TimeoutError:
+            raise MyofedError(
+                "WORKER_TIMEOUT", f"expected the worker's reply within {timeout_s:g} s, found none"
+            ) from None
+        except OSError:
+            raise MyofedError("WORKER_GONE", "expected the worker's reply, found a closed connection") from None
+    reply = parse_reply(text)
+    if reply.code != "OK":
+        raise MyofedError(reply.code, "expected OK from the worker, found this code")
+    return reply, weights
+
+
+def ping(path: Path, *, timeout_s: float = 5.0) -> WorkerState:
+    """The worker's state, also while a task runs.
+
+    Raises:
+        MyofedError: As `call`.
+    """
+    reply, _ = call(path, PingRequest(), timeout_s=timeout_s)
+    if reply.state is None:
+        raise MyofedError("REPLY_INVALID", "expected a state in the answer to a ping, found none")
+    return reply.state
+
+
+def _connect(peer: socket.socket, path: Path) -> None:
+    try:
+        peer.connect(str(path))
+    except OSError:
+        raise MyofedError(
+            "WORKER_UNREACHABLE",
+            "expected the training worker on its socket, found nobody",
+            hint="it starts with the site's services and needs some seconds to load",
+            exit_code=ExitCode.NOT_RUNNING,
+        ) from None

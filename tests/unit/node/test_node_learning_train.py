@@ -1,0 +1,107 @@
+"""Training is bounded, deterministic, follows the schedule and learns."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from learning_factories import initial, manifest, stripes
+
+from myofed_node.learning.train import Steps, TrainingData, learning_rate, steps_of_round, train
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import mean_dice
+
+CPU = torch.device("cpu")
+DATA = TrainingData([stripes(seed=1), stripes(seed=2)], [stripes(seed=3)])
+
+
+def run(*, first: int = 0, count: int = 3, **changes: object) -> tuple[bytes, object]:
+    study = manifest(**changes)
+    return train(initial(), DATA, manifest=study, steps=Steps(first, count, 12), device=CPU)
+
+
+def test_foreign_weights_are_not_trained() -> None:
+    """The refusal comes before the first step."""
+    with pytest.raises(MyofedError) as refusal:
+        train(b"x" * 20, DATA, manifest=manifest(), steps=Steps(0, 1, 1), device=CPU)
+    assert refusal.value.code == "WEIGHTS_FORMAT"
+
+
+def test_no_training_subject_is_refused() -> None:
+    """An update from nobody is no update."""
+    with pytest.raises(MyofedError) as refusal:
+        train(initial(), TrainingData([]), manifest=manifest(), steps=Steps(0, 1, 1), device=CPU)
+    assert refusal.value.code == "NO_TRAINING_SUBJECTS"
+
+
+def test_diverging_training_is_refused() -> None:
+    """A loss that is not finite ends the task with a code; such weights never leave."""
+    poison = stripes()
+    poison.images[:] = float("nan")
+    with pytest.raises(MyofedError) as refusal:
+        train(initial(), TrainingData([poison]), manifest=manifest(), steps=Steps(0, 2, 2), device=CPU)
+    assert refusal.value.code == "LOSS_NOT_FINITE"
+
+
+def test_task_stops_at_the_next_step_when_asked() -> None:
+    """A caller that is gone does not keep the machine busy."""
+    asked = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 2
+
+    with pytest.raises(MyofedError) as refusal:
+        train(initial(), DATA, manifest=manifest(), steps=Steps(0, 500, 500), device=CPU, stop=stop)
+    assert refusal.value.code == "TASK_ABANDONED"
+    assert len(asked) == 3
+
+
+def test_same_inputs_give_the_same_bytes() -> None:
+    """One CPU thread, one seed: bit for bit."""
+    torch.set_num_threads(1)
+    assert run() == run()
+
+
+def test_seed_and_round_change_the_draws() -> None:
+    """Rounds do not repeat each other's batches, and another seed is another run."""
+    weights = {run()[0], run(first=4)[0], run(training={"seed": 4})[0]}
+    assert len(weights) == 3
+
+
+def test_loss_falls_and_dice_rises_on_a_toy_case() -> None:
+    """Sixty steps on stripes: an easy task is learnt."""
+    study = manifest(rounds=15)
+    weights, early = train(initial(), DATA, manifest=study, steps=Steps(0, 60, 60), device=CPU)
+    _, late = train(weights, DATA, manifest=study, steps=Steps(59, 1, 60), device=CPU)
+    assert late.loss < 0.75 * early.loss
+    assert mean_dice(early.scores) < 0.5
+    assert mean_dice(late.scores) > 0.85
+
+
+def test_metrics_say_a_bucket_and_the_incoming_models_dice() -> None:
+    """Two subjects are the bucket 2; the scores are of the model that came in, so they do not depend on the steps."""
+    study = manifest()
+    one = train(initial(), DATA, manifest=study, steps=Steps(0, 1, 12), device=CPU)[1]
+    two = train(initial(), DATA, manifest=study, steps=Steps(0, 2, 12), device=CPU)[1]
+    assert one.examples == 2
+    assert (one.steps, two.steps) == (1, 2)
+    assert one.scores == two.scores != ()
+    assert {s.subjects for s in one.scores} == {1}
+
+
+def test_rounds_tile_the_whole_schedule() -> None:
+    """Each step of the cosine is done once, in the order of the rounds."""
+    study = manifest()
+    done = [s for r in (1, 2, 3) for s in range(steps_of_round(study, round_number=r).first, r * 4)]
+    assert done == list(range(12))
+    assert {steps_of_round(study, round_number=r).total for r in (1, 2, 3)} == {12}
+
+
+def test_learning_rate_runs_from_start_to_end_along_a_cosine() -> None:
+    """First, middle and last value of Loshchilov 2017, eq. 5."""
+    training = manifest().training
+    rates = [learning_rate(training, step=s, total=11) for s in range(11)]
+    assert rates[0] == pytest.approx(0.02)
+    assert rates[5] == pytest.approx((0.02 + 0.001) / 2)
+    assert rates[-1] == pytest.approx(0.001)
+    assert rates == sorted(rates, reverse=True)
