@@ -102,3 +102,8 @@ PRESETS: MappingProxyType[str, ScannerPreset] = MappingProxyType(
     {preset.name: preset for preset in (SIEMENS_3T, PHILIPS_15T, GE_3T, SIEMENS_3T_DIXON)}
 )
 """Preset by name, in the order in which a demo of N sites uses them."""
+
+
+def preset_of_site(index: int) -> ScannerPreset:
+    """The preset of the n-th hospital of a demo, from 0: the presets in turn."""
+    return tuple(PRESETS.values())[index % len(PRESETS)]
