@@ -107,6 +107,14 @@ class RoundReport(WireModel):
     weights_sha256: Sha256
 
 
+class FinalEvaluation(WireModel):
+    """Dice of the final model on the sites' validation subjects, asked for once after the last round."""
+
+    dice: float | None
+    dice_per_site: dict[SiteId, float]
+    errors: tuple[SiteError, ...]
+
+
 class RunStatus(WireModel):
     """State of a run; a run always ends in completed, failed or stopped."""
 
@@ -118,6 +126,7 @@ class RunStatus(WireModel):
     """`OK`, or why the run failed, e.g. `QUORUM_LOST`."""
     rounds: tuple[RoundReport, ...]
     model_sha256: Sha256 | None = None
+    final: FinalEvaluation | None = None
 
 
 class Heartbeat(WireModel):

@@ -136,6 +136,11 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         code="OK",
         rounds=(ROUND,),
         model_sha256=SHA,
+        final=federation.FinalEvaluation(
+            dice=0.75,
+            dice_per_site={"hospital-a": 0.75},
+            errors=(federation.SiteError(site="hospital-c", code="SITE_OFFLINE"),),
+        ),
     ),
     "heartbeat": federation.Heartbeat(myofed_version="0.1.0", flwr_version="1.41.0", state="READY", sent_at=NOW),
     "heartbeat-reply": federation.HeartbeatReply(received_at=NOW),

@@ -1,0 +1,54 @@
+"""What the round loop needs of an engine; Flower's side is `grid_engine.py`, a test's side is a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from myofed_schemas.federation import Instruction, TaskMetrics
+
+
+@dataclass(frozen=True)
+class Task:
+    """One message to one site.
+
+    Attributes:
+        instruction: What to do.
+        packed: Global weights, a safetensors file.
+        timeout_s: After this long the engine answers for the site.
+    """
+
+    instruction: Instruction
+    packed: bytes
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for one ticket.
+
+    Attributes:
+        ticket: From `send`.
+        code: `OK`, or why there is no result.
+        packed: The site's weights; empty for an error or an evaluation.
+        metrics: None for an error.
+    """
+
+    ticket: str
+    code: str
+    packed: bytes = b""
+    metrics: TaskMetrics | None = None
+
+
+class Engine(Protocol):
+    """Carries tasks to nodes and brings replies back."""
+
+    def online(self) -> Mapping[str, int]:
+        """SHA-256 of the node key (PEM SubjectPublicKeyInfo) -> the engine's number, of all nodes that are connected."""
+
+    def send(self, tasks: Sequence[tuple[int, Task]]) -> list[str]:
+        """Each task is on its way to its node; tickets in the same order."""
+
+    def replies(self, tickets: Sequence[str]) -> Iterator[Reply]:
+        """Those that have come by now, each once; does not wait."""

@@ -1,0 +1,1 @@
+"""Runs of studies: started, watched, resumed after a loss, ended in a stated way."""

@@ -1,0 +1,175 @@
+"""The folder of one run: everything its ServerApp reads and writes, so that any process may die and another go on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from myofed_schemas.canonical import canonical_json
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import RunStatus
+from myofed_schemas.files import write_atomically
+from myofed_schemas.ids import Code, Sha256, SiteId, UtcTime
+from myofed_schemas.study import SignedManifest
+from myofed_schemas.wire import WireModel
+
+FINAL_STATES = ("completed", "failed", "stopped")
+
+
+class RunSites(WireModel):
+    """Who takes part: each site with the SHA-256 of its Flower node key (PEM SubjectPublicKeyInfo).
+
+    A site that is revoked during the run is taken out; the ServerApp reads this again at every poll.
+    """
+
+    node_keys: dict[SiteId, Sha256]
+
+
+class Submission(WireModel):
+    """The last time this run was handed to the engine; written by the `runs` process alone.
+
+    Attributes:
+        engine_run: Flower's number of the run; 0 before the first submission.
+        attempts: Submissions since the last finished round.
+        rounds: Rounds that were finished when it was submitted.
+        submitted_at: UTC.
+    """
+
+    engine_run: int = Field(ge=0)
+    attempts: int = Field(ge=0)
+    rounds: int = Field(ge=0)
+    submitted_at: UtcTime
+
+
+class RunEvent(WireModel):
+    """One line of `events.jsonl`: what the ServerApp did, in codes."""
+
+    at: UtcTime
+    event: Code
+    round: int = Field(ge=0)
+    site: SiteId | None = None
+    code: Code = "OK"
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and documents of one run."""
+
+    root: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's name is its folder's."""
+        return self.root.name
+
+    @property
+    def initial_weights(self) -> Path:
+        """What the first round sends."""
+        return self.root / "initial.safetensors"
+
+    @property
+    def stop_request(self) -> Path:
+        """Exists once a person asked to stop the run."""
+        return self.root / "stop"
+
+    @property
+    def events(self) -> Path:
+        """One line an event."""
+        return self.root / "events.jsonl"
+
+    @property
+    def updates(self) -> Path:
+        """Checked updates of the round in progress wait here for their turn; emptied after it."""
+        return self.root / "updates"
+
+    def weights(self, round_number: int) -> Path:
+        """The global model after this round."""
+        return self.root / f"round-{round_number:04d}.safetensors"
+
+    def report(self, round_number: int) -> Path:
+        """The report of this round; written after its weights, so it says that they are whole."""
+        return self.root / f"round-{round_number:04d}.json"
+
+    def manifest(self) -> SignedManifest:
+        """What the sites approved and this run does."""
+        return SignedManifest.model_validate_json(_read(self.root / "manifest.json"))
+
+    def write_manifest(self, manifest: SignedManifest) -> None:
+        """The run's manifest is on disk."""
+        write_atomically(self.root / "manifest.json", canonical_json(manifest))
+
+    def sites(self) -> RunSites:
+        """Who takes part now."""
+        return RunSites.model_validate_json(_read(self.root / "sites.json"))
+
+    def write_sites(self, sites: RunSites) -> None:
+        """From the next poll on, only these take part."""
+        write_atomically(self.root / "sites.json", canonical_json(sites))
+
+    def status(self) -> RunStatus:
+        """The run's state as last written."""
+        return RunStatus.model_validate_json(_read(self.root / "status.json"))
+
+    def write_status(self, status: RunStatus) -> None:
+        """The run's state is on disk."""
+        write_atomically(self.root / "status.json", status.model_dump_json().encode())
+
+    def submission(self) -> Submission | None:
+        """The last submission, or None where the engine never saw this run."""
+        path = self.root / "submission.json"
+        return Submission.model_validate_json(_read(path)) if path.exists() else None
+
+    def write_submission(self, submission: Submission) -> None:
+        """The submission is on disk."""
+        write_atomically(self.root / "submission.json", canonical_json(submission))
+
+    def note(self, event: RunEvent) -> None:
+        """The event is the last line of `events.jsonl`."""
+        with self.events.open("ab") as stream:
+            stream.write(canonical_json(event) + b"\n")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else runs this run meanwhile; the kernel frees the lock when the process dies.
+
+        Raises:
+            MyofedError: RUN_LOCKED.
+        """
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise MyofedError("RUN_LOCKED", "expected nobody else on this run, found a live ServerApp") from None
+        finally:
+            os.close(descriptor)
+
+    def is_locked(self) -> bool:
+        """A live ServerApp works on this run."""
+        try:
+            with self.locked():
+                return False
+        except MyofedError:
+            return True
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise MyofedError("RUN_INCOMPLETE", f"expected {path.name} in the run's folder, found none") from None
+
+
+def read_events(folder: RunFolder) -> list[RunEvent]:
+    """All whole events; a line that a kill cut short is left out."""
+    if not folder.events.exists():
+        return []
+    lines = folder.events.read_bytes().split(b"\n")[:-1]
+    return [RunEvent.model_validate(json.loads(line)) for line in lines]
