@@ -1,0 +1,73 @@
+"""The JSON beside every image: acquisition in the units of ORMIR-MIDS (times in milliseconds), and where it came from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from myofed_schemas.ids import Sha256
+from myofed_schemas.mids import PROFILE
+
+ScalingKind = Literal["stored", "rescale", "philips-scale-slope", "phase-radians"]
+"""How stored values became the voxels: unchanged; per-frame RescaleSlope and -Intercept (PS3.3 C.7.6.16.2.9); these divided by
+slope times Philips' scale slope (Chenevert 2014, Transl Oncol 7:65); or mapped from the vendor's phase range to radians."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Provenance(_Document):
+    """Where an image came from; UIDs are the new ones of our de-identification."""
+
+    source_series_instance_uid: str = Field(alias="SourceSeriesInstanceUID", pattern=r"^2\.25\.\d{1,39}$")
+    source_digest: Sha256 = Field(alias="SourceDigest")
+    """SHA-256 over the sorted SHA-256 of the source files."""
+    source_files: int = Field(alias="SourceFiles", ge=1)
+    policy_digest: Sha256 = Field(alias="PolicyDigest")
+    image_digest: Sha256 = Field(alias="ImageDigest")
+    """SHA-256 of the NIfTI file."""
+    value_scaling: ScalingKind = Field(alias="ValueScaling")
+    component_assumed: bool = Field(default=False, alias="ComponentAssumed")
+    """Magnitude was not said by the header; it is the vendor's default and no voxel was negative."""
+    tools: dict[str, str] = Field(alias="Tools")
+
+
+class Sidecar(_Document):
+    """All keys that profile `myofed-1` writes; what a header does not tell is absent, never invented."""
+
+    profile: Literal["myofed-1"] = Field(default=PROFILE, alias="Profile")
+    modality: Literal["MR"] = Field(default="MR", alias="Modality")
+    echo_time_ms: float | tuple[float, ...] | None = Field(default=None, alias="EchoTime")
+    """One per volume along the fourth dimension."""
+    repetition_time_ms: float | None = Field(default=None, alias="RepetitionTime")
+    flip_angle_degrees: float | None = Field(default=None, alias="FlipAngle")
+    inversion_time_ms: float | None = Field(default=None, alias="InversionTime")
+    scanning_sequence: str | None = Field(default=None, alias="ScanningSequence")
+    sequence_variant: str | None = Field(default=None, alias="SequenceVariant")
+    scan_options: str | None = Field(default=None, alias="ScanOptions")
+    acquisition_type: str | None = Field(default=None, alias="MRAcquisitionType")
+    parallel_reduction_factor_in_plane: float | None = Field(default=None, alias="ParallelReductionFactorInPlane")
+    parallel_acquisition_technique: str | None = Field(default=None, alias="ParallelAcquisitionTechnique")
+    pixel_bandwidth_hz: float | None = Field(default=None, alias="PixelBandwidth")
+    manufacturer: str | None = Field(default=None, alias="Manufacturer")
+    model: str | None = Field(default=None, alias="ManufacturerModelName")
+    imaging_frequency_mhz: float | None = Field(default=None, alias="ImagingFrequency")
+    magnetic_field_strength_tesla: float | None = Field(default=None, alias="MagneticFieldStrength")
+    image_type: str | None = Field(default=None, alias="ImageType")
+    """Values of ImageType joined with `/`."""
+    phase_encoding_direction: Literal["i", "j"] | None = Field(default=None, alias="PhaseEncodingDirection")
+    """Axis of the written array; no polarity, as the draft standard."""
+    slice_thickness_mm: float | None = Field(default=None, alias="SliceThickness")
+    body_part_examined: str | None = Field(default=None, alias="BodyPartExamined")
+    pulse_sequence_type: str | None = Field(default=None, alias="PulseSequenceType")
+    water_fat_shift_pixels: float | None = Field(default=None, alias="WaterFatShift")
+    """3.35 ppm times ImagingFrequency over PixelBandwidth (reference implementation, MEGRE only)."""
+    fourth_dimension: Literal["EchoTime"] | None = Field(default=None, alias="FourthDimension")
+    units: Literal["arbitrary", "rad", "percent"] = Field(default="arbitrary", alias="Units")
+    provenance: Provenance = Field(alias="Provenance")
+
+    def to_json(self) -> bytes:
+        """The file's bytes: keys as in the standard, absent values left out, the same bytes for the same content."""
+        return (self.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n").encode()
