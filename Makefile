@@ -77,7 +77,7 @@ test-coordinator: .venv-coordinator/.done $(WHEEL)  ## The coordinator's tests w
 
 .PHONY: prove
 prove: $(VENV)/.dev $(VENV)/.wheel  ## Long proofs at full size: make prove [NAME=demo-seeds]; writes proofs/NAME.json
-	$(BIN)/python -m tests.proofs $(NAME)
+	cd tests && ../$(BIN)/python -m proofs $(NAME)
 
 .PHONY: bench bench-all
 bench: $(VENV)/.dev $(VENV)/.wheel  ## One benchmark beside its peer: make bench NAME=convert; writes bench/results/NAME.json

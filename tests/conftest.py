@@ -10,8 +10,8 @@ import pytest
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
-# Example factories lie beside the tests that own them.
-sys.path.insert(0, str(TESTS / "unit" / "schemas"))
+# Example factories lie beside the tests that own them; proofs share their checks with the small samples.
+sys.path[:0] = [str(TESTS / "unit" / "schemas"), str(TESTS)]
 
 
 @pytest.fixture(scope="session")
