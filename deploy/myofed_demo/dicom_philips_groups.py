@@ -80,6 +80,7 @@ def add_object_attributes(dataset: Dataset, exam: Exam, preset: ScannerPreset, *
     dataset.OversamplingPhase, dataset.GeometryOfKSpaceTraversal = "NONE", "RECTILINEAR"
     dataset.SegmentedKSpaceTraversal, dataset.RectilinearPhaseEncodeReordering = "SINGLE", "LINEAR"
     dataset.NumberOfKSpaceTrajectories = 1
+    dataset.AcquisitionContextSequence = []
     _add_dimensions(dataset, exam)
     block = dataset.private_block(0x2001, "Philips Imaging DD 001", create=True)
     block.add_new(0xC8, "LO", f"thigh {exam.patient.name}")

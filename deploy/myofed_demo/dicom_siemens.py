@@ -6,6 +6,7 @@ header with free text in (0029,xx10), times and positions repeated in (0019,xx) 
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -106,19 +107,26 @@ def _add_private(dataset: Dataset, exam: Exam) -> None:
     image = dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True)
     image.add_new(0x08, "CS", "IMAGE NUM 4")
     image.add_new(0x0F, "SH", "Normal")
-    name = exam.patient.name.encode("latin-1")
-    text = b'### ASCCONV BEGIN ###\ntPatientName = "' + name + b'"\ntInstitution = "'
-    text += exam.hospital.institution.encode("latin-1") + b'"\n### ASCCONV END ###\n'
-    csa = b"SV10\x04\x03\x02\x01" + text
+    protocol = f'tPatientName = "{exam.patient.name}" tInstitution = "{exam.hospital.institution}"'
     raw = dataset.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
-    raw.add_new(0x10, "OB", csa + b"\x00" * (2048 - len(csa)))
-    raw.add_new(0x20, "OB", csa + b"\x00" * (4096 - len(csa)))
+    raw.add_new(0x10, "OB", csa_header({"ImaAbsTablePosition": "0", "ImageComments": exam.patient.comment}))
+    raw.add_new(0x20, "OB", csa_header({"MrPhoenixProtocol": f"### ASCCONV BEGIN ### {protocol} ### ASCCONV END ###"}))
     workflow = dataset.private_block(0x0029, "SIEMENS MEDCOM HEADER2", create=True)
     workflow.add_new(0x60, "LO", f"com {exam.patient.operator}")
     display = dataset.private_block(0x0051, "SIEMENS MR HEADER", create=True)
     display.add_new(0x0E, "LO", "Tra")
     display.add_new(0x16, "LO", "M/ND")
     display.add_new(0x19, "LO", exam.patient.name)
+
+
+def csa_header(tags: dict[str, str]) -> bytes:
+    """A CSA2 header with one text item per tag (layout: nibabel's description of the Siemens CSA header)."""
+    parts = [b"SV10\x04\x03\x02\x01", struct.pack("<II", len(tags), 77)]
+    for name, text in tags.items():
+        value = text.encode("latin-1") + b"\x00"
+        parts.append(struct.pack("<64si4siii", name.encode("ascii"), 1, b"LO", 0, 1, 77))
+        parts.append(struct.pack("<4i", len(value), len(value), 77, len(value)) + value + b"\x00" * (-len(value) % 4))
+    return b"".join(parts)
 
 
 def write_slices(
