@@ -1,0 +1,203 @@
+"""The one public verb: files in, verified de-identified files and a report out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from myofed_anonymization.admission import admit
+from myofed_anonymization.dataset import deidentified
+from myofed_anonymization.identity import patient_of
+from myofed_anonymization.keys import SiteKeys
+from myofed_anonymization.output_folder import OutputFolder
+from myofed_anonymization.part10 import DAMAGED, quiet_pydicom, read, write
+from myofed_anonymization.policy import Policy
+from myofed_anonymization.profile import EDITION, ROWS, load_profile
+from myofed_anonymization.text import Vocabulary
+from myofed_anonymization.treatment import Rules, Treatment
+from myofed_anonymization.verify import verify
+from myofed_anonymization.withheld import WithheldError
+from myofed_schemas.deid import DeidentificationReport, FileOutcome, NoteCode, WithheldCode
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+Progress = Callable[[int, int], None]
+"""Called with (files done, files in all) after every file."""
+CLAIM = (
+    "Pseudonymised by PS3.15 Annex E (Basic Application Level Confidentiality Profile with the options named in each file), "
+    "keyed with the site's key, each file searched for its original's identifying values after writing. Not anonymous: "
+    "who holds the site's key can test a guess, and images of a body remain images of that body."
+)
+
+
+def deidentify(
+    sources: Path | Iterable[Path],
+    out: Path,
+    *,
+    keys: SiteKeys,
+    policy: Policy,
+    now: dt.datetime,
+    progress: Progress | None = None,
+) -> DeidentificationReport:
+    """`out` holds a verified de-identified copy of every input that could be proven clean, and a report on every input.
+
+    Copies lie at <StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm (new UIDs); deidentification-report.json is
+    written last. May be killed at any moment and called again with the same arguments: the result is that of one
+    undisturbed run. A file of `out` that this call did not make is removed when it lies in that layout.
+
+    Args:
+        sources: A file, a folder (walked; symbolic links are not followed) or several of them.
+        out: A folder that is new, empty, or of an earlier call with the same key and policy; not inside a source.
+        keys: The site's key.
+        policy: What may stay.
+        now: Time of the report, with its time zone.
+        progress: Called after every file.
+
+    Returns:
+        The report, as written.
+
+    Raises:
+        MyofedError: SOURCE_MISSING, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY or OUT_OF_ANOTHER_RUN.
+        OSError: `out` cannot be written.
+    """
+    roots = [sources] if isinstance(sources, Path) else list(sources)
+    inputs = _inputs(roots, out)
+    folder = OutputFolder.open(out, mark=f"{keys.check()}-{policy.digest()[:16]}")
+    rules = Rules(keys, policy, load_profile(), Vocabulary.from_policy(policy))
+    outcomes: list[FileOutcome] = []
+    for number, path in enumerate(inputs, start=1):
+        outcomes.append(_outcome(path, number=number, rules=rules, folder=folder))
+        if progress:
+            progress(number, len(inputs))
+    files = _without_conflicts(outcomes)
+    report = _report(files, keys=keys, policy=policy, now=now)
+    folder.finish(report)
+    return report
+
+
+def _inputs(roots: list[Path], out: Path) -> list[Path]:
+    """All files below the roots, each once, sorted by path."""
+    target = out.resolve()
+    found: set[Path] = set()
+    for root in roots:
+        if not root.exists():
+            raise _refusal("SOURCE_MISSING", "expected a file or folder as source, found nothing", "check the path")
+        if target.is_relative_to(root.resolve()):
+            raise _refusal(
+                "OUT_INSIDE_SOURCE", "expected an output folder outside the sources", "choose another folder"
+            )
+        found |= (
+            {root}
+            if not root.is_dir()
+            else {path for path in root.rglob("*") if path.is_symlink() or not path.is_dir()}
+        )
+    return sorted(found)
+
+
+def _refusal(code: str, message: str, hint: str) -> MyofedError:
+    return MyofedError(code, message, hint=hint, exit_code=ExitCode.USAGE)
+
+
+def _outcome(path: Path, *, number: int, rules: Rules, folder: OutputFolder) -> FileOutcome:
+    """The one outcome of this input; no fault of a file stops the run."""
+    digest: str | None = None
+    try:
+        content = _content(path, rules.policy.max_file_bytes)
+        digest = hashlib.sha256(content).hexdigest()
+        with quiet_pydicom():
+            return _released(content, number=number, rules=rules, folder=folder)
+    except WithheldError as refusal:
+        return FileOutcome(number=number, input_sha256=digest, outcome="withheld", code=refusal.reason)
+    except DAMAGED:
+        return FileOutcome(number=number, input_sha256=digest, outcome="withheld", code=WithheldCode.DICOM_DAMAGED)
+
+
+def _content(path: Path, max_bytes: int) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        raise WithheldError(WithheldCode.NOT_A_REGULAR_FILE)
+    try:
+        if path.stat().st_size > max_bytes:
+            raise WithheldError(WithheldCode.TOO_LARGE)
+        return path.read_bytes()
+    except OSError as error:
+        raise WithheldError(WithheldCode.UNREADABLE) from error
+
+
+def _released(content: bytes, *, number: int, rules: Rules, folder: OutputFolder) -> FileOutcome:
+    dataset = read(content)
+    iod = admit(dataset, policy=rules.policy)
+    patient = patient_of(dataset, keys=rules.keys, max_depth=rules.policy.max_depth)
+    transfer_syntax = dataset.file_meta.TransferSyntaxUID
+    treatment = Treatment(
+        rules, patient, iod, implicit=transfer_syntax.is_implicit_VR, little=transfer_syntax.is_little_endian
+    )
+    result = deidentified(dataset, treatment=treatment)
+    output = f"{result.StudyInstanceUID}/{result.SeriesInstanceUID}/{result.SOPInstanceUID}.dcm"
+    with folder.staged(write(result, transfer_syntax=transfer_syntax)) as staged:
+        verified = verify(staged.read_bytes(), original=content, words=rules.vocabulary.words)
+        outcome = FileOutcome(
+            number=number,
+            input_sha256=hashlib.sha256(content).hexdigest(),
+            outcome="deidentified",
+            notes=patient.notes,
+            output=output,
+            output_sha256=verified.sha256,
+            pixel_sha256=verified.pixel_sha256,
+            actions=dict(sorted(treatment.counts.items())),
+            checks=verified.checks,
+        )
+        folder.release(staged, output=output)
+    return outcome
+
+
+def _without_conflicts(outcomes: list[FileOutcome]) -> tuple[FileOutcome, ...]:
+    """The outcomes with every group of inputs that claim one SOPInstanceUID judged: identical or withheld, all of them."""
+    claims: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.output and outcome.output_sha256:
+            claims.setdefault(Path(outcome.output).name, []).append(outcome.output + outcome.output_sha256)
+    seen: set[str] = set()
+    return tuple(_judged(outcome, claims, seen) for outcome in outcomes)
+
+
+def _judged(outcome: FileOutcome, claims: dict[str, list[str]], seen: set[str]) -> FileOutcome:
+    if outcome.output is None:
+        return outcome
+    name = Path(outcome.output).name
+    if len(set(claims[name])) > 1:
+        return FileOutcome(
+            number=outcome.number,
+            input_sha256=outcome.input_sha256,
+            outcome="withheld",
+            code=WithheldCode.DUPLICATE_CONFLICT,
+        )
+    if name in seen:
+        return outcome.model_copy(update={"notes": (*outcome.notes, NoteCode.DUPLICATE_IDENTICAL)})
+    seen.add(name)
+    return outcome
+
+
+def _report(
+    files: tuple[FileOutcome, ...], *, keys: SiteKeys, policy: Policy, now: dt.datetime
+) -> DeidentificationReport:
+    released = sum(file.outcome == "deidentified" for file in files)
+    codes = Counter(file.code.value for file in files if file.code)
+    return DeidentificationReport(
+        created=now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        policy=policy.version,
+        policy_digest=policy.digest(),
+        profile_edition=EDITION,
+        profile_rows=ROWS,
+        tools={name: version(name) for name in ("myofed", "pydicom")},
+        key_check=keys.check(),
+        claim=CLAIM,
+        received=len(files),
+        deidentified=released,
+        withheld=len(files) - released,
+        withheld_by_code=dict(sorted(codes.items())),
+        files=files,
+    )

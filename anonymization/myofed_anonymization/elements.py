@@ -1,0 +1,80 @@
+"""Elements as they lie in the file: bytes in, bytes out, decoded only where an action needs the text."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+TEXT = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
+"""Free text: cleaned by vocabulary."""
+STRINGS = TEXT | {"AE", "AS", "CS", "DA", "DS", "DT", "IS", "PN", "TM", "UI", "UR"}
+NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV", "US or SS"})
+NUMBER_BYTES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "US": 2, "UV": 8, "US or SS": 2}
+WITHOUT_BACKSLASH = frozenset({"ST", "LT", "UT", "UR"})
+"""One value each: the backslash does not separate (PS3.5 6.4)."""
+
+
+@lru_cache(maxsize=8192)
+def standard_vr(tag: int) -> str:
+    """The VR of PS3.6 for a standard tag; the empty string for a tag that the dictionary does not know."""
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return ""
+
+
+def value_bytes(element: DataElement | RawDataElement) -> bytes:
+    """The value as in the file, without padding.
+
+    Raises:
+        TypeError: The element was decoded to something else than text (only SpecificCharacterSet is decoded on reading).
+    """
+    value = element.value
+    if value is None:
+        return b""
+    if isinstance(value, bytes):
+        return value.rstrip(b" \0")
+    if isinstance(value, str):
+        return value.encode()
+    return "\\".join(value).encode()
+
+
+def raw_element(tag: int, vr: str, value: bytes, *, implicit: bool, little: bool) -> RawDataElement:
+    """An element that is written exactly so, padded to even length (PS3.5 7.1.1)."""
+    padded = value + (b"\0" if vr in {"UI", "OB", "UN"} else b" ") if len(value) % 2 else value
+    return RawDataElement(BaseTag(tag), None if implicit else vr, len(padded), padded, 0, implicit, little)
+
+
+def peek(dataset: Dataset, tag: int, default: Any = None) -> Any:
+    """The decoded value, the element in the data set left as it is (`dataset[tag]` would replace its bytes)."""
+    if tag not in dataset:
+        return default
+    element = dataset.get_item(BaseTag(tag))
+    value = (
+        convert_raw_data_element(element, ds=dataset).value if isinstance(element, RawDataElement) else element.value
+    )
+    return default if value is None or value == "" else value
+
+
+def values_of(dataset: Dataset, tag: int, *, encodings: list[str]) -> list[str]:
+    """The decoded values of a text element, stripped; none when it is absent."""
+    if tag not in dataset:
+        return []
+    content = value_bytes(dataset.get_item(BaseTag(tag)))
+    text = (
+        content.decode("ascii")
+        if content.isascii() and b"\x1b" not in content
+        else decode_bytes(content, encodings, {0x5C, 0x5E, 0x3D, 0x0A})
+    )
+    return [part.strip() for part in text.split("\\")]
+
+
+def encodings_of(dataset: Dataset) -> list[str]:
+    """The Python encodings that the data set's SpecificCharacterSet names."""
+    return convert_encodings(dataset.get("SpecificCharacterSet") or "iso8859")

@@ -1,0 +1,70 @@
+"""Pixel Data judged without decoding it: its length, its spare bits, and overlays that hide in them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from pydicom.dataset import FileDataset
+from pydicom.tag import BaseTag
+
+from myofed_anonymization.elements import peek
+from myofed_anonymization.part10 import EXPLICIT_BIG, UNCOMPRESSED
+from myofed_anonymization.withheld import WithheldError
+from myofed_schemas.deid import WithheldCode
+from myofed_schemas.ids import Sha256
+
+PIXEL_DATA = BaseTag(0x7FE00010)
+SAMPLES, FRAMES, ROWS, COLUMNS = 0x00280002, 0x00280008, 0x00280010, 0x00280011
+BITS_ALLOCATED, HIGH_BIT, PIXEL_REPRESENTATION = 0x00280100, 0x00280102, 0x00280103
+
+
+def pixel_bytes(dataset: FileDataset) -> bytes:
+    """The Pixel Data value as it lies in the file.
+
+    Raises:
+        WithheldError: NO_PIXEL_DATA.
+    """
+    content = dataset.get_item(PIXEL_DATA).value if PIXEL_DATA in dataset else None
+    if not isinstance(content, bytes) or not content:
+        raise WithheldError(WithheldCode.NO_PIXEL_DATA)
+    return content
+
+
+def pixel_digest(dataset: FileDataset) -> Sha256:
+    """SHA-256 of the Pixel Data value."""
+    return hashlib.sha256(pixel_bytes(dataset)).hexdigest()
+
+
+def check_pixels(dataset: FileDataset) -> None:
+    """Returns when the Pixel Data value holds pixels and, as far as can be seen without decoding, nothing else.
+
+    Uncompressed data must have exactly the length that the image needs (PS3.5 8.1.1: one byte of padding at most), and the
+    bits above HighBit must be zero or the sign. Retired overlays in those bits (60xx,0102) withhold the file.
+
+    Raises:
+        WithheldError: NO_PIXEL_DATA, PIXEL_LENGTH, PIXEL_BITS_IN_USE or OVERLAY_IN_PIXEL_DATA.
+    """
+    content = pixel_bytes(dataset)
+    if any(tag.group >> 8 == 0x60 and tag.elem == 0x0102 and peek(dataset, tag) for tag in dataset.keys()):  # noqa: SIM118
+        raise WithheldError(WithheldCode.OVERLAY_IN_PIXEL_DATA)
+    transfer_syntax = dataset.file_meta.TransferSyntaxUID
+    if transfer_syntax not in UNCOMPRESSED:
+        return
+    rows, columns, samples, bits = (int(peek(dataset, tag)) for tag in (ROWS, COLUMNS, SAMPLES, BITS_ALLOCATED))
+    values = rows * columns * samples * int(peek(dataset, FRAMES, 1))
+    expected = values * bits // 8
+    if bits not in {8, 16, 32} or not values or len(content) != expected + expected % 2:
+        raise WithheldError(WithheldCode.PIXEL_LENGTH)
+    kind = "i" if peek(dataset, PIXEL_REPRESENTATION) else "u"
+    order = ">" if transfer_syntax == EXPLICIT_BIG else "<"
+    _check_spare_bits(np.frombuffer(content, f"{order}{kind}{bits // 8}", values), int(peek(dataset, HIGH_BIT)))
+
+
+def _check_spare_bits(values: np.ndarray[tuple[int], np.dtype[np.integer]], high_bit: int) -> None:
+    """Signed values shift down to 0 or -1, unsigned ones to 0, unless something lies above HighBit."""
+    low, high = int(values.min()), int(values.max())
+    signed = values.dtype.kind == "i"
+    limit = 1 << (high_bit if signed else high_bit + 1)
+    if high >= limit or low < (-limit if signed else 0):
+        raise WithheldError(WithheldCode.PIXEL_BITS_IN_USE)

@@ -1,0 +1,90 @@
+"""Free text by allow-list (PS3.15 E.3.4, Clean Descriptors): only words of the policy's vocabulary stay."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from myofed_anonymization.policy import Policy
+
+_TOKEN = re.compile(r"\*?[^\W_]+(?:\.[^\W_]+)*")
+_DATE_LIKE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}|\d{4}\.\d{1,2}\.\d{1,2}")
+_CODE_STRING = re.compile(r"[A-Za-z0-9 _.+*/-]{0,64}")
+_CHARACTER_SET = re.compile(r"ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}")
+"""Defined terms of SpecificCharacterSet (PS3.3 C.12.1.1.2), the only ones with spaces and numbers."""
+_LONG_NUMBER = re.compile(r"\d{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The policy's words and forms, ready for use; words are compared in lower case."""
+
+    words: frozenset[str]
+    forms: re.Pattern[str]
+    software_forms: re.Pattern[str]
+    values: frozenset[str]
+    value_forms: re.Pattern[str]
+
+    @classmethod
+    def from_policy(cls, policy: Policy) -> Self:
+        """The vocabulary that this policy describes."""
+        return cls(
+            words=policy.words(),
+            forms=_any_of(policy.word_forms),
+            software_forms=_any_of((*policy.word_forms, *policy.software_forms)),
+            values=frozenset(policy.values),
+            value_forms=_any_of(policy.value_forms),
+        )
+
+    def clean(self, text: str, *, forbidden: frozenset[str], software: bool = False) -> str:
+        """The text reduced to allowed words; itself when nothing had to go, otherwise the words joined by one space.
+
+        Args:
+            text: One value of a text element.
+            forbidden: Lower-case words of the patient's own names and identifiers: they go even when listed.
+            software: Whether version numbers may stay too.
+
+        Returns:
+            ASCII text; empty when no word may stay.
+        """
+        if text in self.values or (self.value_forms.fullmatch(text.lower()) and not tokens_of(text) & forbidden):
+            return text
+        forms = self.software_forms if software else self.forms
+        tokens = _TOKEN.findall(text)
+        kept = [word for token in tokens for word in self._allowed(token, forms, forbidden)]
+        return text if kept == tokens and text.isascii() and text.isprintable() else " ".join(kept)
+
+    def _allowed(self, token: str, forms: re.Pattern[str], forbidden: frozenset[str]) -> list[str]:
+        if _DATE_LIKE.fullmatch(token):
+            return []
+        if self._is_word(token, forms, forbidden):
+            return [token]
+        parts = token.split(".") if "." in token and not token[0].isdigit() else []
+        return [part for part in parts if self._is_word(part, forms, forbidden)]
+
+    def _is_word(self, token: str, forms: re.Pattern[str], forbidden: frozenset[str]) -> bool:
+        word = token.lower()
+        return token.isascii() and word not in forbidden and (word in self.words or bool(forms.fullmatch(word)))
+
+    def clean_code_string(self, text: str, *, forbidden: frozenset[str]) -> str:
+        """The CS value when it has that form, no long number and no unlisted word of the patient's own; else empty.
+
+        A defined term is one word (PS3.3 writes LINEAR_EXACT); of a value with spaces every word must be listed.
+        """
+        if _CHARACTER_SET.fullmatch(text):
+            return text
+        if not _CODE_STRING.fullmatch(text) or _LONG_NUMBER.search(text):
+            return ""
+        names = {token.lower() for token in _TOKEN.findall(text.replace("_", " "))} & (forbidden - self.words)
+        listed = " " not in text or self.clean(text, forbidden=frozenset()) == text
+        return text if listed and not names else ""
+
+
+def _any_of(forms: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{form})" for form in forms) or r"(?!)")
+
+
+def tokens_of(text: str) -> frozenset[str]:
+    """The words of a name or an identifier, in lower case, and the whole of it."""
+    return frozenset({text.lower(), *(token.lower() for token in _TOKEN.findall(text.replace("_", " ")))}) - {""}
