@@ -35,6 +35,7 @@ from myofed_schemas.deid import WithheldCode
 SHORT = 6
 """Below this length a value occurs in bytes by chance."""
 OWN_WORDS = frozenset({"removed"})
+OWN_DATES = frozenset({"19000101"})
 """What we write in place of a value."""
 PIXEL_DATA = BaseTag(0x7FE00010)
 OWN_ELEMENTS = frozenset({0x00100010, 0x00100020, 0x00120063, 0x00120064})
@@ -215,17 +216,13 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, word
             continue
         texts = texts_of(owner, tag)
         if vr in {"DA", "DT"}:
-            leak = (
-                path in old
-                and bool(texts)
-                and {text[:8] for text in texts}.isdisjoint(text[:8] for text in texts_of(*old[path][:2]))
-            )
+            original = texts_of(*old[path][:2]) if path in old else []
+            leak = bool({text[:8] for text in texts} & {text[:8] for text in original} - OWN_DATES)
         elif vr == "UI":
             leak = not identifying.uids.isdisjoint(texts)
         else:
-            leak = tag not in STRUCTURAL and any(
-                _leaks(text, values, names - words if vr == "CS" else names) for text in texts
-            )
+            sought = names - words if vr == "CS" else names
+            leak = tag not in STRUCTURAL and any(_leaks(text, values, sought) for text in texts)
         if leak:
             raise WithheldError(WithheldCode.LEAK_FOUND)
     return len(new)
