@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 import yaml
@@ -104,8 +105,9 @@ _COMMENTS = {
 def save_config(home: HomeFolder, config: CoordinatorConfig) -> None:
     """`config.yaml` holds this configuration, each setting under a line that explains it."""
     lines = ["# Settings of this coordinator; read when a command or `up` starts."]
+    # JSON is YAML: every value on one line, under its explanation.
     for key, value in config.model_dump(mode="json").items():
-        lines += [f"# {_COMMENTS[key]}", yaml.safe_dump({key: value}, default_flow_style=None).strip()]
+        lines += [f"# {_COMMENTS[key]}", f"{key}: {json.dumps(value)}"]
     write_atomically(home.config, ("\n".join(lines) + "\n").encode())
 
 

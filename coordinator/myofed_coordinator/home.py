@@ -112,6 +112,11 @@ class HomeFolder:
         return self.run / "status.json"
 
     @property
+    def news(self) -> Path:
+        """Touched when the ServerApp has sent messages; the sites' port then asks the engine for those who wait."""
+        return self.run / "news"
+
+    @property
     def sites_port_log(self) -> Path:
         """One line a request at the sites' port: site, path, status, bytes; no bodies."""
         return self.root / "sites-port.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from myofed_coordinator.audit import AuditLog
 from myofed_coordinator.catalog.service import CatalogService
@@ -15,6 +16,9 @@ from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
 from myofed_coordinator.signing import load_signer
 from myofed_coordinator.studies.service import StudiesService, StudyPlace
+
+if TYPE_CHECKING:
+    from myofed_coordinator.runs.service import RunsService
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,10 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
     )
+
+
+def open_runs(services: Services) -> RunsService:
+    """The runs of this coordinator; imported late, as their room builds upon this module."""
+    from myofed_coordinator.runs.service import RunsService
+
+    return RunsService(services)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
+
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Base
 from myofed_coordinator.home import HomeFolder

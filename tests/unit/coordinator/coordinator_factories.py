@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
-from myofed_coordinator.models import weights as weights_module
-from myofed_coordinator.signing import Signer, new_signer
 from safetensors.numpy import save
 
+from myofed_coordinator.models import weights as weights_module
+from myofed_coordinator.signing import Signer, new_signer
 from myofed_schemas.catalog import DatasetCard, DisclosurePolicy, SuppressedCount
 from myofed_schemas.enrolment import EnrolmentBody, EnrolmentRequest, Invite
 from myofed_schemas.study import SignedDecision, StudyDecision, StudyManifest

@@ -10,11 +10,11 @@ from coordinator_factories import HOUR, NOW, FakeSite, make_site
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from myofed_coordinator.certificates import fingerprint
 from myofed_coordinator.enrolment.service import RegisteredSite
 from myofed_coordinator.services import Services
 from myofed_coordinator.signing import new_signer
-
 from myofed_schemas.enrolment import EnrolmentRequest, Invite
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import Heartbeat

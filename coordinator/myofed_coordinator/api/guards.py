@@ -1,0 +1,59 @@
+"""What holds for every answer of the people's port: security headers, and a bound on what it reads."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from myofed_coordinator.api.refusals import answer
+
+MAX_BODY_BYTES = 65_536
+"""An enrolment request is about 2 kB; nothing larger is ever sent to the people's port."""
+
+SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+def with_security_headers(app: ASGIApp) -> ASGIApp:
+    """The same app, every answer with the headers above."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+            await send(message)
+
+        await app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+    return guarded
+
+
+def with_bounded_bodies(app: ASGIApp) -> ASGIApp:
+    """The same app, which never reads a body that is larger than MAX_BODY_BYTES or of unknown length."""
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _is_bounded(Headers(scope=scope)):
+            await answer("BODY_TOO_LARGE", status=413)(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return guarded
+
+
+def _is_bounded(headers: Headers) -> bool:
+    """HTTP/1.1 has no body without one of these two headers (RFC 9112, section 6.3)."""
+    if "transfer-encoding" in headers:
+        return False
+    length = headers.get("content-length", "0")
+    return length.isascii() and length.isdigit() and int(length) <= MAX_BODY_BYTES

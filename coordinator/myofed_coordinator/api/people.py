@@ -1,0 +1,99 @@
+"""The people's port: status page, JSON API, and enrolment by one-time token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.types import ASGIApp
+
+from myofed_coordinator.api.guards import with_bounded_bodies, with_security_headers
+from myofed_coordinator.api.login import Login
+from myofed_coordinator.api.refusals import add_refusals
+from myofed_coordinator.api.runs import RunsReader, runs_router
+from myofed_coordinator.catalog.routes import catalog_router
+from myofed_coordinator.database import check_schema
+from myofed_coordinator.enrolment.routes import enrol_router, sites_router
+from myofed_coordinator.models.routes import models_router
+from myofed_coordinator.services import Services
+from myofed_coordinator.studies.routes import studies_router
+from myofed_coordinator.web.pages import add_pages
+from myofed_schemas.errors import ErrorBody
+from myofed_schemas.wire import WireModel
+
+API = "/api/v1"
+
+
+class Health(WireModel):
+    """The port serves and its database answers."""
+
+    state: str = "OK"
+
+
+@dataclass(frozen=True)
+class PeoplePort:
+    """What the port is made of.
+
+    Attributes:
+        services: The coordinator's use cases.
+        runs: Reader of runs.
+        token: The administrator's.
+        clock: Asked once a request.
+    """
+
+    services: Services
+    runs: RunsReader
+    token: str
+    clock: Callable[[], datetime]
+
+    def __repr__(self) -> str:
+        return "PeoplePort()"
+
+
+def build_people_app(port: PeoplePort) -> ASGIApp:
+    """The ASGI app of the people's port; everything but /enrol, /health and the login page asks for a login.
+
+    Raises:
+        MyofedError: ADMIN_TOKEN, the token is too short to be one.
+    """
+    app = FastAPI(title="myofed coordinator", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    login = Login(port.token, clock=port.clock)
+    add_refusals(app)
+    app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=_REFUSALS)
+    app.include_router(_health(port.services), responses=_REFUSALS)
+    app.include_router(_api(app, port), prefix=API, dependencies=[Depends(login.require)], responses=_REFUSALS)
+    add_pages(app, port.services, port.runs, login=login, clock=port.clock)
+    return with_security_headers(with_bounded_bodies(app))
+
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody, "description": "Refused, with a code"}}
+
+
+def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
+    router = APIRouter()
+    router.include_router(sites_router(port.services.enrolment))
+    router.include_router(catalog_router(port.services.catalog))
+    router.include_router(studies_router(port.services.studies))
+    router.include_router(runs_router(port.runs))
+    router.include_router(models_router(port.services.models))
+
+    @router.get("/openapi.json", include_in_schema=False)
+    def openapi() -> dict[str, Any]:
+        return app.openapi()
+
+    return router
+
+
+def _health(services: Services) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health")
+    def health() -> Health:
+        """Needs no login and says nothing but that it serves."""
+        check_schema(services.database)
+        return Health()
+
+    return router

@@ -1,0 +1,121 @@
+"""`myofed-coordinator`: the commands of the machine that enrols sites, holds the catalog and runs studies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from myofed_coordinator import doctor as doctor_checks
+from myofed_coordinator.audit import AuditLog
+from myofed_coordinator.commands import registry, sites, studies
+from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
+from myofed_coordinator.config import CoordinatorConfig, load_config
+from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.initialise import initialise
+from myofed_schemas.clock import system_now
+from myofed_schemas.exit_codes import ExitCode
+
+app = new_group("Coordinates federated studies of muscle MRI; no image ever comes here.")
+audit = new_group("The append-only record of everything decided.")
+app.add_typer(sites.sites, name="sites")
+app.add_typer(studies.study, name="study")
+app.add_typer(studies.runs, name="runs")
+app.add_typer(registry.models, name="models")
+app.add_typer(registry.catalog, name="catalog")
+app.add_typer(audit, name="audit")
+app.command("invite")(sites.invite)
+
+FolderArgument = Annotated[Path, typer.Argument(help="The coordinator's home folder.", show_default=False)]
+
+
+@app.command()
+def init(
+    folder: FolderArgument,
+    people: Annotated[str, typer.Option(help="Address of web, API and enrolment.")] = "127.0.0.1:8443",
+    sites_address: Annotated[
+        str, typer.Option("--sites", help="Address of the sites' port (mutual TLS).")
+    ] = "127.0.0.1:8444",
+    public_name: Annotated[
+        list[str] | None, typer.Option(help="Name by which sites reach this machine; repeatable.")
+    ] = None,
+    engine_port: Annotated[int, typer.Option(help="Flower's port on loopback; 0 = a free one.")] = 0,
+    database_url: Annotated[str | None, typer.Option(help="PostgreSQL by URL; SQLite without.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Marks everything as a demonstration.")] = False,
+    json: JsonOption = False,
+) -> None:
+    """Makes a coordinator's home: CA, keys, settings, database.
+
+    Example: myofed-coordinator init /srv/myofed --people 0.0.0.0:8443 --sites 0.0.0.0:8444 --public-name myofed.example.org
+    """
+    try:
+        config = CoordinatorConfig(
+            people=people,
+            sites=sites_address,
+            public_names=tuple(public_name or ()),
+            engine_port=engine_port,
+            database_url=database_url,
+            demo=demo,
+        )
+    except ValidationError as error:
+        raise usage(error) from error
+    home = initialise(folder, config, actor=actor(), now=system_now())
+    lines = [
+        f"Made. Start it with: myofed-coordinator up {folder}",
+        f"Login token of {config.people_url}: {home.admin_token}",
+    ]
+    show(
+        {"home": str(home.root), "people_url": config.people_url, "sites_url": config.sites_url},
+        lines=lines,
+        as_json=json,
+    )
+
+
+@app.command()
+def up(folder: FolderArgument) -> None:
+    """Runs all services until SIGTERM or Ctrl-C.
+
+    Example: myofed-coordinator up /srv/myofed
+    """
+    from myofed_coordinator.up import run  # the engine's modules load only here
+
+    home = HomeFolder(folder.absolute())
+    raise typer.Exit(run(home, load_config(home)))
+
+
+@app.command()
+def doctor(home: HomeOption, json: JsonOption = False) -> None:
+    """Checks keys, certificates, database, audit chain, models, disk and services, and says what to do.
+
+    Example: myofed-coordinator doctor --home /srv/myofed
+    """
+    found = HomeFolder(home.absolute())
+    report = doctor_checks.examine(found, load_config(found), now=system_now())
+    lines = [
+        f"{'ok  ' if check.ok else 'FAIL'} {check.code}: {check.message}"
+        + (f" Hint: {check.hint}" if check.hint else "")
+        for check in report.checks
+    ]
+    show({"healthy": report.healthy, **report.model_dump(mode="json")}, lines=lines, as_json=json)
+    if not report.healthy:
+        say("Not healthy.")
+        raise typer.Exit(int(ExitCode.UNHEALTHY))
+
+
+@audit.command("verify")
+def verify_audit(home: HomeOption, json: JsonOption = False) -> None:
+    """Verifies the whole chain and names the first bad entry, if there is one.
+
+    Example: myofed-coordinator audit verify --home /srv/myofed
+    """
+    found = HomeFolder(home.absolute())
+    load_config(found)
+    head = AuditLog(found.audit).verify()
+    show(head, lines=[f"The chain holds: {head.sequence} entries, head {head.digest}."], as_json=json)
+
+
+def main() -> None:
+    """The command line of this process has been carried out; the exit code says how it ended."""
+    app()

@@ -1,0 +1,118 @@
+"""What all commands share: their options, opening the home, printing, and turning an error into an exit code."""
+
+from __future__ import annotations
+
+import json as json_text
+import os
+import pwd
+import sys
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from pydantic import BaseModel, ValidationError
+from typer.core import TyperGroup
+
+from myofed_coordinator.config import load_config
+from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.services import Services, open_services
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+_JSON = "myofed.json"
+
+
+def _remember(context: typer.Context, as_json: bool) -> bool:
+    context.meta[_JSON] = as_json
+    return as_json
+
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="MYOFED_HOME", help="The coordinator's home folder.", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", callback=_remember)]
+
+
+class RefusingGroup(TyperGroup):
+    """The one place where an expected error becomes text on stderr (JSON on stdout with --json) and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """The command's result; never a traceback for an expected error."""
+        try:
+            return super().invoke(ctx)
+        except MyofedError as error:
+            say(str(error))
+            if ctx.meta.get(_JSON):
+                print_json({"code": error.code, "message": error.message, "hint": error.hint})
+            raise typer.Exit(int(error.exit_code)) from error
+
+
+def new_group(summary: str) -> typer.Typer:
+    """A group of commands."""
+    return typer.Typer(help=summary, no_args_is_help=True, cls=RefusingGroup, pretty_exceptions_enable=False)
+
+
+@contextmanager
+def opened(folder: Path) -> Generator[Services]:
+    """The services of this home, closed afterwards."""
+    home = HomeFolder(folder.absolute())
+    services = open_services(home, load_config(home))
+    try:
+        yield services
+    finally:
+        services.close()
+
+
+def actor() -> str:
+    """The login of the person at this machine, for the audit chain."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name[:64]
+    except KeyError:
+        return f"uid-{os.getuid()}"
+
+
+def say(text: str) -> None:
+    """The text is on stderr, for people."""
+    print(text, file=sys.stderr)  # noqa: T201  a command's output
+
+
+def print_json(document: BaseModel | Mapping[str, object]) -> None:
+    """The document is on stdout, whole, on one line."""
+    value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
+    print(json_text.dumps(value, ensure_ascii=False))  # noqa: T201  a command's output
+
+
+def show(document: BaseModel | Mapping[str, object], *, lines: Sequence[str], as_json: bool) -> None:
+    """The document is on stdout with --json; without, the lines are on stderr."""
+    if as_json:
+        print_json(document)
+    for line in lines:
+        say(line)
+
+
+def dumped(documents: Sequence[BaseModel]) -> list[dict[str, Any]]:
+    """The documents as JSON values."""
+    return [document.model_dump(mode="json") for document in documents]
+
+
+def read_input(path: Path, *, what: str) -> bytes:
+    """The bytes of a file that the person named.
+
+    Raises:
+        MyofedError: INPUT_FILE.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise MyofedError(
+            "INPUT_FILE", f"cannot read {what}", hint="check the name and the permissions", exit_code=ExitCode.USAGE
+        ) from error
+
+
+def usage(error: ValidationError) -> MyofedError:
+    """An error for arguments that do not have the form they need; names, never values."""
+    names = ", ".join(".".join(str(part) for part in fault["loc"]) for fault in error.errors())
+    return MyofedError("USAGE", f"not of the expected form: {names}", hint="see --help", exit_code=ExitCode.USAGE)

@@ -1,0 +1,113 @@
+"""`models list|show|export|verify` and `catalog query`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from myofed_coordinator.catalog.service import CatalogQuery
+from myofed_coordinator.commands.frame import HomeOption, JsonOption, dumped, new_group, opened, read_input, show
+from myofed_schemas.canonical import canonical_json
+from myofed_schemas.catalog import DatasetCard
+from myofed_schemas.files import write_atomically
+from myofed_schemas.model import ModelRecord
+
+models = new_group("Models: what runs made, each with a signed record.")
+catalog = new_group("The catalog of the sites' dataset cards.")
+ModelArgument = Annotated[str, typer.Argument(help="SHA-256, or its first 8 or more characters.", show_default=False)]
+
+
+@models.command("list")
+def list_models(home: HomeOption, json: JsonOption = False) -> None:
+    """Shows every registered model.
+
+    Example: myofed-coordinator models list --home /srv/myofed
+    """
+    with opened(home) as services:
+        records = services.models.list_models()
+    show({"models": dumped(records)}, lines=[_line(record) for record in records] or ["No model yet."], as_json=json)
+
+
+@models.command("show")
+def show_model(model: ModelArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Shows one model's signed record.
+
+    Example: myofed-coordinator models show 3f2a9c01 --home /srv/myofed
+    """
+    with opened(home) as services:
+        record = services.models.show(model)
+    show(record, lines=[_line(record), f"  manifest {record.statement.manifest_digest}"], as_json=json)
+
+
+@models.command()
+def export(
+    model: ModelArgument,
+    out: Annotated[
+        Path, typer.Option("--out", help="Weights go here, the signed record beside them.", show_default=False)
+    ],
+    home: HomeOption,
+    json: JsonOption = False,
+) -> None:
+    """Writes a model's weights, and its signed record as OUT.json.
+
+    Example: myofed-coordinator models export 3f2a9c01 --out thigh.safetensors --home /srv/myofed
+    """
+    with opened(home) as services:
+        record = services.models.show(model)
+        content = services.models.read(record.statement.sha256)
+    beside = out.with_name(out.name + ".json")
+    write_atomically(out, content, mode=0o644)
+    write_atomically(beside, canonical_json(record), mode=0o644)
+    document = {"path": str(out), "record": str(beside), "sha256": record.statement.sha256}
+    show(document, lines=[f"Written: {_line(record)}"], as_json=json)
+
+
+@models.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A safetensors file.", show_default=False)],
+    home: HomeOption,
+    json: JsonOption = False,
+) -> None:
+    """Says whether a file is, byte for byte, a model that this coordinator registered and signed.
+
+    Example: myofed-coordinator models verify thigh.safetensors --home /srv/myofed
+    """
+    content = read_input(file, what="the model file")
+    with opened(home) as services:
+        record = services.models.verify_file(content)
+    show({"verified": True, **record.model_dump(mode="json")}, lines=[f"Verified: {_line(record)}"], as_json=json)
+
+
+@catalog.command()
+def query(
+    home: HomeOption,
+    muscle: Annotated[str | None, typer.Option(help="Its label maps name this muscle, e.g. VL.")] = None,
+    suffix: Annotated[str | None, typer.Option(help="It has series of this kind, e.g. MESE.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="Scanner vendor, e.g. Siemens.")] = None,
+    region: Annotated[str | None, typer.Option(help="Body region, e.g. thigh.")] = None,
+    diagnosis: Annotated[str | None, typer.Option(help="ORPHA code, e.g. ORPHA:269.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Finds dataset cards; counts are as the hospitals suppressed and rounded them.
+
+    Example: myofed-coordinator catalog query --muscle VL --vendor Siemens --home /srv/myofed
+    """
+    question = CatalogQuery(muscle=muscle, suffix=suffix, vendor=vendor, region=region, diagnosis=diagnosis)
+    with opened(home) as services:
+        answer = services.catalog.query(question)
+    total = (
+        f"{len(answer.cards)} cards, at least {answer.subjects_at_least} subjects; {answer.withheld} counts withheld"
+    )
+    show(answer, lines=[*(_card_line(card) for card in answer.cards), total], as_json=json)
+
+
+def _line(record: ModelRecord) -> str:
+    statement = record.statement
+    return f"{statement.sha256[:16]} {statement.study_id} {statement.run_id} {statement.rounds} rounds"
+
+
+def _card_line(card: DatasetCard) -> str:
+    count = "withheld" if card.subjects.value is None else f"{card.subjects.value} subjects"
+    return f"{card.site:<24} {card.title:<32} {card.region:<10} {'/'.join(card.suffixes):<16} {count}"

@@ -1,0 +1,92 @@
+"""`invite` and `sites list|approve|revoke`."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, show
+from myofed_schemas.canonical import canonical_json
+from myofed_schemas.clock import system_now
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.files import write_atomically
+from myofed_schemas.ids import SiteId
+
+sites = new_group("Sites: who asked to join, who is in, who is out.")
+SiteArgument = Annotated[str, typer.Argument(help="The site's name, e.g. hospital-a.", show_default=False)]
+
+
+def invite(
+    site: SiteArgument,
+    out: Annotated[Path, typer.Option("--out", help="The invite is written here (mode 0600).", show_default=False)],
+    home: HomeOption,
+    pre_approve: Annotated[
+        bool, typer.Option("--pre-approve", help="The certificate follows without `sites approve`.")
+    ] = False,
+    valid_hours: Annotated[int, typer.Option(min=1, max=24 * 90, help="The token opens for this long.")] = 72,
+    json: JsonOption = False,
+) -> None:
+    """Writes a one-time invite for one site; hand it over by a way you trust.
+
+    Example: myofed-coordinator invite hospital-a --out hospital-a.invite.json --home /srv/myofed
+    """
+    try:
+        TypeAdapter(SiteId).validate_python(site)
+    except ValidationError as error:
+        raise MyofedError(
+            "SITE_NAME",
+            "a site's name has 2 to 32 lower-case letters, digits and hyphens, a letter first",
+            exit_code=ExitCode.USAGE,
+        ) from error
+    if not os.access(out.absolute().parent, os.W_OK):
+        raise MyofedError("OUTPUT_FOLDER", "cannot write into the folder of --out", exit_code=ExitCode.USAGE)
+    with opened(home) as services:
+        made = services.enrolment.create_invite(
+            site, actor=actor(), now=system_now(), valid=timedelta(hours=valid_hours), pre_approved=pre_approve
+        )
+    write_atomically(out, canonical_json(made))
+    show(
+        {"site": site, "path": str(out), "expires_at": made.expires_at, "pre_approved": pre_approve},
+        lines=[f"Invite for {site} written; its token works once, until {made.expires_at}."],
+        as_json=json,
+    )
+
+
+@sites.command("list")
+def list_sites(home: HomeOption, json: JsonOption = False) -> None:
+    """Shows every site with its state.
+
+    Example: myofed-coordinator sites list --home /srv/myofed
+    """
+    with opened(home) as services:
+        records = services.enrolment.list_sites()
+    lines = [f"{r.site:<32} {r.state:<9} last seen {r.last_seen or 'never'}" for r in records] or ["No site yet."]
+    show({"sites": dumped(records)}, lines=lines, as_json=json)
+
+
+@sites.command()
+def approve(site: SiteArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Lets a site in that has asked: its certificate waits for its next `join`.
+
+    Example: myofed-coordinator sites approve hospital-a --home /srv/myofed
+    """
+    with opened(home) as services:
+        services.enrolment.approve(site, actor=actor(), now=system_now())
+    show({"site": site, "state": "approved"}, lines=[f"{site} is approved."], as_json=json)
+
+
+@sites.command()
+def revoke(site: SiteArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Shuts a site out from its next request on; it comes back only with a new invite.
+
+    Example: myofed-coordinator sites revoke hospital-a --home /srv/myofed
+    """
+    with opened(home) as services:
+        services.enrolment.revoke(site, actor=actor(), now=system_now())
+    show({"site": site, "state": "revoked"}, lines=[f"{site} is revoked, effective at its next request."], as_json=json)

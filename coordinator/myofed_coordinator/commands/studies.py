@@ -1,0 +1,134 @@
+"""`study create|start|stop|list|show` and `runs list|show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, read_input, show
+from myofed_coordinator.services import open_runs
+from myofed_coordinator.studies import draft
+from myofed_coordinator.studies.summary import StudySummary, detail, summarise
+from myofed_schemas.clock import system_now
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.federation import RunStatus
+
+study = new_group("Studies: what the sites are asked to do, and who approved it.")
+runs = new_group("Runs of studies.")
+StudyArgument = Annotated[str, typer.Argument(help="The study's id, e.g. thigh-muscles.", show_default=False)]
+
+
+@study.command()
+def create(
+    file: Annotated[Path, typer.Option("--file", help="The study as YAML.", show_default=False)],
+    weights: Annotated[Path, typer.Option("--weights", help="Initial weights (safetensors).", show_default=False)],
+    home: HomeOption,
+    json: JsonOption = False,
+) -> None:
+    """Signs a new version of a study and offers it to the sites it names.
+
+    Example: myofed-coordinator study create --file thigh.yaml --weights initial.safetensors --home /srv/myofed
+
+    The YAML holds the fields of the study manifest (docs/study.md); version, state_dict and initial_weights_sha256 are
+    filled in from the weights. Initial weights are made by `myofed-node model init`.
+    """
+    text = read_input(file, what="the study (--file)")
+    content = read_input(weights, what="the weights (--weights)")
+    with opened(home) as services:
+        version = services.studies.next_version(draft.study_id_of(text))
+        manifest = draft.complete(text, initial_weights=content, version=version)
+        signed = services.studies.create(manifest, content, actor=actor(), now=system_now())
+    line = f"{manifest.study_id} version {manifest.version} is offered to {', '.join(manifest.sites)}; digest {signed.digest}"
+    fields = {"study_id": manifest.study_id, "version": manifest.version, "digest": signed.digest}
+    show({**fields, "sites": list(manifest.sites)}, lines=[line], as_json=json)
+
+
+@study.command("list")
+def list_studies(home: HomeOption, json: JsonOption = False) -> None:
+    """Shows the newest version of every study.
+
+    Example: myofed-coordinator study list --home /srv/myofed
+    """
+    with opened(home) as services:
+        summaries = [summarise(overview) for overview in services.studies.list_studies()]
+    show({"studies": dumped(summaries)}, lines=[_study_line(s) for s in summaries] or ["No study yet."], as_json=json)
+
+
+@study.command("show")
+def show_study(study_id: StudyArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Shows the newest version of one study and each site's decision.
+
+    Example: myofed-coordinator study show thigh-muscles --home /srv/myofed
+    """
+    with opened(home) as services:
+        found = detail(services.studies.show(study_id))
+    show(found, lines=[_study_line(found), *(f"  {s:<32} {d}" for s, d in found.decisions.items())], as_json=json)
+
+
+@study.command()
+def start(study_id: StudyArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Starts a run of the newest version, once enough sites approved it; `up` carries it out.
+
+    Example: myofed-coordinator study start thigh-muscles --home /srv/myofed
+    """
+    with opened(home) as services:
+        status = open_runs(services).start(study_id, actor=actor(), now=system_now())
+    show(status, lines=[_run_line(status)], as_json=json)
+
+
+@study.command()
+def stop(study_id: StudyArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Stops the runs of a study that have not ended; their checkpoints stay.
+
+    Example: myofed-coordinator study stop thigh-muscles --home /srv/myofed
+    """
+    with opened(home) as services:
+        every = open_runs(services)
+        active = [s.run_id for s in every.list() if s.study_id == study_id and s.state in {"submitted", "running"}]
+        if not active:
+            raise MyofedError("NO_ACTIVE_RUN", "no run of this study is active", exit_code=ExitCode.BAD_INPUT)
+        stopped = [every.stop(run_id, actor=actor(), now=system_now()) for run_id in active]
+    show({"runs": dumped(stopped)}, lines=[_run_line(status) for status in stopped], as_json=json)
+
+
+@runs.command("list")
+def list_runs(home: HomeOption, json: JsonOption = False) -> None:
+    """Shows every run.
+
+    Example: myofed-coordinator runs list --home /srv/myofed
+    """
+    with opened(home) as services:
+        every = list(open_runs(services).list())
+    show({"runs": dumped(every)}, lines=[_run_line(status) for status in every] or ["No run yet."], as_json=json)
+
+
+@runs.command("show")
+def show_run(
+    run_id: Annotated[str, typer.Argument(help="The run's id, e.g. run-0a1b2c3d.", show_default=False)],
+    home: HomeOption,
+    json: JsonOption = False,
+) -> None:
+    """Shows one run, round by round.
+
+    Example: myofed-coordinator runs show run-0a1b2c3d --home /srv/myofed
+    """
+    with opened(home) as services:
+        status = open_runs(services).show(run_id)
+    lines = [f"  round {r.round}: {len(r.sites)} sites, Dice {_dice(r.dice)}, {r.seconds:.1f} s" for r in status.rounds]
+    show(status, lines=[_run_line(status), *lines], as_json=json)
+
+
+def _study_line(summary: StudySummary) -> str:
+    approved = sum(decision == "approved" for decision in summary.decisions.values())
+    return f"{summary.study_id} version {summary.version}: {approved} of {len(summary.decisions)} sites approved"
+
+
+def _run_line(status: RunStatus) -> str:
+    return f"{status.run_id} {status.study_id} {status.state} {status.code}, {len(status.rounds)} rounds"
+
+
+def _dice(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,31 @@
+"""HTTP of the model registry, for people."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from myofed_coordinator.models.service import ModelsService
+from myofed_schemas.ids import Sha256
+from myofed_schemas.model import ModelRecord
+
+
+def models_router(models: ModelsService) -> APIRouter:
+    """`GET /models`, `GET /models/{sha256}` and its weights."""
+    router = APIRouter(tags=["models"])
+
+    @router.get("/models")
+    def every() -> list[ModelRecord]:
+        """All registered models, oldest first, each record signed."""
+        return models.list_models()
+
+    @router.get("/models/{sha256}")
+    def one(sha256: Sha256) -> ModelRecord:
+        """The newest record of one model."""
+        return models.show(sha256)
+
+    @router.get("/models/{sha256}/weights", response_class=Response)
+    def weights(sha256: Sha256) -> Response:
+        """The weights as safetensors."""
+        return Response(models.read(sha256), media_type="application/octet-stream")
+
+    return router

@@ -1,0 +1,26 @@
+"""HTTP of studies, for people; sites have their own port."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from myofed_coordinator.studies.service import StudiesService
+from myofed_coordinator.studies.summary import StudyDetail, StudySummary, detail, summarise
+from myofed_schemas.ids import StudyId
+
+
+def studies_router(studies: StudiesService) -> APIRouter:
+    """`GET /studies` and `GET /studies/{study_id}`."""
+    router = APIRouter(tags=["studies"])
+
+    @router.get("/studies")
+    def every() -> list[StudySummary]:
+        """The newest version of every study, with each site's decision."""
+        return [summarise(overview) for overview in studies.list_studies()]
+
+    @router.get("/studies/{study_id}")
+    def one(study_id: StudyId) -> StudyDetail:
+        """The newest version of one study with its whole manifest."""
+        return detail(studies.show(study_id))
+
+    return router

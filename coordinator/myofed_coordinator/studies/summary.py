@@ -1,0 +1,59 @@
+"""A study as people see it: in `study list --json`, in the API and on the page."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from myofed_coordinator.studies.service import StudyOverview
+from myofed_schemas.ids import Sha256, SiteId, StudyId, UtcTime
+from myofed_schemas.study import StudyManifest
+from myofed_schemas.wire import WireModel
+
+Decision = Literal["approved", "declined", "revoked", "open"]
+
+
+class StudySummary(WireModel):
+    """The newest version of a study and where its sites stand."""
+
+    study_id: StudyId
+    version: int = Field(ge=1)
+    title: str
+    digest: Sha256
+    created_at: UtcTime
+    rounds: int
+    min_sites: int
+    demo: bool
+    decisions: dict[SiteId, Decision]
+
+
+class StudyDetail(StudySummary):
+    """A summary and the whole manifest."""
+
+    manifest: StudyManifest
+
+
+def summarise(overview: StudyOverview) -> StudySummary:
+    """The summary of this overview."""
+    return StudySummary.model_validate(_fields(overview))
+
+
+def detail(overview: StudyOverview) -> StudyDetail:
+    """The summary with the manifest."""
+    return StudyDetail.model_validate({**_fields(overview), "manifest": overview.signed.manifest})
+
+
+def _fields(overview: StudyOverview) -> dict[str, object]:
+    manifest = overview.signed.manifest
+    return {
+        "study_id": manifest.study_id,
+        "version": manifest.version,
+        "title": manifest.title,
+        "digest": overview.signed.digest,
+        "created_at": overview.created_at,
+        "rounds": manifest.rounds,
+        "min_sites": manifest.min_sites,
+        "demo": manifest.demo,
+        "decisions": overview.decisions,
+    }

@@ -1,0 +1,102 @@
+"""Pages of the people's port: login and status; the status is made anew every two seconds while it is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from myofed_coordinator.api.login import COOKIE, SESSION, Login, caller_of
+from myofed_coordinator.api.runs import RunsReader
+from myofed_coordinator.services import Services
+from myofed_coordinator.web.overview import overview
+from myofed_schemas.clock import utc_text
+from myofed_schemas.errors import MyofedError
+
+STATIC = {"myofed.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
+
+
+def add_pages(
+    app: FastAPI, services: Services, runs: RunsReader, *, login: Login, clock: Callable[[], datetime]
+) -> None:
+    """The app serves the status page to people who are logged in, and the login page to all."""
+    templates = _templates()
+    app.include_router(_login_pages(templates, login, name=services.config.name), include_in_schema=False)
+    app.include_router(_static_files(), include_in_schema=False)
+    router = APIRouter(dependencies=[Depends(login.require)])
+
+    def body() -> str:
+        now = clock()
+        view = overview(services, runs, now=now)
+        return templates.get_template("live.html").render(view=view, at=utc_text(now))
+
+    @router.get("/live")
+    def live() -> HTMLResponse:
+        return HTMLResponse(body())
+
+    app.include_router(router, include_in_schema=False)
+
+    @app.get("/", include_in_schema=False)
+    def status(request: Request) -> Response:
+        if not login.has_session(request):
+            return RedirectResponse("/login", status_code=303)
+        return HTMLResponse(templates.get_template("status.html").render(name=services.config.name, body=body()))
+
+
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("myofed_coordinator.web"), autoescape=select_autoescape(), undefined=StrictUndefined
+    )
+
+
+def _login_pages(templates: Environment, login: Login, *, name: str) -> APIRouter:
+    router = APIRouter()
+
+    def page(code: str, *, status: int) -> HTMLResponse:
+        return HTMLResponse(templates.get_template("login.html").render(name=name, code=code), status_code=status)
+
+    @router.get("/login")
+    def form() -> HTMLResponse:
+        return page("", status=200)
+
+    @router.post("/login")
+    async def enter(request: Request) -> Response:
+        fields = parse_qs((await request.body()).decode("ascii", errors="replace"))
+        try:
+            session = login.session_for(fields.get("token", [""])[0], caller=caller_of(request))
+        except MyofedError as error:
+            return page(error.code, status=429 if error.code == "TOO_MANY_ATTEMPTS" else 401)
+        answer = RedirectResponse("/", status_code=303)
+        seconds = int(SESSION.total_seconds())
+        answer.set_cookie(COOKIE, session, max_age=seconds, secure=True, httponly=True, samesite="strict", path="/")
+        return answer
+
+    @router.post("/logout")
+    def leave() -> Response:
+        answer = RedirectResponse("/login", status_code=303)
+        answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict", path="/")
+        return answer
+
+    return router
+
+
+def _static_files() -> APIRouter:
+    """Exactly the files we ship; no path is ever joined."""
+    router = APIRouter()
+    folder = files("myofed_coordinator.web") / "static"
+    for file_name, media_type in STATIC.items():
+        content = (folder / file_name).read_bytes()
+        router.add_api_route(f"/static/{file_name}", _fixed(content, media_type), methods=["GET"])
+    return router
+
+
+def _fixed(content: bytes, media_type: str) -> Callable[[], Response]:
+    def serve() -> Response:
+        return Response(content, media_type=media_type)
+
+    return serve
