@@ -135,7 +135,7 @@ def _add_equipment(dataset: Dataset, exam: Exam, equipment: Equipment) -> None:
 def _add_requests(dataset: Dataset, exam: Exam) -> None:
     request = Dataset()
     request.RequestedProcedureID = exam.patient.study_id
-    request.ScheduledProcedureStepDescription = f"thigh MR, {exam.patient.comment}"[:64]
+    request.ScheduledProcedureStepDescription = f"thigh MR, {exam.patient.comment}"[:52]
     request.RequestingPhysician = exam.patient.referring
     request.AccessionNumber = exam.patient.accession_number
     dataset.RequestAttributesSequence = Sequence([request])
