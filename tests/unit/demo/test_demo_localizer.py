@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from conftest import tiny
+from pydicom import dcmread
+from pydicom.uid import SecondaryCaptureImageStorage
+
 from myofed_demo.exam import Exam
 from myofed_demo.identities import make_hospital_identity, make_patient_identity
 from myofed_demo.localizer import write_localizer, write_screen_capture
 from myofed_demo.phantom import Subject, make_subject, subject_rng
 from myofed_demo.presets import GE_3T
-from pydicom import dcmread
-from pydicom.uid import SecondaryCaptureImageStorage
 
 
 def visit() -> tuple[Exam, Subject]:
