@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 
+from pydicom.charset import default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
-from myofed_anonymization.elements import NUMBERS, STRINGS, raw_element, value_bytes
+from myofed_anonymization.elements import NUMBERS, encodings_of, STRINGS, raw_element, value_bytes
 from myofed_anonymization.private_tags import private_creators, safe_rule
 from myofed_anonymization.treatment import Treatment, fallback_bytes, treated_text
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
 PIXEL_DATA = 0x7FE00010
+CHARACTER_SET = BaseTag(0x00080005)
 CODE_VALUE, CODING_SCHEME = BaseTag(0x00080100), BaseTag(0x00080102)
 _CODE = re.compile(r"[A-Za-z0-9./%{}\[\]*^_-]{1,16}")
 _METHOD_CODES = {
@@ -167,7 +169,8 @@ def _safe(source: Dataset, element: Element, *, vr: str, treatment: Treatment, d
 
 def _dataset(kept: dict[BaseTag, Element], treatment: Treatment) -> Dataset:
     result = Dataset(kept)
-    result.set_original_encoding(treatment.implicit, treatment.little, "iso8859")
+    encodings = encodings_of(result) if CHARACTER_SET in result else default_encoding
+    result.set_original_encoding(treatment.implicit, treatment.little, encodings)
     return result
 
 

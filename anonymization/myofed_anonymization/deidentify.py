@@ -11,6 +11,7 @@ from pathlib import Path
 
 from myofed_anonymization.admission import admit
 from myofed_anonymization.dataset import deidentified
+from myofed_anonymization.identifying_values import Common
 from myofed_anonymization.identity import patient_of
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.output_folder import OutputFolder
@@ -138,7 +139,7 @@ def _released(content: bytes, *, number: int, rules: Rules, folder: OutputFolder
     result = deidentified(dataset, treatment=treatment)
     output = f"{result.StudyInstanceUID}/{result.SeriesInstanceUID}/{result.SOPInstanceUID}.dcm"
     with folder.staged(write(result, transfer_syntax=transfer_syntax)) as staged:
-        verified = verify(staged.read_bytes(), original=content, words=rules.vocabulary.words)
+        verified = verify(staged.read_bytes(), original=content, common=Common.from_policy(rules.policy))
         outcome = FileOutcome(
             number=number,
             input_sha256=hashlib.sha256(content).hexdigest(),

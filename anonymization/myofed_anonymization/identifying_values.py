@@ -8,13 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Self
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from myofed_anonymization.policy import Policy
 from myofed_anonymization.profile import load_profile
 
+OWN_WORD = "removed"
+"""What we write in place of a value."""
 REGISTERED = "1.2.840.10008."
 PERSONAL = frozenset({0x00100020, 0x00101000, 0x00080050, 0x00101001, 0x00101040, 0x00102154})
 """PatientID, OtherPatientIDs, AccessionNumber, OtherPatientNames, PatientAddress, telephone: treated like names."""
@@ -23,6 +27,24 @@ DECODED_VRS = TEXT_VRS | {"PN", "UI", "DA", "DT"}
 
 Path = tuple[int, ...]
 """Tags and item numbers from the top of the data set, in turn; the last is the element's tag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the policy lets anyone say: texts made of it alone identify nobody."""
+
+    words: frozenset[str]
+    forms: re.Pattern[str]
+
+    @classmethod
+    def from_policy(cls, policy: Policy) -> Self:
+        """The policy's words and forms of words."""
+        return cls(policy.words() | {OWN_WORD}, re.compile("|".join(policy.word_forms) or r"(?!)"))
+
+    def covers(self, value: str) -> bool:
+        """Whether every word of the value is common."""
+        parts = [part for part in re.split(r"[^\w.]+|_+", value.lower()) if part.strip(".")]
+        return all(part in self.words or self.forms.fullmatch(part) for part in parts)
 
 
 @dataclass(slots=True)
@@ -35,9 +57,19 @@ class Identifying:
     dates: set[str] = field(default_factory=set)
 
     def words(self) -> frozenset[str]:
-        """The words of names and identifiers, lower case, two characters or more; digits alone, four or more."""
+        """The words of names and identifiers, lower case, without those too short to tell from a count or a code."""
         found = {word.lower() for value in self.personal for word in re.split(r"[\W_]+", value)}
-        return frozenset(word for word in found if len(word) >= (4 if word.isdigit() else 2))
+        return frozenset(word for word in found if not is_too_short(word))
+
+    def values(self, common: Common) -> frozenset[str]:
+        """The whole names, identifiers and texts to look for, lower case; a text of common words alone is none of them."""
+        texts = {value for value in self.texts if not common.covers(value)}
+        return frozenset(value.lower() for value in self.personal | texts if not is_too_short(value))
+
+
+def is_too_short(value: str) -> bool:
+    """Whether the value is one character, or a number below four digits: no one can tell it from a code or a count."""
+    return len(value) < (4 if value.isdigit() else 2)
 
 
 def vr_of(dataset: Dataset, tag: BaseTag) -> str:
@@ -62,9 +94,9 @@ def elements_of(dataset: Dataset, *, path: Path = ()) -> Iterator[tuple[Path, Da
 
 def texts_of(dataset: Dataset, tag: BaseTag) -> list[str]:
     """The decoded values of one text element, stripped, empty ones left out."""
-    value = dataset[tag].value
-    values = [value] if value is None or isinstance(value, str) or not hasattr(value, "__iter__") else list(value)
-    values = [str(value)] if dataset[tag].VR == "PN" and hasattr(value, "family_name") else values
+    element = dataset[tag]
+    several = element.VM > 1 and not isinstance(element.value, str)
+    values = list(element.value) if several else [element.value]
     return [text for one in values if one is not None and (text := str(one).strip(" \0"))]
 
 

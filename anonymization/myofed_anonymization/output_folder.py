@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,8 +57,12 @@ class OutputFolder:
     def staged(self, content: bytes) -> Iterator[Path]:
         """The file lies in the staging folder while this holds, and nowhere afterwards unless it was released."""
         candidate = self.staging / _CANDIDATE
-        write_atomically(candidate, content)
         try:
+            with candidate.open("wb") as stream:
+                candidate.chmod(0o600)
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
             yield candidate
         finally:
             candidate.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from pydicom.tag import BaseTag
 
 from myofed_anonymization.identifying_values import (
     TEXT_VRS,
+    Common,
     Identifying,
     Path,
     elements_of,
@@ -34,9 +35,32 @@ from myofed_schemas.deid import WithheldCode
 
 SHORT = 6
 """Below this length a value occurs in bytes by chance."""
-OWN_WORDS = frozenset({"removed"})
+OWN_WORDS = frozenset(
+    {
+        "basic",
+        "application",
+        "confidentiality",
+        "profile",
+        "clean",
+        "descriptors",
+        "option",
+        "retain",
+        "longitudinal",
+        "temporal",
+        "information",
+        "modified",
+        "dates",
+        "patient",
+        "characteristics",
+        "safe",
+        "private",
+        "myofed",
+        "removed",
+    }
+)
+"""Words of the method we write: a name that is one of them is sought in elements, not in bytes."""
 OWN_DATES = frozenset({"19000101"})
-"""What we write in place of a value."""
+"""What we write in place of a date."""
 PIXEL_DATA = BaseTag(0x7FE00010)
 OWN_ELEMENTS = frozenset({0x00100010, 0x00100020, 0x00120063, 0x00120064})
 """What we write ourselves: the pseudonym (twice) and the method."""
@@ -102,13 +126,13 @@ class Verified:
     checks: int
 
 
-def verify(written: bytes, *, original: bytes, words: frozenset[str]) -> Verified:
+def verify(written: bytes, *, original: bytes, common: Common) -> Verified:
     """The written file holds none of the original's identifying values, and all of its numbers and pixels.
 
     Args:
         written: Bytes of the output as read back from disk.
         original: Bytes of the input.
-        words: The policy's vocabulary, lower case.
+        common: What the policy lets anyone say.
 
     Raises:
         WithheldError: LEAK_FOUND, VALUE_CHANGED, PIXELS_CHANGED, TYPE_1_LOST or NOTHING_CHECKED.
@@ -119,8 +143,8 @@ def verify(written: bytes, *, original: bytes, words: frozenset[str]) -> Verifie
     identifying = identifying_values(before)
     old, new = _by_path(before), _by_path(after)
     compared = _same_quantities(old, new) + _same_types(old, new, IOD_OF_SOP_CLASS.get(str(after.SOPClassUID), ""))
-    looked_at = _clean_elements(new, old, identifying, words)
-    sought = _clean_bytes(searched, identifying, _dates(new), words)
+    looked_at = _clean_elements(new, old, identifying, common)
+    sought = _clean_bytes(searched, identifying, _dates(new), common)
     if not (compared and looked_at and sought):
         raise WithheldError(WithheldCode.NOTHING_CHECKED)
     return Verified(hashlib.sha256(written).hexdigest(), pixel_sha256, compared + looked_at + sought)
@@ -182,22 +206,22 @@ def _same_types(old: Elements, new: Elements, iod: str) -> int:
     """How many Type 1 and Type 2 attributes were compared; each that was there, with its item, still is."""
     compared = 0
     profile = load_profile()
-    for path, (owner, tag, _) in old.items():
+    for path, (_, tag, _) in old.items():
         attribute_type = profile.type_of(tag, parent=path[-3] if len(path) > 1 else 0, iod=iod)
         if attribute_type == "3" or _is_private(tag) or (len(path) > 1 and not _has_item(new, path)):
             continue
         compared += 1
         lost = path not in new
-        emptied = (
-            not lost
-            and attribute_type == "1"
-            and owner[tag].value
-            and not new[path][0][tag].value
-            and tag not in profile.confidentiality
-        )
+        emptied = not lost and attribute_type == "1" and _is_empty(new[path]) and not _is_empty(old[path])
         if lost or emptied:
             raise WithheldError(WithheldCode.TYPE_1_LOST)
     return compared
+
+
+def _is_empty(element: tuple[Dataset, BaseTag, str]) -> bool:
+    owner, tag, _ = element
+    value = owner.get_item(tag).value
+    return value is None or (not isinstance(value, int | float) and len(value) == 0)
 
 
 def _has_item(new: Elements, path: Path) -> bool:
@@ -205,9 +229,9 @@ def _has_item(new: Elements, path: Path) -> bool:
     return found is not None and len(found[0][found[1]].value) > path[-2]
 
 
-def _clean_elements(new: Elements, old: Elements, identifying: Identifying, words: frozenset[str]) -> int:
+def _clean_elements(new: Elements, old: Elements, identifying: Identifying, common: Common) -> int:
     """How many elements were looked at; none is forbidden by its tag, and none holds an identifying value or word."""
-    values = {value.lower() for value in identifying.personal | identifying.texts if not _is_common(value, words)}
+    values = identifying.values(common)
     names = identifying.words()
     for path, (owner, tag, vr) in new.items():
         if _is_forbidden(path, vr):
@@ -221,20 +245,14 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, word
         elif vr == "UI":
             leak = not identifying.uids.isdisjoint(texts)
         else:
-            sought = names - words if vr == "CS" else names
-            leak = tag not in STRUCTURAL and any(_leaks(text, values, sought) for text in texts)
+            spared = common.words if vr == "CS" else frozenset[str]()
+            leak = tag not in STRUCTURAL and any(_leaks(text, values - spared, names - spared) for text in texts)
         if leak:
             raise WithheldError(WithheldCode.LEAK_FOUND)
     return len(new)
 
 
-def _is_common(value: str, words: frozenset[str]) -> bool:
-    """Whether the value says no more than the vocabulary does, or is too short a number to tell from a count."""
-    parts = {part.lower() for part in re.split(r"[\W_]+", value) if part}
-    return parts <= words | OWN_WORDS or (value.isdigit() and len(value) < 4)
-
-
-def _leaks(text: str, values: set[str], names: frozenset[str]) -> bool:
+def _leaks(text: str, values: frozenset[str], names: frozenset[str]) -> bool:
     parts = {part.lower() for part in re.split(r"[\W_]+", text)}
     return not text.isascii() or text.lower() in values or not names.isdisjoint(parts)
 
@@ -257,12 +275,9 @@ def _dates(new: Elements) -> frozenset[str]:
     return frozenset(found)
 
 
-def _clean_bytes(searched: bytes, identifying: Identifying, own_dates: frozenset[str], words: frozenset[str]) -> int:
+def _clean_bytes(searched: bytes, identifying: Identifying, own_dates: frozenset[str], common: Common) -> int:
     """How many values were sought as bytes, in every encoding and spelling; none was found."""
-    texts = {
-        value for value in identifying.personal | identifying.texts if not _is_common(value, words)
-    } | identifying.uids
-    long_texts = {value.lower() for value in texts if len(value) >= SHORT}
+    long_texts = {value for value in identifying.values(common) | identifying.uids if len(value) >= SHORT} - OWN_WORDS
     for value in long_texts:
         if any(_occurs(encoded, searched) for encoded in _encoded(value)):
             raise WithheldError(WithheldCode.LEAK_FOUND)
