@@ -27,6 +27,7 @@ EQUIPMENT = {
     3.0: Equipment("Philips Medical Systems", "Ingenia Elition X", "5.7.1\\5.7.1.1", "ISO_IR 192"),
 }
 FULL_SCALE = 4000
+LOST_POSITION = 1
 DISPLAYED_IN_PHASE = 1500.0
 """Displayed value of the brightest in-phase voxel."""
 
@@ -54,14 +55,13 @@ def write_images(folder: Path, exam: Exam, subject: Subject) -> tuple[WrittenSer
 
 
 def write_quarantine(folder: Path, exam: Exam, subject: Subject) -> WrittenSeries:
-    """A scan that was stopped: the last two positions lack water and fat."""
+    """An export that lost frames: the second position lacks water and fat, so their spacing is not uniform."""
     series = Series(501, "mDIXON FFE thigh repeat", EnhancedMRImageStorage)
-    last = subject.preset.shape[2] - 2
     chosen = [
         (frames, k)
         for frames in _dixon_frames(subject)
         for k in range(subject.preset.shape[2])
-        if k < last or frames.kind.frame_type in {"IN_PHASE", "OPP_PHASE"}
+        if k != LOST_POSITION or frames.kind.frame_type in {"IN_PHASE", "OPP_PHASE"}
     ]
     written = _write_object(folder, exam, subject, series, chosen)
     return WrittenSeries("quarantine", written.series_instance_uid, written.files)

@@ -69,9 +69,12 @@ def test_dimension_pointers_name_what_the_index_counts(tmp_path: Path) -> None:
     assert [int(tag) for tag in keywords] == [0x00209057, 0x00089007]
 
 
-def test_series_to_quarantine_lacks_water_and_fat_at_some_positions(tmp_path: Path) -> None:
-    """A stopped scan: not every kind at every position."""
+def test_series_to_quarantine_lacks_water_and_fat_at_the_second_position(tmp_path: Path) -> None:
+    """An export that lost frames: the positions of water and fat are not uniformly spaced."""
     write_quarantine(tmp_path, *visit())
     (path,) = tmp_path.iterdir()
-    kinds = [f.MRImageFrameTypeSequence[0].FrameType[3] for f in dcmread(path).PerFrameFunctionalGroupsSequence]
-    assert kinds.count("WATER") < kinds.count("IN_PHASE")
+    places: dict[str, list[int]] = {}
+    for frame in dcmread(path).PerFrameFunctionalGroupsSequence:
+        kind = frame.MRImageFrameTypeSequence[0].FrameType[3]
+        places.setdefault(kind, []).append(int(frame.FrameContentSequence[0].InStackPositionNumber))
+    assert places == {"WATER": [1, 3], "FAT": [1, 3], "IN_PHASE": [1, 2, 3], "OPP_PHASE": [1, 2, 3]}
