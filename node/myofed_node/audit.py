@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from myofed_node.clock import utc_time
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError, verify_chain
+from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
@@ -56,7 +56,7 @@ class SiteAudit:
             last = _last_entry(stream)
             entry = AuditEntry(
                 sequence=last.sequence + 1 if last else 1,
-                at=utc_time(now),
+                at=utc_text(now),
                 actor=actor,
                 action=action,
                 subject=subject,

@@ -43,6 +43,11 @@ class SiteFolder:
         return self.keys / "tls.key"
 
     @property
+    def tls_request(self) -> Path:
+        """PKCS#10 request for the client certificate, PEM: sent unchanged until it is answered."""
+        return self.keys / "tls.csr"
+
+    @property
     def tls_certificate(self) -> Path:
         """Client certificate, PEM, signed by the consortium's CA."""
         return self.keys / "tls.pem"
@@ -150,6 +155,16 @@ class SiteFolder:
     def status(self) -> Path:
         """JSON: states of the children of `up`."""
         return self.run / "status.json"
+
+    @property
+    def service_state(self) -> Path:
+        """JSON: the last beat of the service process and the address of the site's page."""
+        return self.run / "service.json"
+
+    @property
+    def cosigned_head(self) -> Path:
+        """JSON: the last audit head with the coordinator's signature."""
+        return self.root / "audit-head.json"
 
     @property
     def logs(self) -> Path:

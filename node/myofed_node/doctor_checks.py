@@ -1,0 +1,249 @@
+"""The checks of `doctor`: each returns what it found in words, or raises the code, the finding and the mend."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from datetime import datetime
+
+from myofed_node.audit import SiteAudit
+from myofed_node.client_certificate import not_after
+from myofed_node.config import SiteConfig
+from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.coordinator_link import load_link
+from myofed_node.federation.ledger import read_ledger, verify_ledger
+from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.site_folder import SiteFolder
+from myofed_node.status import children_of
+from myofed_node.store import SiteStore
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+FLWR_VERSION = "1.41.0"
+"""The engine is pinned (docs/decisions); coordinator and nodes run the same."""
+FREE_BYTES = 2 * 1024**3
+CERTIFICATE_DAYS = 14
+MOST_SKEW_S = 4
+"""Flower refuses a node whose clock is more than 5 s ahead; heartbeats are to the second."""
+RECENT = 20
+
+
+def versions() -> str:
+    """The engine is the pinned one.
+
+    Raises:
+        MyofedError: FLWR_VERSION.
+    """
+    myofed, flwr = importlib.metadata.version("myofed"), importlib.metadata.version("flwr")
+    if flwr != FLWR_VERSION:
+        raise _defect(
+            "FLWR_VERSION", f"expected flwr {FLWR_VERSION}, found {flwr}", "reinstall: pip install 'myofed[node]'"
+        )
+    return f"myofed {myofed}, flwr {flwr}"
+
+
+def permissions(folder: SiteFolder) -> str:
+    """Nobody but the owner reads the site's secrets.
+
+    Raises:
+        MyofedError: PERMISSIONS_TOO_WIDE, KEY_MISSING.
+    """
+    private = [folder.root, folder.keys, *sorted(folder.keys.glob("*"))]
+    wide = [path.name for path in private if path.stat().st_mode & 0o077]
+    if wide:
+        raise _defect(
+            "PERMISSIONS_TOO_WIDE",
+            f"expected 0700 on folders and 0600 on keys, found more on {len(wide)}: {', '.join(wide[:5])}",
+            "chmod 700 on the site folder and its keys folder, 600 on every file in keys",
+        )
+    needed = (folder.deid_key, folder.identity_key, folder.tls_key, folder.flower_key, folder.executor_secret)
+    missing = [path.name for path in needed if not path.exists()]
+    if missing:
+        raise _defect(
+            "KEY_MISSING", f"expected all keys, found none named {', '.join(missing)}", "restore the keys' backup"
+        )
+    return f"{len(private) - 2} files among the keys, all 0600"
+
+
+def disk_space(folder: SiteFolder) -> str:
+    """There is room for the next studies.
+
+    Raises:
+        MyofedError: DISK_FULL.
+    """
+    free = shutil.disk_usage(folder.root).free
+    if free < FREE_BYTES:
+        raise _defect(
+            "DISK_FULL",
+            f"expected at least {FREE_BYTES >> 30} GiB free, found {free / 2**30:.1f}",
+            "make room, or move the site folder to a larger disk",
+        )
+    return f"{free / 2**30:.0f} GiB free"
+
+
+def store(folder: SiteFolder) -> str:
+    """The store opens and is of this version.
+
+    Raises:
+        MyofedError: STORE_MISSING, STORE_VERSION.
+    """
+    return f"{len(SiteStore(folder.store).all_series())} series known"
+
+
+def audit_chain(folder: SiteFolder) -> str:
+    """The audit chain holds.
+
+    Raises:
+        MyofedError: AUDIT_BROKEN, AUDIT_EMPTY.
+    """
+    return f"{SiteAudit(folder).verify().sequence} entries, unbroken"
+
+
+def egress_ledger(folder: SiteFolder) -> str:
+    """The egress ledger holds.
+
+    Raises:
+        MyofedError: LEDGER_BROKEN.
+    """
+    return f"{verify_ledger(folder.ledger).requests} requests, unbroken"
+
+
+def socket_path(folder: SiteFolder) -> str:
+    """The worker's socket has a path that the kernel takes.
+
+    Raises:
+        MyofedError: SOCKET_PATH_TOO_LONG.
+    """
+    from myofed_node.learning.worker_client import check_socket_path
+
+    check_socket_path(folder.worker_socket)
+    return "short enough for the worker's socket"
+
+
+def worker_isolation() -> str:
+    """The training process can be started without a network.
+
+    Raises:
+        MyofedError: WORKER_HAS_NETWORK where this host does not allow it.
+    """
+    from myofed_node.learning.network import Isolation, find_isolation
+
+    isolation = find_isolation()
+    if isolation is Isolation.NONE:
+        raise _defect(
+            "WORKER_HAS_NETWORK",
+            "expected that the training process can be started without a network, found that this host forbids it",
+            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1), or block the "
+            "service's user in the firewall",
+        )
+    return f"the training process has no network ({isolation.value})"
+
+
+def policy(config: SiteConfig) -> str:
+    """The policy is one for real patients.
+
+    Raises:
+        MyofedError: DEMO_POLICY.
+    """
+    if config.policy.demo:
+        raise _defect(
+            "DEMO_POLICY",
+            "expected a policy for real patients, found one marked demo",
+            "for synthetic patients this is right; else set policy.demo to false and raise the floors",
+        )
+    return f"k {config.policy.card_k}, at least {config.policy.minimum_subjects} subjects a study"
+
+
+def enrolment(folder: SiteFolder) -> str:
+    """The site is enrolled.
+
+    Raises:
+        MyofedError: NOT_ENROLLED, COORDINATOR_LINK_INVALID.
+    """
+    return f"enrolled since {load_link(folder).joined_at}"
+
+
+def client_certificate_days(folder: SiteFolder, *, now: datetime) -> str:
+    """The client certificate will last a while.
+
+    Raises:
+        MyofedError: CERTIFICATE_EXPIRES, CERTIFICATE_EXPIRED, CERTIFICATE_INVALID.
+    """
+    if not folder.tls_certificate.exists():
+        return "none yet"
+    end = not_after(folder.tls_certificate.read_bytes())
+    days = (end - now).days
+    if days < CERTIFICATE_DAYS:
+        raise _defect(
+            "CERTIFICATE_EXPIRED" if end <= now else "CERTIFICATE_EXPIRES",
+            f"expected at least {CERTIFICATE_DAYS} days, found {days}",
+            "ask the coordinator for a new invite and join again",
+        )
+    return f"{days} days left"
+
+
+def services(folder: SiteFolder) -> str:
+    """Everything that `up` starts is ready.
+
+    Raises:
+        MyofedError: NODE_NOT_RUNNING, SERVICE_DOWN.
+    """
+    children = children_of(folder)
+    if not children:
+        raise _defect("NODE_NOT_RUNNING", "expected the node's services, found them stopped", "myofed-node up DIR")
+    down = [name for name, state in children.items() if state != "ready"]
+    if down:
+        raise _defect(
+            "SERVICE_DOWN",
+            f"expected all services ready, found these not: {', '.join(down)}",
+            "look into run/logs/NAME.log of the site folder",
+        )
+    return f"{len(children)} ready"
+
+
+def last_refusals(folder: SiteFolder) -> str:
+    """The coordinator did not refuse this site's last requests.
+
+    Raises:
+        MyofedError: SITE_REVOKED, EGRESS_REFUSED.
+    """
+    entries = list(read_ledger(folder.ledger))[-RECENT:]
+    sent = [entry for entry in entries if entry.kind in ("engine", "site")]
+    if sent and sent[-1].status == 403:
+        raise _defect(
+            "SITE_REVOKED",
+            "expected the last request to be taken, found it refused with 403",
+            "ask the coordinator whether this site was revoked",
+        )
+    refused = sum(entry.kind == "refused" for entry in entries)
+    if refused:
+        raise _defect(
+            "EGRESS_REFUSED",
+            f"expected no local attempt to reach other paths, found {refused} in the last {len(entries)} entries",
+            "something on this machine talks to the egress that should not; egress.jsonl names the paths",
+        )
+    return f"none in the last {len(entries)} requests"
+
+
+def coordinator(folder: SiteFolder, api: CoordinatorApi, *, now: datetime) -> str:
+    """The coordinator answers through the egress, and both clocks agree.
+
+    The doctor opens no connection of its own: what leaves the site goes through the egress and stands in its ledger.
+
+    Raises:
+        MyofedError: CLOCK_SKEW, COORDINATOR_AWAY, COORDINATOR_UNREACHABLE, SITE_REVOKED.
+    """
+    if not folder.coordinator.exists() or not children_of(folder):
+        return "not asked: the site is not enrolled or not up"
+    skew = clock_skew_s(api.heartbeat(heartbeat("DOCTOR", now=now)), now=now)
+    if abs(skew) > MOST_SKEW_S:
+        raise _defect(
+            "CLOCK_SKEW",
+            f"expected clocks within {MOST_SKEW_S} s, found this machine {skew:+d} s from the coordinator",
+            "turn on time synchronisation (timedatectl set-ntp true) on the machine that is wrong",
+        )
+    return f"answers; clocks differ by {skew:+d} s"
+
+
+def _defect(code: str, message: str, hint: str) -> MyofedError:
+    return MyofedError(code, message, hint=hint, exit_code=ExitCode.UNHEALTHY)

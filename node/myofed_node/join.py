@@ -1,0 +1,173 @@
+"""Enrolment: the site's own keys, one request, a certificate; the same call goes on where the last one stopped."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from myofed_node import client_certificate
+from myofed_node.audit import SiteAudit
+from myofed_node.coordinator_link import CoordinatorLink, load_link, save_link
+from myofed_node.enrolment_client import post_enrolment
+from myofed_node.keys import flower_public_key, identity_public_key, sign
+from myofed_node.site_setup import Site
+from myofed_schemas.clock import system_now, utc_moment, utc_text
+from myofed_schemas.enrolment import EnrolmentBody, EnrolmentReply, EnrolmentRequest, Invite
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.files import write_atomically
+
+ASK_AGAIN_S = 2.0
+MAX_INVITE_BYTES = 100_000
+
+
+def read_invite(path: Path) -> Invite:
+    """The invite in this file.
+
+    Raises:
+        MyofedError: INVITE_INVALID; nothing of the file is shown (it holds a token).
+    """
+    try:
+        with path.open("rb") as stream:
+            return Invite.model_validate_json(stream.read(MAX_INVITE_BYTES))
+    except (OSError, ValidationError):
+        raise MyofedError(
+            "INVITE_INVALID",
+            "expected an invite file of a coordinator, found none that can be read",
+            hint="ask the coordinator for a new one: myofed-coordinator invite SITE --out FILE",
+            exit_code=ExitCode.BAD_INPUT,
+        ) from None
+
+
+def join_within(
+    site: Site,
+    invite: Invite,
+    *,
+    wait_s: float,
+    say: Callable[[str], None],
+    clock: Callable[[], datetime] = system_now,
+    sleep: Callable[[float], None] = time.sleep,
+) -> EnrolmentReply:
+    """The site is enrolled, or still pending after `wait_s`.
+
+    Args:
+        site: The site that joins.
+        invite: From the coordinator.
+        wait_s: How long to ask again while the answer is pending; 0 asks once.
+        say: Takes a line for the person who waits.
+        clock: UTC now.
+        sleep: Waits.
+
+    Raises:
+        MyofedError: As `join_once`.
+    """
+    deadline = clock().timestamp() + wait_s
+    reply = join_once(site, invite, now=clock())
+    if reply.state == "pending" and wait_s > 0:
+        say("the request has arrived; waiting for the coordinator's people to approve it")
+    while reply.state == "pending" and clock().timestamp() < deadline:
+        sleep(ASK_AGAIN_S)
+        reply = join_once(site, invite, now=clock())
+    return reply
+
+
+def join_once(site: Site, invite: Invite, *, now: datetime) -> EnrolmentReply:
+    """The coordinator has been asked; when it approved, certificate and link lie in the site's folder.
+
+    Killed at any moment it can be called again: the request is the same byte for byte, and the link, whose presence
+    means "enrolled", is written last.
+
+    Args:
+        site: The site that joins.
+        invite: From the coordinator.
+        now: UTC.
+
+    Returns:
+        `approved` or `pending`.
+
+    Raises:
+        MyofedError: INVITE_OTHER_SITE, INVITE_EXPIRED, ALREADY_ENROLLED (elsewhere), ENROLMENT_REFUSED by the other
+            side, CERTIFICATE_INVALID, or what `post_enrolment` raises.
+    """
+    _check_invite(site, invite, now=now)
+    if site.folder.coordinator.exists():
+        return _already(site, invite)
+    reply = post_enrolment(site, invite, _request(site, invite).model_dump_json().encode(), now=now)
+    if reply.state == "refused":
+        raise MyofedError(
+            reply.code,
+            "expected the coordinator to take the enrolment request, found a refusal with this code",
+            hint="ask the coordinator for a new invite and name the code",
+            exit_code=ExitCode.REFUSED,
+        )
+    if reply.state == "approved":
+        _finish(site, invite, reply, now=now)
+    return reply
+
+
+def _check_invite(site: Site, invite: Invite, *, now: datetime) -> None:
+    if invite.site != site.config.site:
+        raise MyofedError(
+            "INVITE_OTHER_SITE",
+            f"expected an invite for {site.config.site}, found one for {invite.site}",
+            hint="an invite works for one site name only",
+            exit_code=ExitCode.BAD_INPUT,
+        )
+    asked_before = site.folder.tls_request.exists()
+    if utc_moment(invite.expires_at) < now and not asked_before:
+        raise MyofedError(
+            "INVITE_EXPIRED",
+            f"expected an invite that is still open, found one that ended at {invite.expires_at}",
+            hint="ask the coordinator for a new one, or set this machine's clock",
+            exit_code=ExitCode.REFUSED,
+        )
+
+
+def _already(site: Site, invite: Invite) -> EnrolmentReply:
+    if load_link(site.folder).coordinator_key != invite.coordinator_key:
+        raise MyofedError(
+            "ALREADY_ENROLLED",
+            "expected a site that is not enrolled, found one that is enrolled at another coordinator",
+            hint="a site folder belongs to one consortium; make another folder for the second",
+            exit_code=ExitCode.SITE_FOLDER,
+        )
+    return EnrolmentReply(
+        state="approved", code="OK", certificate_pem=site.folder.tls_certificate.read_text(encoding="ascii")
+    )
+
+
+def _request(site: Site, invite: Invite) -> EnrolmentRequest:
+    folder = site.folder
+    if not folder.tls_request.exists():
+        write_atomically(folder.tls_request, client_certificate.make_request(folder, site=site.config.site))
+    body = EnrolmentBody(
+        site=site.config.site,
+        token=invite.token,
+        csr_pem=folder.tls_request.read_text(encoding="ascii"),
+        identity_key=identity_public_key(folder),
+        flower_node_key=flower_public_key(folder),
+        myofed_version=importlib.metadata.version("myofed"),
+        flwr_version=importlib.metadata.version("flwr"),
+    )
+    return EnrolmentRequest(body=body, signature=sign(folder, body))
+
+
+def _finish(site: Site, invite: Invite, reply: EnrolmentReply, *, now: datetime) -> None:
+    certificate = (reply.certificate_pem or "").encode()
+    client_certificate.check(site.folder, certificate, ca=invite.ca_pem.encode(), site=site.config.site, now=now)
+    write_atomically(site.folder.consortium_ca, invite.ca_pem.encode())
+    write_atomically(site.folder.tls_certificate, certificate)
+    SiteAudit(site.folder).append("SITE_ENROLLED", subject=client_certificate.fingerprint(certificate), now=now)
+    link = CoordinatorLink(
+        site=site.config.site,
+        people_url=invite.people_url,
+        sites_url=invite.sites_url,
+        coordinator_key=invite.coordinator_key,
+        joined_at=utc_text(now),
+    )
+    save_link(site.folder, link)
