@@ -79,13 +79,19 @@ def fallback_of(basic: str, *, attribute_type: str) -> str:
 
 
 def plan_of(tag: int, *, vr: str, row: Confidentiality | None, attribute_type: str, policy: Policy) -> Plan:
-    """What the policy does to this attribute; `row` is None when only the IOD knows it."""
+    """What the policy does to this attribute; `row` is None when only the IOD knows it.
+
+    A sequence that may be neither removed nor emptied keeps its items, each of them treated (its dummy, D); so does one
+    that refers to other instances (U*).
+    """
     fallback = fallback_of(row.basic if row else "X", attribute_type=attribute_type)
     if tag in NEVER:
         return Plan(Verb.BASIC, "X", vr)
     if tag in {PATIENT_NAME, PATIENT_ID}:
         return Plan(Verb.PSEUDONYM, "D", vr)
     verb = _kept_verb(tag, vr) if row is None else _listed_verb(tag, vr, row, policy)
+    if vr == "SQ" and fallback == "D":
+        verb = Verb.ITEMS
     switched_off = (
         (verb is Verb.SHIFT and not policy.retain_modified_dates)
         or (verb is Verb.CLEAN and not policy.clean_descriptors)
@@ -103,7 +109,7 @@ def _listed_verb(tag: int, vr: str, row: Confidentiality, policy: Policy) -> Ver
         return Verb.CLEAN
     if tag in CHARACTERISTICS and policy.retain_patient_characteristics:
         return _kept_verb(tag, vr)
-    return Verb.ITEMS if vr == "SQ" and (row.basic == "D" or "U" in row.basic) else Verb.BASIC
+    return Verb.ITEMS if vr == "SQ" and "U" in row.basic else Verb.BASIC
 
 
 def _kept_verb(tag: int, vr: str) -> Verb:
@@ -134,7 +140,7 @@ def dummy(vr: str) -> bytes:
     """A value that is valid for the VR and says nothing (action D)."""
     if vr in NUMBER_BYTES:
         return bytes(NUMBER_BYTES[vr])
-    return b"\0\0" if vr in {"OB", "OW", "UN"} else _DUMMIES.get(vr, DUMMY_TEXT).encode()
+    return b"\0\0" if vr.startswith("O") else _DUMMIES.get(vr, DUMMY_TEXT).encode()
 
 
 def shifted(value: str, *, vr: str, patient: Patient) -> str:

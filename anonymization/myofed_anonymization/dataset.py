@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
-from myofed_anonymization.elements import NUMBERS, encodings_of, STRINGS, raw_element, value_bytes
+from myofed_anonymization.elements import NUMBERS, STRINGS, encodings_of, raw_element, value_bytes
 from myofed_anonymization.private_tags import private_creators, safe_rule
 from myofed_anonymization.treatment import Treatment, fallback_bytes, treated_text
 from myofed_anonymization.withheld import WithheldError
@@ -123,7 +123,7 @@ def _sequence(source: Dataset, element: Element, *, plan: Plan, treatment: Treat
 
 def _code_is_standard(item: Dataset, treatment: Treatment) -> bool:
     """Whether a coded entry takes its code from a scheme of the policy; an item that is no coded entry passes."""
-    if CODE_VALUE not in item:
+    if CODE_VALUE not in item and CODING_SCHEME not in item:
         return True
     code, scheme = (
         value_bytes(item.get_item(tag)).decode("latin-1").strip() if tag in item else ""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Never
 
 from myofed_anonymization.admission import admit
 from myofed_anonymization.dataset import deidentified
@@ -62,7 +64,7 @@ def deidentify(
         The report, as written.
 
     Raises:
-        MyofedError: SOURCE_MISSING, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY or OUT_OF_ANOTHER_RUN.
+        MyofedError: SOURCE_MISSING, SOURCE_UNREADABLE, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY or OUT_OF_ANOTHER_RUN.
         OSError: `out` cannot be written.
     """
     roots = [sources] if isinstance(sources, Path) else list(sources)
@@ -91,12 +93,23 @@ def _inputs(roots: list[Path], out: Path) -> list[Path]:
             raise _refusal(
                 "OUT_INSIDE_SOURCE", "expected an output folder outside the sources", "choose another folder"
             )
-        found |= (
-            {root}
-            if not root.is_dir()
-            else {path for path in root.rglob("*") if path.is_symlink() or not path.is_dir()}
-        )
+        found |= set(_walk(root))
     return sorted(found)
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """All files at or below the root; links to folders are entries of their own and not followed."""
+    if not root.is_dir():
+        yield root
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        yield from (Path(folder, name) for name in (*names, *links))
+
+
+def _unreadable(error: OSError) -> Never:
+    raise _refusal(
+        "SOURCE_UNREADABLE", "expected a folder that can be listed, found one that cannot", "check its permissions"
+    ) from error
 
 
 def _refusal(code: str, message: str, hint: str) -> MyofedError:

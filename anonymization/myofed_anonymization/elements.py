@@ -47,8 +47,10 @@ def value_bytes(element: DataElement | RawDataElement) -> bytes:
 
 def raw_element(tag: int, vr: str, value: bytes, *, implicit: bool, little: bool) -> RawDataElement:
     """An element that is written exactly so, padded to even length (PS3.5 7.1.1)."""
-    padded = value + (b"\0" if vr in {"UI", "OB", "UN"} else b" ") if len(value) % 2 else value
-    return RawDataElement(BaseTag(tag), None if implicit else vr, len(padded), padded, 0, implicit, little)
+    padded = value + (b"\0" if vr == "UI" else b" ") if len(value) % 2 else value
+    return RawDataElement(
+        BaseTag(tag), None if implicit else vr.split(" or ")[0], len(padded), padded, 0, implicit, little
+    )
 
 
 def peek(dataset: Dataset, tag: int, default: Any = None) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.datadict import dictionary_has_tag, dictionary_VR, private_dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
@@ -78,8 +78,18 @@ def vr_of(dataset: Dataset, tag: BaseTag) -> str:
     if element.VR is not None and not (element.VR == "UN" and dictionary_has_tag(tag)):
         return str(element.VR)
     if tag.is_private:
-        return str(dataset[tag].VR)
+        return _private_vr(dataset, tag)
     return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+
+
+def _private_vr(dataset: Dataset, tag: BaseTag) -> str:
+    creator = BaseTag((tag.group << 16) | (tag.elem >> 8))
+    if tag.is_private_creator or creator not in dataset:
+        return "LO" if tag.is_private_creator else "UN"
+    try:
+        return private_dictionary_VR(tag, str(dataset[creator].value))
+    except KeyError:
+        return "UN"
 
 
 def elements_of(dataset: Dataset, *, path: Path = ()) -> Iterator[tuple[Path, Dataset, BaseTag, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from myofed_anonymization.actions import Plan, Verb, age, dummy, number_text, plan_of, shifted, short_label
+from myofed_anonymization.actions import VERBATIM, Plan, Verb, age, dummy, number_text, plan_of, shifted, short_label
 from myofed_anonymization.elements import WITHOUT_BACKSLASH, standard_vr
 from myofed_anonymization.identity import Patient
 from myofed_anonymization.keys import SiteKeys
@@ -32,7 +32,7 @@ class Rules:
         place = (iod, parent, tag)
         if place not in self.plans:
             vr = standard_vr(tag)
-            known = bool(vr) and self.profile.knows(tag)
+            known = bool(vr) and self.profile.knows(tag) and not (tag in VERBATIM and parent == 0)
             self.plans[place] = (
                 plan_of(
                     tag,
@@ -62,9 +62,10 @@ class Treatment:
 def treated_text(content: bytes, *, plan: Plan, treatment: Treatment) -> bytes:
     """The value under the plan's verb, each of its values treated alone; empty when one of them cannot stay.
 
-    Bytes are read as Latin-1: what is not ASCII is no word of the vocabulary and goes.
+    Bytes are read as Latin-1: what is not ASCII is no word of the vocabulary and goes; so does a whole text that switches
+    character sets (ISO 2022), where ASCII bytes may be parts of other characters.
     """
-    text = content.decode("latin-1")
+    text = "" if b"\x1b" in content else content.decode("latin-1")
     values = [text] if plan.vr in WITHOUT_BACKSLASH else text.split("\\")
     treated = [_treated_value(value.strip(" \0"), plan=plan, treatment=treatment) for value in values]
     lost = any(value.strip(" \0") and not new for value, new in zip(values, treated, strict=True))
