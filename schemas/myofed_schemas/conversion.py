@@ -114,4 +114,5 @@ class IngestReport(_Document):
     @property
     def complete(self) -> bool:
         """Nothing was quarantined: neither a series nor a file."""
-        return all(item.outcome != "quarantined" for item in (*self.files, *self.series))
+        outcomes = [*(file.outcome for file in self.files), *(series.outcome for series in self.series)]
+        return "quarantined" not in outcomes

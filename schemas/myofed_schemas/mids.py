@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Self
+from typing import Final, Self
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
-PROFILE = "myofed-1"
+PROFILE: Final = "myofed-1"
 
 
 class Suffix(StrEnum):
