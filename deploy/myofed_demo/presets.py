@@ -48,7 +48,7 @@ PHILIPS_15T = ScannerPreset(
     b1_share=0.06,
     lowest_level_percent=36.0,
     positioning=Positioning(
-        muscle_radius_mm=(48.0, 57.0), fat_thickness_mm=(10.0, 16.0), rotation_degrees=(24.0, 5.0), aspect=(0.92, 1.02)
+        muscle_radius_mm=(48.0, 57.0), fat_thickness_mm=(10.0, 16.0), rotation_degrees=(14.0, 5.0), aspect=(0.92, 1.02)
     ),
     diseases=("FSHD-like", "control", "LGMDR1-like"),
 )
@@ -64,15 +64,15 @@ GE_3T = ScannerPreset(
     shape=(144, 84, 6),
     spacing_mm=(2.8, 2.8, 26.0),
     slice_thickness_mm=10.0,
-    muscle_snr=14.0,
+    muscle_snr=18.0,
     blur_mm=1.4,
-    coil_bias=0.25,
-    coil_gradient=0.9,
+    coil_bias=0.2,
+    coil_gradient=0.6,
     b0_hz=50.0,
     b1_share=0.15,
     lowest_level_percent=30.0,
     positioning=Positioning(
-        muscle_radius_mm=(40.0, 50.0), fat_thickness_mm=(6.0, 18.0), rotation_degrees=(-18.0, 6.0), aspect=(1.05, 1.16)
+        muscle_radius_mm=(40.0, 50.0), fat_thickness_mm=(6.0, 18.0), rotation_degrees=(-11.0, 6.0), aspect=(1.05, 1.16)
     ),
     diseases=("LGMDR1-like", "FSHD-like", "control", "BMD-like"),
 )
