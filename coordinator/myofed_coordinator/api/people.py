@@ -59,7 +59,14 @@ def build_people_app(port: PeoplePort) -> ASGIApp:
     Raises:
         MyofedError: ADMIN_TOKEN, the token is too short to be one.
     """
-    app = FastAPI(title="myofed coordinator", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="myofed coordinator",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+    )
     login = Login(port.token, clock=port.clock)
     add_refusals(app)
     app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=_REFUSALS)

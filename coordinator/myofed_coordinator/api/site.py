@@ -61,7 +61,14 @@ def build_site_app(
 
 def site_app(services: Services, *, clock: Callable[[], datetime]) -> ASGIApp:
     """The same on services that are open already."""
-    app = FastAPI(title="myofed sites' port", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title="myofed sites' port",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+    )
     add_refusals(app)
     app.include_router(_routes(services, clock), responses={"default": {"model": ErrorBody}})
     return _without_query(app)

@@ -191,7 +191,7 @@ class StudiesService:
         """The newest version of every study, sorted by its id."""
         newest = select(StudyRow.study_id, func.max(StudyRow.version)).group_by(StudyRow.study_id)
         with self._database.read() as session:
-            keys = sorted(session.execute(newest).tuples())
+            keys = sorted((study_id, version) for study_id, version in session.execute(newest))
             rows = [session.get_one(StudyRow, (study_id, version)) for study_id, version in keys]
             return [_overview(session, row) for row in rows]
 

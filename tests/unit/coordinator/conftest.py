@@ -7,22 +7,29 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
+from sqlalchemy import delete
 
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Base
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
-from myofed_coordinator.services import Services, open_services, open_tables
+from myofed_coordinator.services import Services, open_services
 
 DEFAULT_POSTGRES = "postgresql://root@127.0.0.1:5432/test"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test here cuts the power."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """URL of an empty database of this session's own, dropped afterwards."""
+    psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
     server = os.environ.get("MYOFED_TEST_POSTGRES_URL", DEFAULT_POSTGRES)
     name = f"myofed_test_{secrets.token_hex(6)}"
     try:
@@ -31,7 +38,7 @@ def postgres_url() -> Iterator[str]:
         pytest.skip("no PostgreSQL: set MYOFED_TEST_POSTGRES_URL or start one on 127.0.0.1:5432")
     connection.execute(f'CREATE DATABASE "{name}"')
     try:
-        yield server.rpartition("/")[0] + f"/{name}"
+        yield server.rpartition("/")[0] + f"/{name}?options=-csynchronous_commit%3Doff"
     finally:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
         connection.close()
@@ -57,7 +64,9 @@ def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
     opened = open_services(home, config)
     yield opened
     if database_url:
-        Base.metadata.drop_all(open_tables(home, config).engine)
+        with opened.database.write() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                session.execute(delete(table))
     opened.close()
 
 

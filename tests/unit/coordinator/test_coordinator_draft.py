@@ -1,0 +1,43 @@
+"""Study drafts in YAML: what is refused, and what is completed from the weights."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from coordinator_factories import make_manifest, make_weights
+
+from myofed_coordinator.studies.draft import COMPLETED_HERE, complete, study_id_of
+from myofed_schemas.errors import MyofedError
+
+WEIGHTS = make_weights()
+
+
+def draft(**changes: object) -> bytes:
+    manifest = make_manifest(WEIGHTS, sites=("hospital-a",)).model_dump(mode="json")
+    fields = {key: value for key, value in manifest.items() if key not in COMPLETED_HERE}
+    return yaml.safe_dump({**fields, **changes}).encode()
+
+
+@pytest.mark.parametrize("text", [b"- a list", b"a: b: c", b"title: no id", b""])
+def test_text_that_is_no_study_is_refused(text: bytes) -> None:
+    """Neither broken YAML nor a document of another kind becomes a study."""
+    with pytest.raises(MyofedError, match="STUDY_INVALID"):
+        study_id_of(text)
+
+
+def test_unknown_field_is_refused_by_name() -> None:
+    """A misspelt setting is named; it is never silently left out."""
+    with pytest.raises(MyofedError, match=r"STUDY_INVALID.*roundz"):
+        complete(draft(roundz=3), initial_weights=WEIGHTS, version=1)
+
+
+def test_field_that_the_draft_gives_is_not_replaced() -> None:
+    """A wrong digest in the draft stays wrong, so that the study's creation finds it."""
+    manifest = complete(draft(initial_weights_sha256="0" * 64), initial_weights=WEIGHTS, version=1)
+    assert manifest.initial_weights_sha256 == "0" * 64
+
+
+def test_draft_is_completed_from_the_weights() -> None:
+    """Version, tensors and digest come from the call; everything else from the draft."""
+    manifest = complete(draft(), initial_weights=WEIGHTS, version=4)
+    assert manifest == make_manifest(WEIGHTS, sites=("hospital-a",), version=4)
