@@ -29,6 +29,21 @@ FLEET_PATHS = tuple(
 )
 """The ten calls a stock Flower 1.41.0 SuperNode makes; the sites' port and the egress pass these and no other."""
 
+FLEET_HEADERS = (
+    "content-type",
+    "accept",
+    "flwr-public-key",
+    "flwr-signature",
+    "flwr-timestamp",
+    "flwr-package-name",
+    "flwr-package-version",
+    "flwr-component-name",
+)
+"""The headers those calls need; egress and sites' port pass these and no other, so that nothing rides along in one."""
+
+FLEET_BODY_BYTES = 16 << 20
+"""Largest body of a fleet call in either direction; Flower cuts its objects into pieces of 5 MiB."""
+
 EXAMPLE_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 

@@ -41,6 +41,19 @@ class Reply:
     metrics: TaskMetrics | None = None
 
 
+@dataclass(frozen=True)
+class EngineNode:
+    """A node that is registered at the engine.
+
+    Attributes:
+        node_id: The engine's number.
+        key_sha256: SHA-256 of its key's PEM SubjectPublicKeyInfo.
+    """
+
+    node_id: int
+    key_sha256: str
+
+
 class Engine(Protocol):
     """Carries tasks to nodes and brings replies back."""
 

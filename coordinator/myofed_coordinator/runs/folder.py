@@ -80,6 +80,11 @@ class RunFolder:
         return self.root / "stop"
 
     @property
+    def closed(self) -> Path:
+        """Exists once the run has ended and everything about its end is done."""
+        return self.root / "closed"
+
+    @property
     def events(self) -> Path:
         """One line an event."""
         return self.root / "events.jsonl"

@@ -1,0 +1,1 @@
+"""The names that Flower looks up."""

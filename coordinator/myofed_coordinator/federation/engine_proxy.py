@@ -1,0 +1,112 @@
+"""Passes a checked fleet call to the engine on loopback, and holds a node's empty poll until there is news.
+
+A stock SuperNode sleeps 3 s after every empty poll, whatever is waiting. Holding the poll at the sites' port brings a
+message to the node as soon as the ServerApp has sent it, and a node that waits asks less often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+
+from myofed_coordinator.federation.exchange import ClientGoneError, Exchange, RefusedError
+from myofed_schemas.federation import FLEET_HEADERS
+
+PULL_MESSAGES = "/v1/fleet/pull-messages"
+EMPTY_PULL_BYTES = 64
+"""A PullMessagesResponse with a message names object ids of 64 characters, so it is longer than this."""
+HOLD_S = 20.0
+"""Below the 30 s after which Flower's client gives a request up."""
+LOOK_S = 0.1
+REPLY_HEADERS = ("content-type", "flwr-version-incompatibility-message")
+
+
+class News:
+    """A file that the ServerApp touches when it has sent messages; looking at it costs nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def mark(self) -> int:
+        """Changes with every piece of news; 0 before the first."""
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def announce(self) -> None:
+        """Held polls ask the engine again."""
+        self._path.touch(mode=0o600)
+
+
+class EngineProxy:
+    """Forwards to the SuperLink; its other paths are never asked for, whoever asks."""
+
+    def __init__(self, client: httpx.AsyncClient, news: News, *, hold_s: float = HOLD_S) -> None:
+        self._client = client
+        self._news = news
+        self._hold_s = hold_s
+
+    async def forward(self, exchange: Exchange, *, recheck: Callable[[], Awaitable[None]]) -> None:
+        """The call is answered with what the engine said.
+
+        Args:
+            exchange: A request that passed every check.
+            recheck: Raises RefusedError when the site is out by now; asked again after every wait.
+
+        Raises:
+            RefusedError: ENGINE_AWAY (503, on which a SuperNode tries again), or what `recheck` raised.
+            ClientGoneError: The node went away.
+        """
+        body = await exchange.body()
+        mark = self._news.mark()
+        response = await self._ask(exchange, body)
+        if exchange.path == PULL_MESSAGES and _is_empty(response):
+            response = await self._hold(exchange, body, response, mark, recheck)
+        headers = [
+            (name.encode(), response.headers[name].encode()) for name in REPLY_HEADERS if name in response.headers
+        ]
+        headers.append((b"content-length", str(len(response.content)).encode()))
+        await exchange.send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await exchange.send({"type": "http.response.body", "body": response.content})
+
+    async def _hold(
+        self,
+        exchange: Exchange,
+        body: bytes,
+        response: httpx.Response,
+        mark: int,
+        recheck: Callable[[], Awaitable[None]],
+    ) -> httpx.Response:
+        """The first answer that is not empty, or the last empty one once the time is over."""
+        gone = asyncio.ensure_future(exchange.receive())
+        deadline = asyncio.get_running_loop().time() + self._hold_s
+        try:
+            while _is_empty(response) and asyncio.get_running_loop().time() < deadline:
+                await asyncio.wait([gone], timeout=LOOK_S)
+                if gone.done():
+                    raise ClientGoneError
+                if (now := self._news.mark()) == mark:
+                    continue
+                mark = now
+                await recheck()
+                response = await self._ask(exchange, body)
+        finally:
+            gone.cancel()
+        return response
+
+    async def _ask(self, exchange: Exchange, body: bytes) -> httpx.Response:
+        headers = {name: exchange.headers[name] for name in FLEET_HEADERS if name in exchange.headers}
+        try:
+            return await self._client.post(
+                exchange.path, content=body, headers={**headers, "accept-encoding": "identity"}
+            )
+        except httpx.TransportError:
+            raise RefusedError(503, "ENGINE_AWAY") from None
+
+
+def _is_empty(response: httpx.Response) -> bool:
+    return response.status_code == httpx.codes.OK and len(response.content) < EMPTY_PULL_BYTES

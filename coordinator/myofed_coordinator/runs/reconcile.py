@@ -1,0 +1,158 @@
+"""Brings the engine in line with what is decided: nodes of approved sites known, ordered runs running, lost ones again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from myofed_coordinator import certificates
+from myofed_coordinator.audit import Deed
+from myofed_coordinator.federation.engine import EngineNode
+from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, RunSites, Submission
+from myofed_coordinator.runs.service import RunsService
+from myofed_coordinator.services import Services
+from myofed_schemas.clock import utc_moment, utc_text
+from myofed_schemas.federation import RunStatus
+
+STARTS_WITHIN = timedelta(seconds=60)
+"""A ServerApp that has not taken its run's lock by then is not coming."""
+MAX_ATTEMPTS = 5
+"""Submissions in a row without one finished round; then the run fails as RUN_LOST."""
+
+
+class Control(Protocol):
+    """What is asked of the engine; `flower_adapter.EngineControl` is the real one."""
+
+    def nodes(self) -> list[EngineNode]:
+        """All registered nodes."""
+
+    def register(self, openssh_public_key: str, *, name: str) -> None:
+        """The node with this key is accepted."""
+
+    def unregister(self, node_id: int) -> None:
+        """The node is not accepted any more."""
+
+    def start(self, config: Mapping[str, str]) -> int:
+        """A run was accepted; its number."""
+
+    def has_ended(self, engine_run: int) -> bool:
+        """The engine will do nothing more for it."""
+
+    def stop(self, engine_run: int) -> None:
+        """It is over."""
+
+
+class Reconciler:
+    """One step after the other; every step may be the last before a kill and the first after one."""
+
+    def __init__(self, services: Services, control: Control, *, now: Callable[[], datetime]) -> None:
+        self._services = services
+        self._runs = RunsService(services)
+        self._control = control
+        self._now = now
+        self._registered: list[tuple[str, str]] = []
+        self._alive: set[str] = set()
+        self._first = True
+
+    def step(self) -> None:
+        """Whatever could be done now is done.
+
+        Raises:
+            MyofedError: ENGINE_AWAY; the next step tries again.
+        """
+        self._sync_nodes()
+        for folder in self._runs.folders():
+            if folder.closed.exists():
+                continue
+            if folder.status().state in FINAL_STATES:
+                self._close(folder)
+            else:
+                self._update_sites(folder)
+                self._advance(folder)
+        self._first = False
+
+    def _sync_nodes(self) -> None:
+        approved = self._services.enrolment.approved_node_keys()
+        if approved == self._registered:
+            return
+        wanted = {certificates.node_key_sha256(key): (site, key) for site, key in approved}
+        known = {node.key_sha256: node.node_id for node in self._control.nodes()}
+        for digest in wanted.keys() - known.keys():
+            site, key = wanted[digest]
+            self._control.register(key, name=site)
+        for digest in known.keys() - wanted.keys():
+            self._control.unregister(known[digest])
+        self._registered = approved
+
+    def _update_sites(self, folder: RunFolder) -> None:
+        """Sites that are revoked, or took their approval back, are out of the run; none is added to one under way."""
+        current = folder.sites().node_keys
+        allowed = self._runs.participants(folder.manifest()).node_keys
+        kept = {site: key for site, key in current.items() if allowed.get(site) == key}
+        if kept != current:
+            folder.write_sites(RunSites(node_keys=kept))
+
+    def _advance(self, folder: RunFolder) -> None:
+        if folder.is_locked():
+            self._alive.add(folder.run_id)
+            return
+        status = folder.status()
+        if status.state in FINAL_STATES:
+            return  # it ended between two looks
+        submission = folder.submission()
+        if folder.stop_request.exists():
+            folder.write_status(_ended(status, "stopped", "STOPPED"))
+        elif submission is None:
+            self._submit(folder, attempts=1)
+        elif self._is_lost(folder, submission):
+            self._resubmit(folder, status, submission)
+
+    def _is_lost(self, folder: RunFolder, submission: Submission) -> bool:
+        """No ServerApp works on the run and none is about to."""
+        if self._first or folder.run_id in self._alive:
+            return True
+        late = self._now() - utc_moment(submission.submitted_at) > STARTS_WITHIN
+        return late or self._control.has_ended(submission.engine_run)
+
+    def _resubmit(self, folder: RunFolder, status: RunStatus, submission: Submission) -> None:
+        self._control.stop(submission.engine_run)
+        progressed = len(status.rounds) > submission.rounds
+        attempts = 1 if progressed else submission.attempts + 1
+        if attempts > MAX_ATTEMPTS:
+            folder.write_status(_ended(status, "failed", "RUN_LOST"))
+            return
+        self._submit(folder, attempts=attempts)
+
+    def _submit(self, folder: RunFolder, *, attempts: int) -> None:
+        self._alive.discard(folder.run_id)
+        engine_run = self._control.start({"run-id": folder.run_id})
+        folder.write_submission(
+            Submission(
+                engine_run=engine_run,
+                attempts=attempts,
+                rounds=len(folder.status().rounds),
+                submitted_at=utc_text(self._now()),
+            )
+        )
+
+    def _close(self, folder: RunFolder) -> None:
+        """The engine is told, the model is registered, the end is in the audit chain; then the run is closed for good."""
+        status, now = folder.status(), self._now()
+        if folder.is_locked():
+            return  # the ServerApp is about to leave
+        submission = folder.submission()
+        if submission is not None and status.state != "completed":
+            self._control.stop(submission.engine_run)
+        if status.state == "completed":
+            last = len(status.rounds)
+            self._services.models.register(
+                status.run_id, folder.weights(last), manifest_digest=status.manifest_digest, rounds=last, now=now
+            )
+        detail: dict[str, str | int] = {"state": status.state, "code": status.code, "rounds": len(status.rounds)}
+        self._services.audit.append(Deed("system", "RUN_ENDED", status.run_id, detail), now=now)
+        folder.closed.touch(mode=0o600)
+
+
+def _ended(status: RunStatus, state: str, code: str) -> RunStatus:
+    return RunStatus.model_validate({**status.model_dump(), "state": state, "code": code})

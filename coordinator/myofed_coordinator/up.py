@@ -1,0 +1,78 @@
+"""`myofed-coordinator up`: engine, both ports and the runs' supervisor as child processes, until a signal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from myofed_coordinator.config import CoordinatorConfig, split_address
+from myofed_coordinator.federation import superlink
+from myofed_coordinator.home import HomeFolder
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.service_loop import ServiceLoop, free_port, is_listening, only_one
+from myofed_schemas.supervise import ChildSpec, Supervisor
+
+
+def run(home: HomeFolder, config: CoordinatorConfig) -> ExitCode:
+    """All services ran until SIGTERM, SIGINT or SIGHUP, and none is left.
+
+    Raises:
+        MyofedError: ALREADY_RUNNING.
+    """
+    for folder in (home.run, home.logs, home.engine, home.runs):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with only_one(home.run / "up.lock"):
+        groups = children(home, config, engine_port=config.engine_port or free_port())
+        line = f"ready: people's port {config.people_url}, sites' port {config.sites_url}"
+        return ServiceLoop(
+            groups=[Supervisor(group) for group in groups],
+            status=home.status,
+            announce=partial(print, line, file=sys.stderr, flush=True),
+        ).run()
+
+
+def children(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> list[list[ChildSpec]]:
+    """The processes of `up`, in groups that start side by side: the engine's chain, and each of the two ports."""
+    here, port = str(home.root), str(engine_port)
+    healthy = partial(superlink.is_healthy, home, port=engine_port)
+    return [
+        [
+            _child(home, "superlink", superlink.superlink_command(home, port=engine_port), ready=healthy),
+            _child(home, "superexec", superlink.superexec_command(home, port=engine_port)),
+            _child(home, "runs", _module("myofed_coordinator.runs", here, port)),
+        ],
+        [
+            _child(
+                home,
+                "sites-port",
+                _module("myofed_coordinator.federation.sites_port", here, port),
+                ready=partial(is_listening, *split_address(config.sites)),
+            )
+        ],
+        [
+            _child(
+                home,
+                "people-port",
+                _module("myofed_coordinator.api", here),
+                ready=partial(is_listening, *split_address(config.people)),
+            )
+        ],
+    ]
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", name, *arguments]
+
+
+def _child(
+    home: HomeFolder, name: str, command: Sequence[str], *, ready: Callable[[], bool] = lambda: True
+) -> ChildSpec:
+    return ChildSpec(
+        name=name,
+        argv=command,
+        environment=superlink.engine_environment(home, process=name),
+        log=home.logs / f"{name}.log",
+        cwd=home.run,
+        ready=ready,
+    )

@@ -1,0 +1,231 @@
+"""What the site's people decided about each study, and the check of every message against it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from myofed_node.audit import SiteAudit
+from myofed_node.config import SiteConfig
+from myofed_node.coordinator_link import load_link
+from myofed_node.federation.policy import check_policy
+from myofed_node.federation.round_log import RoundLog
+from myofed_node.federation.study_files import StudyFiles, refused
+from myofed_node.keys import load_identity_key
+from myofed_node.learning.protocol import Roles
+from myofed_node.learning.split import split_subjects
+from myofed_node.site_folder import SiteFolder
+from myofed_schemas.canonical import canonical_json
+from myofed_schemas.clock import utc_text
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.federation import Instruction
+from myofed_schemas.files import write_atomically
+from myofed_schemas.study import SignedDecision, SignedManifest, StudyDecision, StudyManifest
+
+
+@dataclass(frozen=True)
+class StudyState:
+    """One study as this site knows it.
+
+    Attributes:
+        newest: The highest version the coordinator sent.
+        decision: The site's last word, or None; it may be about an older version.
+    """
+
+    newest: SignedManifest
+    decision: StudyDecision | None
+
+    @property
+    def waits(self) -> bool:
+        """The newest version has no decision yet."""
+        return self.decision is None or self.decision.digest != self.newest.digest
+
+
+@dataclass(frozen=True)
+class ApprovedStudy:
+    """A study that may be worked for right now.
+
+    Attributes:
+        manifest: Exactly what was approved.
+        roles: Who trains, validates and tests, fixed at approval.
+        approved_at: UTC.
+    """
+
+    manifest: StudyManifest
+    roles: Roles
+    approved_at: str
+
+
+class Approvals:
+    """Manifests, decisions and splits in the site's folder; nothing is kept in memory between two calls."""
+
+    def __init__(self, folder: SiteFolder, config: SiteConfig) -> None:
+        self._folder = folder
+        self._config = config
+        self._files = StudyFiles(folder)
+
+    def store_manifest(self, signed: SignedManifest) -> bool:
+        """The manifest lies in the study's folder; True where it was new.
+
+        Raises:
+            MyofedError: MANIFEST_SIGNATURE, MANIFEST_DIGEST, MANIFEST_NOT_FOR_US, or MANIFEST_VERSION_REUSED where the
+                same version came before with other content.
+        """
+        self._check_genuine(signed)
+        manifest = signed.manifest
+        if self._config.site not in manifest.sites:
+            raise refused("MANIFEST_NOT_FOR_US", "a manifest that names this site", "one that does not")
+        path = self._files.manifest_path(manifest.study_id, manifest.version)
+        if path.exists():
+            if self._files.manifest(manifest.study_id, manifest.version).digest != signed.digest:
+                raise refused("MANIFEST_VERSION_REUSED", "each version once", f"version {manifest.version} again")
+            return False
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomically(path, canonical_json(signed))
+        return True
+
+    def studies(self) -> list[StudyState]:
+        """All studies this site was asked to join, by id."""
+        return [self.show(study_id) for study_id in self._files.study_ids()]
+
+    def show(self, study_id: str) -> StudyState:
+        """The study's newest version and the site's decision.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN.
+        """
+        versions = self._files.versions(study_id)
+        if not versions:
+            raise MyofedError(
+                "STUDY_UNKNOWN",
+                "expected a study that the coordinator sent, found none of this name",
+                hint="myofed-node studies list; a running node fetches new studies by itself",
+                exit_code=ExitCode.BAD_INPUT,
+            )
+        signed = self._files.decision(study_id)
+        return StudyState(self._files.manifest(study_id, versions[-1]), signed.decision if signed else None)
+
+    def approve(self, study_id: str, *, by: str, now: datetime, subjects: Sequence[str]) -> SignedDecision:
+        """The newest version may train here from now on, on a split of these subjects that stays as it is.
+
+        Args:
+            study_id: The study.
+            by: Login of the person who decides.
+            now: UTC.
+            subjects: Labels of all labelled subjects.
+
+        Raises:
+            MyofedError: A code of `check_policy` or `split_subjects`; nothing is changed then.
+        """
+        signed = self.show(study_id).newest
+        self._check_genuine(signed)
+        check_policy(signed.manifest, self._config.policy, site=self._config.site, subjects=len(subjects))
+        split = self._files.split_path(study_id, signed.manifest.version)
+        if not split.exists():
+            write_atomically(split, canonical_json(split_subjects(subjects, signed.manifest.split)))
+        return self._decide(signed, "approved", by=by, now=now, reason="OK")
+
+    def decline(self, study_id: str, *, by: str, now: datetime, reason: str = "DECLINED") -> SignedDecision:
+        """The newest version does not train here."""
+        return self._decide(self.show(study_id).newest, "declined", by=by, now=now, reason=reason)
+
+    def revoke(self, study_id: str, *, by: str, now: datetime, reason: str = "REVOKED") -> SignedDecision:
+        """The approval is over from the next message on.
+
+        Raises:
+            MyofedError: NOT_APPROVED where there is none.
+        """
+        signed = self._files.decision(study_id)
+        if signed is None or signed.decision.decision != "approved":
+            raise refused("NOT_APPROVED", "an approval to revoke", "none")
+        manifest = self._files.manifest(study_id, signed.decision.version)
+        return self._decide(manifest, "revoked", by=by, now=now, reason=reason)
+
+    def check(self, instruction: Instruction) -> ApprovedStudy:
+        """This message may be worked on: everything is read from disk and checked anew.
+
+        Raises:
+            MyofedError: NOT_APPROVED, DECLINED, REVOKED, MANIFEST_CHANGED, MANIFEST_SIGNATURE, a code of the policy.
+        """
+        signed = self._files.decision(instruction.study_id)
+        if signed is None:
+            raise refused("NOT_APPROVED", "a study approved at this site", "one that is not")
+        decision = signed.decision
+        if decision.decision != "approved":
+            raise refused(decision.decision.upper(), "an approved study", decision.decision)
+        manifest = self._files.manifest(instruction.study_id, decision.version)
+        self._check_genuine(manifest)
+        if not instruction.manifest_digest == decision.digest == manifest.digest:
+            raise refused("MANIFEST_CHANGED", "the manifest that was approved", "another")
+        roles = self._files.roles(instruction.study_id, decision.version)
+        subjects = len(roles.train) + len(roles.validation) + len(roles.test)
+        check_policy(manifest.manifest, self._config.policy, site=self._config.site, subjects=subjects)
+        return ApprovedStudy(manifest.manifest, roles, decision.decided_at)
+
+    def roles(self, study_id: str) -> Roles:
+        """The split of the approved version: who trained, and whom no training saw.
+
+        Raises:
+            MyofedError: NOT_APPROVED.
+        """
+        signed = self._files.decision(study_id)
+        if signed is None or signed.decision.decision != "approved":
+            raise refused("NOT_APPROVED", "a study approved at this site", "one that is not")
+        return self._files.roles(study_id, signed.decision.version)
+
+    def round_log(self, study_id: str) -> RoundLog:
+        """The rounds this site was asked for."""
+        return RoundLog(self._files.rounds_path(study_id))
+
+    def signed_decision(self, study_id: str) -> SignedDecision | None:
+        """The site's last word as the coordinator gets it; None where nobody decided."""
+        return self._files.decision(study_id)
+
+    def _decide(
+        self,
+        signed: SignedManifest,
+        what: Literal["approved", "declined", "revoked"],
+        *,
+        by: str,
+        now: datetime,
+        reason: str,
+    ) -> SignedDecision:
+        """Entered in the audit chain first: nothing is decided without its entry."""
+        manifest = signed.manifest
+        decision = StudyDecision(
+            study_id=manifest.study_id,
+            version=manifest.version,
+            digest=signed.digest,
+            site=self._config.site,
+            decision=what,
+            reason=reason,
+            decided_at=utc_text(now),
+        )
+        signature = load_identity_key(self._folder).sign(canonical_json(decision)).hex()
+        document = SignedDecision(decision=decision, signature=signature)
+        SiteAudit(self._folder).append(
+            f"STUDY_{what.upper()}",
+            now=now,
+            subject=manifest.study_id,
+            actor=by,
+            detail={"version": manifest.version, "digest": signed.digest, "reason": reason},
+        )
+        write_atomically(self._files.decision_path(manifest.study_id), canonical_json(document))
+        return document
+
+    def _check_genuine(self, signed: SignedManifest) -> None:
+        key = load_link(self._folder).coordinator_key
+        if signed.digest != signed.manifest.digest():
+            raise refused("MANIFEST_CHANGED", "a manifest with the digest it names", "another")
+        try:
+            Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(
+                bytes.fromhex(signed.signature), canonical_json(signed.manifest)
+            )
+        except InvalidSignature:
+            raise refused("MANIFEST_SIGNATURE", "the coordinator's signature", "another") from None

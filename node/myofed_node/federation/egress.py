@@ -1,0 +1,160 @@
+"""The node's only way out: takes requests on loopback, adds the client certificate, sends them to ONE address, notes all.
+
+No redirect is followed, no environment variable changes the way, no header leaves that is not on a list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from myofed_node.federation.egress_request import Outgoing, decide
+from myofed_node.federation.ledger import EgressLedger, Passage
+from myofed_schemas.errors import ErrorBody, MyofedError
+from myofed_schemas.files import write_atomically
+from myofed_schemas.ledger import EgressEntry
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[dict[str, Any]], Any]
+"""ASGI's own types, as the ASGI specification 3.0 describes them (starlette is not among the node's dependencies)."""
+
+BODY_BYTES = 16 << 20
+"""Largest body that may leave in one request."""
+ANSWER_BYTES = 1 << 30
+"""Largest answer that is taken in: a model."""
+REPLY_HEADERS = ("content-type", "flwr-version-incompatibility-message")
+
+
+class GoneError(Exception):
+    """The local sender closed the connection before its request was complete."""
+
+
+@dataclass(frozen=True)
+class EgressSettings:
+    """How the egress decides and where it keeps its notes.
+
+    Attributes:
+        local_token: What `/site/*` requests must carry.
+        ledger: Takes an entry for every request.
+        capture: Folder for copies of all bodies (tests under a demo policy), or None.
+        now: UTC.
+    """
+
+    local_token: str
+    ledger: EgressLedger
+    capture: Path | None
+    now: Callable[[], datetime]
+
+
+class Egress:
+    """The ASGI application of the egress proxy."""
+
+    def __init__(self, client: httpx.AsyncClient, settings: EgressSettings) -> None:
+        self._client = client
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The request was passed on and its answer returned, or refused; the ledger says which."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        target = (scope.get("raw_path", b"").decode("latin-1"), scope["query_string"])
+        try:
+            outgoing = decide(
+                method=scope["method"], target=target, headers=headers, local_token=self._settings.local_token
+            )
+            body = await _body(receive)
+        except GoneError:
+            return
+        except MyofedError as error:
+            self._note(Passage("refused", scope["method"], target[0]))
+            await _answer(send, 403, ErrorBody(code=error.code).model_dump_json().encode())
+            return
+        await self._pass_on(outgoing, body, send)
+
+    async def _pass_on(self, outgoing: Outgoing, body: bytes, send: Send) -> None:
+        request = self._client.build_request(
+            outgoing.method,
+            outgoing.path,
+            headers={**outgoing.headers, "accept-encoding": "identity"},
+            content=body or None,
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.TransportError:
+            self._note(_passage(outgoing, body, status=0), out=body)
+            await _answer(send, 503, ErrorBody(code="COORDINATOR_UNREACHABLE").model_dump_json().encode())
+            return
+        try:
+            content = await _content(response)
+        except (httpx.TransportError, MyofedError):
+            self._note(_passage(outgoing, body, status=response.status_code), out=body)
+            await _answer(send, 502, ErrorBody(code="COORDINATOR_ANSWER_CUT").model_dump_json().encode())
+            return
+        finally:
+            await response.aclose()
+        self._note(_passage(outgoing, body, status=response.status_code, content=content), out=body, into=content)
+        headers = [(n.encode(), response.headers[n].encode()) for n in REPLY_HEADERS if n in response.headers]
+        await _answer(send, response.status_code, content, headers=headers)
+
+    def _note(self, passage: Passage, *, out: bytes = b"", into: bytes = b"") -> None:
+        """Synced before the local sender has its answer: nothing is done with what was never noted."""
+        entry = self._settings.ledger.append(passage, now=self._settings.now())
+        if self._settings.capture is not None:
+            self._capture(self._settings.capture, entry, out, into)
+
+    @staticmethod
+    def _capture(folder: Path, entry: EgressEntry, out: bytes, into: bytes) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        write_atomically(folder / f"{entry.sequence:08d}.out", out)
+        write_atomically(folder / f"{entry.sequence:08d}.in", into)
+
+
+def _passage(outgoing: Outgoing, body: bytes, *, status: int, content: bytes = b"") -> Passage:
+    return Passage(
+        kind=outgoing.kind,
+        method=outgoing.method,
+        path=outgoing.path,
+        study=outgoing.study,
+        status=status,
+        out_bytes=len(body),
+        out_sha256=hashlib.sha256(body).hexdigest(),
+        in_bytes=len(content),
+        in_sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+async def _body(receive: Receive) -> bytes:
+    received = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise GoneError
+        received += message.get("body", b"")
+        if len(received) > BODY_BYTES:
+            raise MyofedError("EGRESS_BODY", f"expected at most {BODY_BYTES} bytes, found more")
+        if not message.get("more_body", False):
+            return bytes(received)
+
+
+async def _content(response: httpx.Response) -> bytes:
+    received = bytearray()
+    async for chunk in response.aiter_raw():
+        received += chunk
+        if len(received) > ANSWER_BYTES:
+            raise MyofedError("EGRESS_ANSWER", f"expected at most {ANSWER_BYTES} bytes, found more")
+    return bytes(received)
+
+
+async def _answer(send: Send, status: int, body: bytes, *, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    kept = [(b"content-type", b"application/json")] if headers is None else headers
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*kept, length]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,77 @@
+"""What may leave: ten calls of Flower and `/site/*`, in plain paths; decided before anything is sent."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from myofed_node.federation.ledger import Kind
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import FLEET_HEADERS, FLEET_PATHS
+
+LOCAL_TOKEN_HEADER = "x-myofed-local-token"  # noqa: S105  the header's name
+STUDY_HEADER = "x-myofed-study"
+SITE_PATH = re.compile(r"/site(/[A-Za-z0-9_-]+)+")
+"""Only plain segments: no dot, no percent sign, no empty segment, so no traversal in any decoding."""
+SITE_METHODS = ("GET", "PUT", "POST", "DELETE")
+SITE_HEADERS = ("content-type", "accept")
+STUDY = re.compile(r"([a-z][a-z0-9-]{2,47})?")
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A request that may leave.
+
+    Attributes:
+        kind: `engine` or `site`.
+        method: HTTP method.
+        path: Exactly as it will be sent.
+        headers: All that leave beside what HTTP needs.
+        study: For the ledger; does not leave.
+    """
+
+    kind: Kind
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    study: str
+
+
+def decide(*, method: str, target: tuple[str, bytes], headers: Mapping[str, str], local_token: str) -> Outgoing:
+    """The request, reduced to what may leave of it.
+
+    Fleet calls come from the stock SuperNode, which can send no token of ours; it signs them with the node's key. All
+    other requests prove by the local token that their sender may read the site's folder.
+
+    Args:
+        method: HTTP method.
+        target: Raw path and query string.
+        headers: Lower-case names.
+        local_token: From `run/egress.json`.
+
+    Raises:
+        MyofedError: EGRESS_PATH or EGRESS_TOKEN; nothing is sent then.
+    """
+    path, query = target
+    if query:
+        raise _refused("EGRESS_PATH", "a query string")
+    if method == "POST" and path in FLEET_PATHS:
+        return Outgoing("engine", method, path, _only(headers, FLEET_HEADERS), study="")
+    if method not in SITE_METHODS or SITE_PATH.fullmatch(path) is None:
+        raise _refused("EGRESS_PATH", "another path or method")
+    if not hmac.compare_digest(headers.get(LOCAL_TOKEN_HEADER, "").encode(), local_token.encode()):
+        raise _refused("EGRESS_TOKEN", "no local token or another")
+    study = headers.get(STUDY_HEADER, "")
+    if STUDY.fullmatch(study) is None:
+        raise _refused("EGRESS_PATH", "a study header that names no study")
+    return Outgoing("site", method, path, _only(headers, SITE_HEADERS), study=study)
+
+
+def _only(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    return {name: headers[name] for name in names if name in headers}
+
+
+def _refused(code: str, found: str) -> MyofedError:
+    return MyofedError(code, f"expected one of Flower's ten calls, or /site/* with the local token, found {found}")

@@ -1,0 +1,67 @@
+"""Process entry point of the executor: `python -m myofed_node.federation.executor_process DIR SUPERNODE_PORT`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from myofed_node.config import SiteConfig, load_config
+from myofed_node.federation.approvals import Approvals
+from myofed_node.federation.executor import Executor, Means
+from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink
+from myofed_node.learning import worker_client
+from myofed_node.site_folder import SiteFolder
+from myofed_schemas.clock import system_now
+from myofed_schemas.errors import MyofedError
+
+POLL_S = 0.1
+"""Between two looks for a task; each is one small request on loopback."""
+AWAY_S = 1.0
+
+log = logging.getLogger("myofed.executor")
+
+
+def build(folder: SiteFolder, config: SiteConfig) -> Executor:
+    """The executor of this site."""
+    call_worker = partial(worker_client.call, folder.worker_socket)
+    return Executor(folder, Approvals(folder, config), Means(call_worker=call_worker, now=system_now))
+
+
+def fail_closed(executor: Executor, incoming: Incoming) -> Outcome:
+    """The executor's outcome; what nobody foresaw becomes a code as well.
+
+    Raises:
+        MyofedError: Of `Executor.handle`, or EXECUTOR_FAILED.
+    """
+    try:
+        return executor.handle(incoming)
+    except MyofedError:
+        raise
+    except Exception as error:  # noqa: BLE001  the loop must go on and the coordinator learn a code, never this exception's text
+        log.error("unforeseen: %s", type(error).__name__)  # noqa: TRY400  a traceback could hold values of a message
+        raise MyofedError("EXECUTOR_FAILED", "expected the message to be handled, found a defect") from None
+
+
+def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> None:
+    """Works on tasks until the process is stopped."""
+    link = SuperNodeLink(f"127.0.0.1:{supernode_port}", secret_file=folder.executor_secret)
+    handler = partial(fail_closed, build(folder, config))
+    while True:
+        try:
+            token = link.next_task()
+            if token is None:
+                time.sleep(POLL_S)
+                continue
+            log.info("task answered: %s", link.work(token, handler))
+        except MyofedError as error:
+            log.warning("%s", error.code)
+            time.sleep(AWAY_S)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    _folder = SiteFolder(Path(sys.argv[1]))
+    serve(_folder, load_config(_folder.config), supernode_port=int(sys.argv[2]))

@@ -1,0 +1,205 @@
+"""The only file of the node that knows Flower's private names (1.41.0; tests/contract holds it to their signatures).
+
+It speaks to the SuperNode's Runtime API on loopback in place of `flower-superexec` and `flwr-clientapp`: takes a task,
+pulls its message, hands it to the site's own code, pushes the reply. The bundle that comes with a task stays bytes in
+memory and is dropped: it is never written, unpacked or imported.
+
+Flower's own retry and heartbeat helpers end the whole process with SIGINT on a 401 or a stopped run; ours do not.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
+from flwr.common.constant import ErrorCode, SubStatus
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
+from flwr.supercore.constant import TaskType
+from flwr.supercore.interceptors import (
+    RuntimeTokenHttpInterceptor,
+    RuntimeVersionHttpInterceptor,
+    SuperExecAuthHttpInterceptor,
+)
+from flwr.supercore.retry import RetryInvoker
+from flwr.supercore.retry.retry_invoker import exponential
+from flwr.supercore.runtime import RuntimeHttpClient
+from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
+
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import PACKED
+
+ACQUIRE_TASK = "/flwr.proto.Runtime/AcquireTask"
+COMPONENT = "flwr-clientapp"
+HEARTBEAT_S = 20.0
+"""The SuperNode gives a task up after two missed intervals of 30 s."""
+RETRY_FOR_S = 60.0
+RETRIED_STATUS = (502, 503, 504)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A message as it came, nothing of it believed.
+
+    Attributes:
+        instruction: Scalars of its config record.
+        packed: Bytes of its one array; empty where it has none.
+    """
+
+    instruction: Mapping[str, object]
+    packed: bytes
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the site answers.
+
+    Attributes:
+        metrics_json: TaskMetrics.
+        packed: Trained weights; empty for an evaluation.
+    """
+
+    metrics_json: str
+    packed: bytes
+
+
+Handler = Callable[[Incoming], Outcome]
+"""The site's own code; raises MyofedError, of which only the code is sent."""
+
+
+class SuperNodeLink:
+    """The executor's side of the SuperNode's Runtime API."""
+
+    def __init__(self, address: str, *, secret_file: Path) -> None:
+        self._address = address
+        auth = SuperExecAuthHttpInterceptor(master_secret=secret_file.read_bytes(), protected_methods={ACQUIRE_TASK})
+        self._acquire = _client(address, auth)
+
+    def next_task(self) -> str | None:
+        """The token of a task that waits, or None.
+
+        Raises:
+            MyofedError: SUPERNODE_AWAY.
+        """
+        try:
+            answer = self._acquire.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
+        except httpx.HTTPError:
+            raise MyofedError("SUPERNODE_AWAY", "expected the SuperNode on loopback, found no answer") from None
+        return str(answer.token) if answer.HasField("task") and answer.token else None
+
+    def work(self, token: str, handler: Handler) -> str:
+        """The task is answered: with the handler's outcome, or with a code.
+
+        Returns:
+            The code that was sent, `OK` for an outcome.
+
+        Raises:
+            MyofedError: SUPERNODE_AWAY where the answer could not be handed over.
+        """
+        client = _client(self._address, RuntimeTokenHttpInterceptor(token))
+        try:
+            with _Heartbeat(client):
+                return _work(client, handler)
+        except httpx.HTTPError:
+            raise MyofedError("SUPERNODE_AWAY", "expected the SuperNode on loopback, found no answer") from None
+        finally:
+            client.close()
+
+
+class _Heartbeat:
+    """Keeps the task's lease while its work lasts."""
+
+    def __init__(self, client: RuntimeHttpClient) -> None:
+        self._client = client
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _beat(self) -> None:
+        pause = random.Random()  # noqa: S311  spreads heartbeats of several nodes, decides nothing
+        while not self._over.wait(HEARTBEAT_S + pause.uniform(-3, 3)):
+            try:
+                self._client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+            except httpx.HTTPError:
+                continue  # the next one tries again; without any the SuperNode answers for this task
+
+
+def _work(client: RuntimeHttpClient, handler: Handler) -> str:
+    message, context, _run, _bundle = pull_task_input(client)
+    code = "OK"
+    try:
+        reply = _reply(handler(_incoming(message)), message)
+    except MyofedError as error:
+        code = error.code
+        reply = Message(Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=code), reply_to=message)
+    push_message(client, reply, context)
+    _finish(client, context, code)
+    return code
+
+
+def _finish(client: RuntimeHttpClient, context: Context, code: str) -> None:
+    if code == "OK":
+        push_task_output(client, context, SubStatus.COMPLETED, "")
+    else:
+        push_task_output(client, None, SubStatus.FAILED, code)
+
+
+def _incoming(message: Message) -> Incoming:
+    """Only the two records we know; anything else in the message is an error."""
+    content = message.content
+    if set(content) != {"instruction", "weights"}:
+        raise MyofedError("MESSAGE_INVALID", "expected the records instruction and weights, found others")
+    instruction, weights = content["instruction"], content["weights"]
+    if not isinstance(instruction, ConfigRecord) or not isinstance(weights, ArrayRecord) or set(weights) != {PACKED}:
+        raise MyofedError("MESSAGE_INVALID", "expected one packed array and scalars, found something else")
+    return Incoming(instruction=dict(instruction), packed=_bytes_of(weights[PACKED]))
+
+
+def _bytes_of(array: Array) -> bytes:
+    try:
+        values = array.numpy()
+    except (ValueError, TypeError):
+        raise MyofedError("MESSAGE_INVALID", "expected an array of bytes, found something else") from None
+    if values.dtype != np.uint8 or values.ndim != 1:
+        raise MyofedError("MESSAGE_INVALID", "expected an array of bytes, found another kind")
+    return bytes(values.tobytes())
+
+
+def _reply(outcome: Outcome, message: Message) -> Message:
+    records: dict[str, ArrayRecord | ConfigRecord] = {"metrics": ConfigRecord({"json": outcome.metrics_json})}
+    if outcome.packed:
+        packed = Array(np.frombuffer(outcome.packed, np.uint8))
+        records["weights"] = ArrayRecord({PACKED: packed})
+    return Message(RecordDict(dict(records)), reply_to=message)
+
+
+def _client(address: str, interceptor: RuntimeTokenHttpInterceptor | SuperExecAuthHttpInterceptor) -> RuntimeHttpClient:
+    return RuntimeHttpClient.from_server_address(
+        server_address=address,
+        insecure=True,
+        root_certificates=None,
+        interceptors=[RuntimeVersionHttpInterceptor(component_name=COMPONENT), interceptor],
+        retry_invoker=_retry(),
+    )
+
+
+def _retry() -> RetryInvoker:
+    return RetryInvoker(
+        lambda: exponential(max_delay=5),
+        recoverable_exceptions=(httpx.TransportError, httpx.HTTPStatusError),
+        max_tries=None,
+        max_time=RETRY_FOR_S,
+        should_giveup=lambda error: (
+            isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in RETRIED_STATUS
+        ),
+    )
