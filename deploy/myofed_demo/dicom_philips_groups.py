@@ -20,8 +20,8 @@ class FrameKind:
     """What a frame shows.
 
     Attributes:
-        frame_type: Value 4 of FrameType: WATER, FAT, IN_PHASE, OPP_PHASE, or NONE for an acquired image.
-        classic_token: Value 3 and 4 of the classic ImageType: W, F, IP, OP, M.
+        frame_type: Value 4 of FrameType: WATER, FAT, IN_PHASE or OPP_PHASE.
+        classic_token: Value 3 and 4 of the classic ImageType: W, F, IP or OP.
         echo_time_ms: EffectiveEchoTime.
     """
 
@@ -32,8 +32,6 @@ class FrameKind:
     @property
     def frame_type_values(self) -> list[str]:
         """FrameType; Dixon products are derived from the echoes."""
-        if self.frame_type == "NONE":
-            return ["ORIGINAL", "PRIMARY", "M_FFE", "NONE"]
         return ["DERIVED", "PRIMARY", "DIXON", self.frame_type]
 
 
