@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 
 from myofed_demo.federation import Federation
+from myofed_demo.hospital import planted_values
 from myofed_demo.leak_search import (
     LABEL_DISTINCT,
     Needles,
@@ -49,7 +50,7 @@ def check_egress(federation: Federation, name: str) -> EgressCheck:
 def planted_leak_is_found(federation: Federation, name: str) -> bool:
     """The same search finds both kinds of leak when one is planted among this site's bodies."""
     hospital = federation.hospital(name)
-    identity = max(_planted(hospital), key=len)
+    identity = max(planted_values(hospital), key=len)
     pixels = next(_slices(hospital / "dicom"))
     bodies = [*islice(captured(federation.site(name) / "egress-capture"), 3), *planted_leak(identity, pixels)]
     hits = search(bodies, needles_of(hospital))
@@ -64,7 +65,7 @@ def needles_of(hospital: Path) -> Needles:
     """
     images = voxel_needles(_slices(hospital / "dicom"))
     labels = voxel_needles(_label_slices(hospital / "labels"), distinct=LABEL_DISTINCT)
-    identities = identity_needles(_planted(hospital))
+    identities = identity_needles(planted_values(hospital))
     if not (images.voxels and identities.identities):
         raise MyofedError("DEMO_NO_NEEDLES", "the hospital's folder gave nothing to search for")
     return identities | images | labels
@@ -74,22 +75,6 @@ def captured(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every body that LEFT through the egress (what came in is in `.in` files)."""
     for path in sorted(folder.glob("*.out")):
         yield path.name, path.read_bytes()
-
-
-def _planted(hospital: Path) -> list[str]:
-    document: Any = json.loads((hospital / "planted.json").read_text())
-    return [str(value) for value in _strings(document)]
-
-
-def _strings(document: Any) -> Iterator[str]:
-    if isinstance(document, dict):
-        for value in document.values():
-            yield from _strings(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _strings(value)
-    elif isinstance(document, str):
-        yield document
 
 
 def _slices(folder: Path) -> Iterator[NDArray[np.generic]]:

@@ -12,7 +12,7 @@ from typing import Any
 from myofed_demo.egress_check import check_egress, planted_leak_is_found
 from myofed_demo.federation import Federation
 from myofed_demo.hospital import make_hospital
-from myofed_demo.presets import PRESETS
+from myofed_demo.presets import preset_of_site
 from myofed_demo.result import DemoResult, DiceTable, EgressCheck, SiteCounts
 from myofed_demo.settings import STUDY_ID
 from myofed_demo.study import study_draft
@@ -71,12 +71,11 @@ def prepare_site(federation: Federation, name: str) -> SiteCounts:
     """The hospital has patients, and its node holds their de-identified, validated data set with label maps."""
     options = federation.options
     number = options.site_names.index(name)
-    preset = tuple(PRESETS)[number % len(PRESETS)]
     federation.make(
         make_hospital,
         federation.hospital(name),
         name=name,
-        preset=preset,
+        preset=preset_of_site(number),
         subjects=options.subjects[number],
         seed=options.seed,
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
-from sqlalchemy import delete
+from postgres_cluster import NoClusterError, private_cluster
+from sqlalchemy import delete, make_url
 
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Base
@@ -27,21 +29,42 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """URL of an empty database of this session's own, dropped afterwards."""
+def postgres_server() -> Iterator[str]:
+    """URL of a server: the one named, the one on this machine, or a private cluster."""
     psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    server = os.environ.get("MYOFED_TEST_POSTGRES_URL", DEFAULT_POSTGRES)
-    name = f"myofed_test_{secrets.token_hex(6)}"
+    named = os.environ.get("MYOFED_TEST_POSTGRES_URL")
     try:
-        connection = psycopg.connect(server, autocommit=True, connect_timeout=3)
+        psycopg.connect(named or DEFAULT_POSTGRES, connect_timeout=3).close()
     except psycopg.OperationalError:
-        pytest.skip("no PostgreSQL: set MYOFED_TEST_POSTGRES_URL or start one on 127.0.0.1:5432")
-    connection.execute(f'CREATE DATABASE "{name}"')
-    try:
-        yield server.rpartition("/")[0] + f"/{name}?options=-csynchronous_commit%3Doff"
-    finally:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        connection.close()
+        if named:
+            raise
+        yield from _private_cluster()
+    else:
+        yield named or DEFAULT_POSTGRES
+
+
+def _private_cluster() -> Iterator[str]:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(private_cluster())
+        except NoClusterError as why:
+            pytest.skip(f"no PostgreSQL: none is named, none on 127.0.0.1:5432, and no private one: {why}")
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of an empty database of this session's own, dropped afterwards."""
+    import psycopg
+
+    name = f"myofed_test_{secrets.token_hex(6)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            url = make_url(postgres_server).set(database=name)
+            yield url.update_query_dict({"options": "-csynchronous_commit=off"}).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
