@@ -1,0 +1,130 @@
+"""Label maps that a reader of the hospital drew, brought to the canonical values beside the images they belong to."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from myofed_anonymization.keys import SiteKeys
+from myofed_anonymization.pseudonyms import pseudonym
+from myofed_anonymization.uids import new_uid
+from myofed_node.label_map import LabelRefusedError, drawn_map, read_table, write_label_map
+from myofed_node.mids.inphase import in_phase_images
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.label_import import LabelImportReport, LabelRow
+from myofed_schemas.mids import ImageName
+from myofed_schemas.sidecar import Sidecar
+
+DELIVERY = "labels.csv"
+COLUMNS = ("file", "table", "patient_id", "issuer", "series_instance_uid")
+"""The last three are the hospital's ORIGINAL identifiers: used to find the image, never written or logged."""
+
+
+@dataclass(frozen=True)
+class _Images:
+    """What the data set holds: subjects, and images by the new SeriesInstanceUID of their source."""
+
+    subjects: frozenset[str]
+    by_source: Mapping[str, tuple[ImageName, ...]]
+
+
+def import_labels(folder: Path, dataset: Path, *, keys: SiteKeys, now: dt.datetime) -> LabelImportReport:
+    """Every label map of the delivery lies under derivatives/labels with canonical values, or its row says why not.
+
+    A row that is refused does not stop the others. A map that was imported before gives the same files again.
+
+    Args:
+        folder: `labels.csv` (columns file, table, patient_id, issuer, series_instance_uid), the NIfTI label maps and
+            their tables (TSV: value, muscle, side).
+        dataset: ORMIR-MIDS data set that our ingest made with the same keys.
+        keys: The site's key, by which original identifiers lead to subject label and series.
+        now: Time of the report, with its time zone.
+
+    Returns:
+        One outcome a row, by number; no name or identifier of the delivery.
+
+    Raises:
+        MyofedError: LABELS_CSV_MISSING, LABELS_CSV_INVALID: nothing was imported.
+    """
+    rows = _read_delivery(folder / DELIVERY)
+    images = _index(dataset)
+    return LabelImportReport(
+        created=now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        rows=tuple(
+            _import_row(number, row, folder=folder, dataset=dataset, images=images, keys=keys)
+            for number, row in enumerate(rows, start=1)
+        ),
+    )
+
+
+def _read_delivery(path: Path) -> list[dict[str, str]]:
+    try:
+        reader = csv.DictReader(StringIO(path.read_text(encoding="utf-8-sig")), restkey="", restval="")
+        rows = list(reader)
+    except FileNotFoundError:
+        raise _invalid("LABELS_CSV_MISSING", "found none") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise _invalid("LABELS_CSV_INVALID", "found no UTF-8 table") from None
+    if tuple(reader.fieldnames or ()) != COLUMNS or any("" in row for row in rows):
+        raise _invalid("LABELS_CSV_INVALID", "found other columns")
+    return [{column: value.strip() for column, value in row.items()} for row in rows]
+
+
+def _invalid(code: str, found: str) -> MyofedError:
+    return MyofedError(
+        code,
+        f"expected {DELIVERY} with the columns {', '.join(COLUMNS)}, {found}",
+        hint="docs/profile-myofed-1.md shows a delivery",
+        exit_code=ExitCode.BAD_INPUT,
+    )
+
+
+def _index(dataset: Path) -> _Images:
+    by_source: dict[str, list[ImageName]] = {}
+    for path in sorted(dataset.glob("sub-*/ses-*/mr-*/*.json")):
+        sidecar = Sidecar.model_validate_json(path.read_bytes())
+        by_source.setdefault(sidecar.provenance.source_series_instance_uid, []).append(ImageName.parse(path.stem))
+    subjects = frozenset(path.name.removeprefix("sub-") for path in dataset.glob("sub-*"))
+    return _Images(subjects, {uid: tuple(names) for uid, names in by_source.items()})
+
+
+def _import_row(
+    number: int, row: Mapping[str, str], *, folder: Path, dataset: Path, images: _Images, keys: SiteKeys
+) -> LabelRow:
+    try:
+        subject = pseudonym(keys, issuer=row["issuer"], patient_id=row["patient_id"])
+        name = _image_of(subject, new_uid(keys, row["series_instance_uid"]), dataset=dataset, images=images)
+        table = read_table(_inside(folder, row["table"]))
+        drawn = drawn_map(_inside(folder, row["file"]), dataset / name.image, table)
+        path, sha256 = write_label_map(dataset, name, drawn)
+    except LabelRefusedError as refusal:
+        return LabelRow(row=number, outcome="refused", code=refusal.code)
+    return LabelRow(
+        row=number, outcome="imported", subject=subject, path=str(path), sha256=sha256, labels=len(drawn.values_present)
+    )
+
+
+def _image_of(subject: str, series_uid: str, *, dataset: Path, images: _Images) -> ImageName:
+    """The image the map was drawn on; where a series became several, its in-phase image, else its first magnitude."""
+    if subject not in images.subjects:
+        raise LabelRefusedError("SUBJECT_UNKNOWN")
+    names = [name for name in images.by_source.get(series_uid, ()) if name.part is None]
+    if not names:
+        raise LabelRefusedError("SERIES_UNKNOWN")
+    if any(name.subject != subject for name in names):
+        raise LabelRefusedError("SERIES_OF_ANOTHER_SUBJECT")
+    in_phase = [image.path for image in in_phase_images(dataset, subject, names[0].session)]
+    return next((name for name in names if dataset / name.image in in_phase), names[0])
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The file of this name in the delivery, which is a plain name and no link out of it."""
+    path = folder / name
+    if not name or Path(name).name != name or path.is_symlink() or not path.is_file():
+        raise LabelRefusedError("LABEL_FILE_MISSING")
+    return path
