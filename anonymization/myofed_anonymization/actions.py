@@ -20,8 +20,9 @@ DEVICE = frozenset({0x00080070, 0x00081090, 0x00181020})
 STACK_ID, BODY_PART = 0x00209056, 0x00180015
 VERBATIM = frozenset({0x00080100, 0x00080102})
 """CodeValue and CodingSchemeDesignator: their item was examined before."""
-NEVER = frozenset({0x00283010, 0x00283000, 0x00282000, 0x00080103})
-"""VOI and modality LUTs and ICC profiles (binary), coding scheme versions (dates): removed although in the IOD."""
+NEVER = frozenset({0x00283010, 0x00283000, 0x00282000})
+"""VOI and modality LUTs and ICC profiles: binary tables for display, removed although the IOD names them."""
+CODING_SCHEME_VERSION = 0x00080103
 
 _NUMBER = re.compile(r"[0-9+\-.eE ]{0,32}")
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
@@ -116,6 +117,7 @@ def _kept_verb(tag: int, vr: str) -> Verb:
     special = {
         STACK_ID: Verb.LABEL,
         PATIENT_SEX: Verb.SEX,
+        CODING_SCHEME_VERSION: Verb.NUMBER_TEXT,
         BODY_PART: Verb.CLEAN,
         **dict.fromkeys(VERBATIM, Verb.VERBATIM),
         **dict.fromkeys(DEVICE, Verb.DEVICE),

@@ -7,6 +7,7 @@ import re
 from pydicom.charset import default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
@@ -75,7 +76,11 @@ def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) ->
 def _standard(source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int) -> Element | None:
     if plan.vr == "SQ":
         return _sequence(source, element, plan=plan, treatment=treatment, depth=depth)
-    if plan.vr in STRINGS and plan.verb is not Verb.BASIC and isinstance(element.value, bytes | str | list | None):
+    if (
+        plan.vr in STRINGS
+        and plan.verb is not Verb.BASIC
+        and isinstance(element.value, bytes | str | MultiValue | None)
+    ):
         content = value_bytes(element)
         treated = (
             treatment.patient.label.encode()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Never
@@ -17,19 +19,20 @@ from myofed_anonymization.identifying_values import Common
 from myofed_anonymization.identity import patient_of
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.output_folder import OutputFolder
-from myofed_anonymization.part10 import DAMAGED, quiet_pydicom, read, write
+from myofed_anonymization.part10 import damage_withholds, quiet_pydicom, read, write
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.profile import EDITION, ROWS, load_profile
 from myofed_anonymization.text import Vocabulary
 from myofed_anonymization.treatment import Rules, Treatment
 from myofed_anonymization.verify import verify
 from myofed_anonymization.withheld import WithheldError
-from myofed_schemas.deid import DeidentificationReport, FileOutcome, NoteCode, WithheldCode
+from myofed_schemas.deid import DeidentificationReport, FileOutcome, InstancePath, NoteCode, WithheldCode
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all) after every file."""
+_NEW_UID = re.compile(r"2\.25\.\d{1,39}")
 CLAIM = (
     "Pseudonymised by PS3.15 Annex E (Basic Application Level Confidentiality Profile with the options named in each file), "
     "keyed with the site's key, each file searched for its original's identifying values after writing. Not anonymous: "
@@ -126,8 +129,6 @@ def _outcome(path: Path, *, number: int, rules: Rules, folder: OutputFolder) -> 
             return _released(content, number=number, rules=rules, folder=folder)
     except WithheldError as refusal:
         return FileOutcome(number=number, input_sha256=digest, outcome="withheld", code=refusal.reason)
-    except DAMAGED:
-        return FileOutcome(number=number, input_sha256=digest, outcome="withheld", code=WithheldCode.DICOM_DAMAGED)
 
 
 def _content(path: Path, max_bytes: int) -> bytes:
@@ -142,30 +143,53 @@ def _content(path: Path, max_bytes: int) -> bytes:
 
 
 def _released(content: bytes, *, number: int, rules: Rules, folder: OutputFolder) -> FileOutcome:
-    dataset = read(content)
-    iod = admit(dataset, policy=rules.policy)
-    patient = patient_of(dataset, keys=rules.keys, max_depth=rules.policy.max_depth)
-    transfer_syntax = dataset.file_meta.TransferSyntaxUID
-    treatment = Treatment(
-        rules, patient, iod, implicit=transfer_syntax.is_implicit_VR, little=transfer_syntax.is_little_endian
-    )
-    result = deidentified(dataset, treatment=treatment)
-    output = f"{result.StudyInstanceUID}/{result.SeriesInstanceUID}/{result.SOPInstanceUID}.dcm"
-    with folder.staged(write(result, transfer_syntax=transfer_syntax)) as staged:
-        verified = verify(staged.read_bytes(), original=content, common=Common.from_policy(rules.policy))
+    with damage_withholds():
+        candidate = _candidate(content, rules)
+    with folder.staged(candidate.content) as staged:
+        written = staged.read_bytes()
+        with damage_withholds():
+            verified = verify(written, original=content, common=Common.from_policy(rules.policy))
         outcome = FileOutcome(
             number=number,
             input_sha256=hashlib.sha256(content).hexdigest(),
             outcome="deidentified",
-            notes=patient.notes,
-            output=output,
+            notes=candidate.notes,
+            output=candidate.output,
             output_sha256=verified.sha256,
             pixel_sha256=verified.pixel_sha256,
-            actions=dict(sorted(treatment.counts.items())),
+            actions=candidate.actions,
             checks=verified.checks,
         )
-        folder.release(staged, output=output)
+        folder.release(staged, output=candidate.output)
     return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A de-identified file in memory, before it is written and verified."""
+
+    content: bytes
+    output: InstancePath
+    notes: tuple[NoteCode, ...]
+    actions: dict[str, int]
+
+
+def _candidate(content: bytes, rules: Rules) -> _Candidate:
+    dataset = read(content)
+    iod = admit(dataset, policy=rules.policy)
+    patient = patient_of(dataset, keys=rules.keys, max_depth=rules.policy.max_depth)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    treatment = Treatment(rules, patient, iod, implicit=syntax.is_implicit_VR, little=syntax.is_little_endian)
+    result = deidentified(dataset, treatment=treatment)
+    uids = (result.StudyInstanceUID, result.SeriesInstanceUID, result.SOPInstanceUID)
+    if not all(_NEW_UID.fullmatch(str(uid)) for uid in uids):
+        raise WithheldError(WithheldCode.UID_MISSING)
+    return _Candidate(
+        content=write(result, transfer_syntax=syntax),
+        output=f"{'/'.join(uids)}.dcm",
+        notes=patient.notes,
+        actions=dict(sorted(treatment.counts.items())),
+    )
 
 
 def _without_conflicts(outcomes: list[FileOutcome]) -> tuple[FileOutcome, ...]:

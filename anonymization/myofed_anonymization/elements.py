@@ -49,7 +49,7 @@ def raw_element(tag: int, vr: str, value: bytes, *, implicit: bool, little: bool
     """An element that is written exactly so, padded to even length (PS3.5 7.1.1)."""
     padded = value + (b"\0" if vr == "UI" else b" ") if len(value) % 2 else value
     return RawDataElement(
-        BaseTag(tag), None if implicit else vr.split(" or ")[0], len(padded), padded, 0, implicit, little
+        BaseTag(tag), None if implicit else vr.split(" or ", maxsplit=1)[0], len(padded), padded, 0, implicit, little
     )
 
 

@@ -37,8 +37,22 @@ DAMAGED = (
     OverflowError,
     RecursionError,
     struct.error,
+    OSError,
 )
-"""What pydicom raises on files that are not as PS3.5 has them."""
+"""What pydicom raises on bytes that are not as PS3.5 has them (OSError too: "no tag to read")."""
+
+
+@contextmanager
+def damage_withholds() -> Iterator[None]:
+    """A file that cannot be parsed is withheld; to be held around work in memory only, where OSError is no disk's.
+
+    Raises:
+        WithheldError: DICOM_DAMAGED.
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        raise WithheldError(WithheldCode.DICOM_DAMAGED) from error
 
 
 @contextmanager
@@ -57,12 +71,10 @@ def read(content: bytes) -> FileDataset:
     """
     if content[128:132] != b"DICM":
         raise WithheldError(WithheldCode.NOT_DICOM)
-    try:
+    with damage_withholds():
         if transfer_syntax_of(content) not in UNCOMPRESSED | COMPRESSED:
             raise WithheldError(WithheldCode.TRANSFER_SYNTAX_REFUSED)
         return dcmread(BytesIO(content))
-    except DAMAGED as error:
-        raise WithheldError(WithheldCode.DICOM_DAMAGED) from error
 
 
 def transfer_syntax_of(content: bytes) -> str:

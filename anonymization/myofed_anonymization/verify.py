@@ -66,6 +66,8 @@ OWN_ELEMENTS = frozenset({0x00100010, 0x00100020, 0x00120063, 0x00120064})
 """What we write ourselves: the pseudonym (twice) and the method."""
 STRUCTURAL = frozenset({0x00080100, 0x00080102, 0x00209056})
 """CodeValue, CodingSchemeDesignator, StackID: short labels of the standard's own."""
+FOR_DISPLAY = frozenset({0x00283010, 0x00282000})
+"""VOILUTSequence and ICCProfile: conditional, binary, and of no meaning for the numbers; they may go."""
 QUANTITIES = frozenset(
     {
         "Rows",
@@ -208,7 +210,12 @@ def _same_types(old: Elements, new: Elements, iod: str) -> int:
     profile = load_profile()
     for path, (_, tag, _) in old.items():
         attribute_type = profile.type_of(tag, parent=path[-3] if len(path) > 1 else 0, iod=iod)
-        if attribute_type == "3" or _is_private(tag) or (len(path) > 1 and not _has_item(new, path)):
+        if (
+            attribute_type == "3"
+            or tag in FOR_DISPLAY
+            or _is_private(tag)
+            or (len(path) > 1 and not _has_item(new, path))
+        ):
             continue
         compared += 1
         lost = path not in new

@@ -1,0 +1,152 @@
+"""Tiny synthetic DICOM files with made-up identities, for the de-identification tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian
+
+from myofed_anonymization import Policy, SiteKeys, default_policy, deidentify
+from myofed_schemas.deid import DeidentificationReport, FileOutcome
+
+KEYS = SiteKeys(bytes(range(32)))
+NOW = dt.datetime(2026, 11, 22, 12, 0, 0, tzinfo=dt.UTC)
+UID = "1.3.12.2.1107.5.2.99.4711."
+MR, ENHANCED = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
+PATIENT = {"PatientName": "Fantasia^Ottilie", "PatientID": "MRN-884422", "PatientBirthDate": "19610214"}
+PIXELS = np.arange(16, dtype="<u2")
+
+
+def mr(**attributes: object) -> Dataset:
+    """A classic MR image of 4 x 4 pixels, with the attributes given on top (None removes one)."""
+    dataset = Dataset()
+    values: dict[str, object] = {
+        "SpecificCharacterSet": "ISO_IR 100",
+        "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"],
+        "SOPClassUID": MR,
+        "SOPInstanceUID": UID + "1",
+        "StudyInstanceUID": UID + "2",
+        "SeriesInstanceUID": UID + "3",
+        "FrameOfReferenceUID": UID + "4",
+        "StudyDate": "20210715",
+        "StudyTime": "135915.648000",
+        "Modality": "MR",
+        "Manufacturer": "SIEMENS",
+        "ManufacturerModelName": "Prisma_fit",
+        "SoftwareVersions": "syngo MR E11",
+        "InstitutionName": "Klinikum Wolkenstein",
+        "ReferringPhysicianName": "Zuweiser^Hubert",
+        "StudyDescription": "Thigh Fantasia",
+        "SeriesDescription": "gre_field_magph",
+        **PATIENT,
+        "PatientSex": "F",
+        "PatientAge": "060Y",
+        "PatientWeight": "71.5",
+        "AccessionNumber": "ACC-20217",
+        "BodyPartExamined": "THIGH",
+        "EchoTime": "5.19",
+        "RepetitionTime": "400",
+        "MagneticFieldStrength": "3",
+        "DeviceSerialNumber": "167067",
+        "SeriesNumber": "2",
+        "InstanceNumber": "7",
+        "ImagePositionPatient": [-104, -104, -63],
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+        "PixelSpacing": [3.25, 3.25],
+        "SamplesPerPixel": 1,
+        "PhotometricInterpretation": "MONOCHROME2",
+        "Rows": 4,
+        "Columns": 4,
+        "BitsAllocated": 16,
+        "BitsStored": 12,
+        "HighBit": 11,
+        "PixelRepresentation": 0,
+        "PixelData": PIXELS.tobytes(),
+        **attributes,
+    }
+    for keyword, value in values.items():
+        if value is not None:
+            setattr(dataset, keyword, value)
+    dataset["PixelData"].VR = "OW"
+    return dataset
+
+
+def enhanced(**attributes: object) -> Dataset:
+    """An Enhanced MR image of two frames, with functional groups."""
+    frames = [
+        item(
+            FrameContentSequence=[item(FrameAcquisitionDateTime="20210715135915.5", DimensionIndexValues=[1, number])],
+            PlanePositionSequence=[item(ImagePositionPatient=[0, 0, number])],
+            MREchoSequence=[item(EffectiveEchoTime=2.5)],
+        )
+        for number in (1, 2)
+    ]
+    values: dict[str, object] = {
+        "SOPClassUID": ENHANCED,
+        "NumberOfFrames": "2",
+        "PixelData": PIXELS.tobytes() * 2,
+        "PixelSpacing": None,
+        "EchoTime": None,
+        "ImagePositionPatient": None,
+        "SharedFunctionalGroupsSequence": Sequence([item(PixelMeasuresSequence=[item(PixelSpacing=[1, 1], SliceThickness="5")])]),
+        "PerFrameFunctionalGroupsSequence": Sequence(frames),
+        **attributes,
+    }
+    return mr(**values)
+
+
+def item(**attributes: object) -> Dataset:
+    """A sequence item with these attributes; a list of data sets becomes a sequence."""
+    dataset = Dataset()
+    for keyword, value in attributes.items():
+        is_sequence = isinstance(value, list) and all(isinstance(one, Dataset) for one in value)
+        setattr(dataset, keyword, Sequence(value) if is_sequence else value)
+    return dataset
+
+
+def file_bytes(dataset: Dataset, *, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
+    """The data set as a DICOM file."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", MR)
+    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", UID + "1")
+    meta.TransferSyntaxUID = transfer_syntax
+    dataset.file_meta = meta
+    dataset.preamble = bytes(128)
+    stream = BytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def run(
+    folder: Path, *files: bytes | Dataset, keys: SiteKeys = KEYS, policy: Policy | None = None
+) -> DeidentificationReport:
+    """De-identifies these files from `folder/in` to `folder/out`."""
+    source = folder / "in"
+    source.mkdir(exist_ok=True)
+    for number, content in enumerate(files):
+        (source / f"Fantasia_{number}.dcm").write_bytes(file_bytes(content) if isinstance(content, Dataset) else content)
+    return deidentify(source, folder / "out", keys=keys, policy=policy or default_policy(), now=NOW)
+
+
+def only(folder: Path, content: bytes | Dataset, *, policy: Policy | None = None) -> FileDataset:
+    """The one output of one input file that must be released."""
+    report = run(folder, content, policy=policy)
+    assert report.files[0].code is None, report.files[0].code
+    return dcmread(output(folder, report.files[0]))
+
+
+def output(folder: Path, outcome: FileOutcome) -> Path:
+    """Where the output of a released file lies."""
+    assert outcome.output is not None
+    return folder / "out" / outcome.output
+
+
+def policy_with(**settings: object) -> Policy:
+    """The default policy with these settings changed."""
+    return Policy.model_validate({**default_policy().model_dump(), **settings})

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from anonymization_factories import file_bytes, mr
+from pydicom import dcmread
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from myofed_anonymization.elements import encodings_of, peek, raw_element, standard_vr, value_bytes, values_of
+
+
+def test_tags_outside_the_dictionary_have_no_vr() -> None:
+    """An unknown tag gives the empty string, which means removal."""
+    assert standard_vr(0x00100010) == "PN"
+    assert standard_vr(0x00080002) == standard_vr(0x00091010) == ""
+
+
+def test_values_come_as_bytes_without_padding() -> None:
+    """Raw, decoded, multiple and absent values all become bytes; other decoded values are refused."""
+    assert value_bytes(raw_element(0x00100010, "PN", b"A^B", implicit=False, little=True)) == b"A^B"
+    assert value_bytes(DataElement(0x00080005, "CS", "ISO_IR 100")) == b"ISO_IR 100"
+    assert value_bytes(DataElement(0x00080005, "CS", MultiValue(str, ["", "ISO 2022 IR 87"]))) == b"\\ISO 2022 IR 87"
+    assert value_bytes(DataElement(0x00100010, "PN", None)) == b""
+    with pytest.raises(TypeError):
+        value_bytes(DataElement(0x00280010, "US", 4))
+
+
+def test_elements_are_padded_by_their_vr() -> None:
+    """UIDs are padded with a null, text with a space (PS3.5 6.2); ambiguous VRs are written as their first."""
+    assert raw_element(0x00080018, "UI", b"1.2.3", implicit=False, little=True).value == b"1.2.3\0"
+    assert raw_element(0x0008103E, "LO", b"abc", implicit=True, little=True) == RawDataElement(
+        0x0008103E, None, 4, b"abc ", 0, True, True
+    )
+    assert raw_element(0x00280106, "US or SS", b"\0\0", implicit=False, little=True).VR == "US"
+
+
+def test_peeking_leaves_the_bytes_in_place() -> None:
+    """A value that was looked at is still written as it was read."""
+    dataset = dcmread(BytesIO(file_bytes(mr())))
+    assert peek(dataset, 0x00280010) == 4
+    assert isinstance(dataset.get_item(0x00280010), RawDataElement)
+    assert peek(dataset, 0x00280008, 1) == 1
+    assert peek(mr(), 0x00280010) == 4
+    assert peek(mr(AccessionNumber=""), 0x00080050, "none") == "none"
+
+
+def test_text_is_decoded_in_the_files_character_set() -> None:
+    """Names in UTF-8 and Latin-1 are read as what they are."""
+    for charset in ("ISO_IR 192", "ISO_IR 100"):
+        dataset = dcmread(BytesIO(file_bytes(mr(SpecificCharacterSet=charset, PatientName="Größe^Örtel"))))
+        assert values_of(dataset, 0x00100010, encodings=encodings_of(dataset)) == ["Größe^Örtel"]
+    assert values_of(Dataset(), 0x00100010, encodings=encodings_of(Dataset())) == []

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from io import BytesIO
+
+import pytest
+from anonymization_factories import KEYS, UID, file_bytes, item, mr
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from myofed_anonymization.identity import Patient, patient_of
+from myofed_anonymization.pseudonyms import pseudonym
+from myofed_anonymization.withheld import WithheldError
+from myofed_schemas.deid import NoteCode, WithheldCode
+
+
+def patient(dataset: Dataset, *, max_depth: int = 8) -> Patient:
+    return patient_of(dcmread(BytesIO(file_bytes(dataset))), keys=KEYS, max_depth=max_depth)
+
+
+def test_nesting_beyond_the_limit_is_refused() -> None:
+    """A hostile file cannot make the search endless."""
+    deep = item(PatientID="x")
+    for _ in range(5):
+        deep = item(ReferencedStudySequence=[deep])
+    with pytest.raises(WithheldError) as refusal:
+        patient(mr(ReferencedStudySequence=[deep]), max_depth=3)
+    assert refusal.value.reason is WithheldCode.NESTED_TOO_DEEP
+
+
+def test_issuer_and_id_make_the_patient() -> None:
+    """The pseudonym is that of PatientID and its issuer, for anyone with the key."""
+    found = patient(mr(IssuerOfPatientID="Wolkenstein"))
+    assert found.label == pseudonym(KEYS, issuer="Wolkenstein", patient_id="MRN-884422")
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize("absent", [None, "", "  "])
+def test_without_an_id_the_study_stands_for_the_patient(absent: str | None) -> None:
+    """The report says so, and files of one study stay together."""
+    found = patient(mr(PatientID=absent))
+    assert found.notes == (NoteCode.PATIENT_ID_MISSING,)
+    assert found.label == pseudonym(KEYS, issuer="StudyInstanceUID", patient_id=UID + "2")
+
+
+def test_names_at_any_depth_are_forbidden_words() -> None:
+    """Words of all person names and identifiers, nested ones too, may appear nowhere."""
+    nested = item(RequestedProcedureDescription="x", RequestingPhysician="Nest^Nora")
+    found = patient(mr(OtherPatientIDs=["ALT77", "B2"], RequestAttributesSequence=[nested]))
+    assert {"fantasia", "ottilie", "mrn", "884422", "nora", "alt77", "zuweiser", "20217"} <= found.forbidden

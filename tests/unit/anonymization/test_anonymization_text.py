@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from myofed_anonymization.policy import default_policy
+from myofed_anonymization.text import Vocabulary, tokens_of
+
+VOCABULARY = Vocabulary.from_policy(default_policy())
+NOBODY: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("gre_field_magph", "gre_field_magph"),
+        ("pd+t2_tse_sag_ISO_1.8mm", "pd+t2_tse_sag_ISO_1.8mm"),
+        ("t1 tse thigh Fantasia 12.03.65", "t1 tse thigh"),
+        ("Ottilie 20210715 884422", ""),
+        ("thigh 1965 07", "thigh"),
+        ("Oberschenkel Müller", ""),
+        ("t2\nthigh", "t2 thigh"),
+        ("*tse2d2_5", "*tse2d2_5"),
+        ("*tfl3d1_16ns", "*tfl3d1_16ns"),
+        ("SIEMENS MR HEADER", "SIEMENS MR HEADER"),
+        ("", ""),
+    ],
+)
+def test_only_words_of_the_vocabulary_stay(text: str, kept: str) -> None:
+    """Known words and numbers with a unit stay in their spelling; names, bare numbers and dates go."""
+    assert VOCABULARY.clean(text, forbidden=NOBODY) == kept
+
+
+def test_a_listed_word_goes_when_it_is_the_patients_name() -> None:
+    """Mr Head's scan is not described as head."""
+    assert VOCABULARY.clean("t1 head", forbidden=tokens_of("Head^John")) == "t1"
+    assert VOCABULARY.clean("*tse2d2_5", forbidden=frozenset({"*tse2d2_5"})) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("syngo MR E11", "syngo MR E11"),
+        ("DV24.0_R01_134.a", "DV24 0 R01"),
+        ("5", "5"),
+        ("syngo 20210715", "syngo"),
+        ("syngo.Fantasia", "syngo"),
+        ("1965.03.12", ""),
+        ("12.03.65", ""),
+    ],
+)
+def test_software_versions_may_hold_short_numbers(text: str, kept: str) -> None:
+    """Versions stay, dates and names do not."""
+    assert VOCABULARY.clean(text, forbidden=NOBODY, software=True) == kept
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40))
+def test_cleaned_text_is_ascii_and_cleaning_again_changes_nothing(text: str) -> None:
+    """Whatever comes in, only listed ASCII words come out, and they are stable."""
+    cleaned = VOCABULARY.clean(text, forbidden=NOBODY)
+    assert cleaned.isascii()
+    assert VOCABULARY.clean(cleaned, forbidden=NOBODY) == cleaned
+
+
+@pytest.mark.parametrize("text", ["ORIGINAL", "M_FFE", "ISO_IR 100", "ISO 2022 IR 87", "STATIC FIELD", "T2*", ""])
+def test_code_strings_of_the_standard_stay(text: str) -> None:
+    """A defined term is one word, or words of the vocabulary."""
+    assert VOCABULARY.clean_code_string(text, forbidden=NOBODY) == text
+
+
+@pytest.mark.parametrize("text", ["OTTILIE FANTASIA", "MRN_884422", "Größe", "X;Y", "FANTASIA"])
+def test_code_strings_with_names_or_long_numbers_go(text: str) -> None:
+    """A name, a number of six digits or a sign that CS does not allow removes the value."""
+    assert VOCABULARY.clean_code_string(text, forbidden=tokens_of("Fantasia^Ottilie")) == ""
+
+
+def test_a_vocabulary_without_forms_is_possible() -> None:
+    """A site may switch all forms off."""
+    policy = default_policy().model_copy(update={"word_forms": (), "software_forms": (), "value_forms": ()})
+    assert Vocabulary.from_policy(policy).clean("t1 3mm", forbidden=NOBODY) == "t1"
