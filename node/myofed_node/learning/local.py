@@ -52,7 +52,13 @@ def evaluate_task(
 
 
 def train_local(
-    weights: bytes, *, manifest: StudyManifest, dataset: Path, subjects: Roles, stop: Callable[[], bool] = never
+    weights: bytes,
+    *,
+    manifest: StudyManifest,
+    dataset: Path,
+    subjects: Roles,
+    stop: Callable[[], bool] = never,
+    threads: int = 1,
 ) -> tuple[bytes, TaskMetrics]:
     """A model of this site alone: as many optimiser steps as a whole run (rounds x local steps), same schedule, same start.
 
@@ -62,10 +68,12 @@ def train_local(
         dataset: The site's ORMIR-MIDS data set.
         subjects: The stored split; only train and validation are read.
         stop: Asked before each step.
+        threads: CPU threads of torch in this process from here on; 1 gives the same bytes every time.
 
     Raises:
         MyofedError: As `train_task`.
     """
+    torch.set_num_threads(threads)
     total = manifest.rounds * manifest.training.local_steps
     data = _training_data(dataset, subjects, manifest=manifest, cache=SubjectCache())
     steps = Steps(first=0, count=total, total=total)
@@ -73,13 +81,21 @@ def train_local(
 
 
 def evaluate_model(
-    weights: bytes, *, manifest: StudyManifest, dataset: Path, subjects: Sequence[str]
+    weights: bytes, *, manifest: StudyManifest, dataset: Path, subjects: Sequence[str], threads: int = 1
 ) -> tuple[MuscleScore, ...]:
     """Dice of any model of this study on these subjects of the site: aggregates, no value of one subject.
+
+    Args:
+        weights: The model, safetensors.
+        manifest: The study.
+        dataset: The site's ORMIR-MIDS data set.
+        subjects: Labels without `sub-`.
+        threads: CPU threads of torch in this process from here on.
 
     Raises:
         MyofedError: As `evaluate_task`.
     """
+    torch.set_num_threads(threads)
     request = EvaluateRequest(manifest=manifest, dataset=str(dataset), subjects=tuple(subjects))
     return evaluate_task(request, weights, cache=SubjectCache(), device=choose_device())
 

@@ -62,11 +62,13 @@ def canonical(values: npt.NDArray[np.generic], *, affine_ras: npt.NDArray[np.flo
         MyofedError: IMAGE_NOT_3D, IMAGE_NOT_AXIAL (slice normal more than 30 degrees from the body's axis).
     """
     if values.ndim != 3:
-        raise _refusal("NOT_3D", f"expected a volume of three dimensions, found {values.ndim}")
+        raise _refusal(f"expected a volume of three dimensions, found {values.ndim}", code="IMAGE_NOT_3D")
     normal = affine_ras[:3, 2] / np.linalg.norm(affine_ras[:3, 2])
     tilt_deg = float(np.degrees(np.arccos(min(abs(float(normal[2])), 1.0))))
     if tilt_deg > MAX_TILT_DEG:
-        raise _refusal("NOT_AXIAL", f"expected slices within {MAX_TILT_DEG:g} degrees of axial, found {tilt_deg:.0f}")
+        raise _refusal(
+            f"expected slices within {MAX_TILT_DEG:g} degrees of axial, found {tilt_deg:.0f}", code="IMAGE_NOT_AXIAL"
+        )
     orientation = nib.orientations.io_orientation(affine_ras)  # type: ignore[no-untyped-call]
     turned = nib.orientations.apply_orientation(values, orientation)  # type: ignore[no-untyped-call]
     affine = affine_ras @ nib.orientations.inv_ornt_aff(orientation, values.shape)  # type: ignore[no-untyped-call]
@@ -109,14 +111,16 @@ def thigh_grids(mask: npt.NDArray[np.bool_]) -> tuple[ThighGrid, ThighGrid]:
     columns = mask.sum(axis=(1, 2)).astype(np.float64)
     occupied = np.flatnonzero(columns > 0.02 * columns.max(initial=0.0))
     if occupied.size < 4:
-        raise _refusal("NOT_TWO_THIGHS", "expected two thighs, found no tissue")
+        raise _refusal("expected two thighs, found no tissue", code="IMAGE_NOT_TWO_THIGHS")
     first, last = int(occupied[0]), int(occupied[-1]) + 1
     reach = max(1, (last - first) // 10)
     middle = (first + last) // 2
     split = middle - reach + int(np.argmin(ndimage.uniform_filter1d(columns, 3)[middle - reach : middle + reach + 1]))
     share = float(columns[:split].sum() / columns.sum())
     if not MIN_SIDE_SHARE <= share <= 1 - MIN_SIDE_SHARE:
-        raise _refusal("NOT_TWO_THIGHS", f"expected each half to hold {MIN_SIDE_SHARE:.0%} of the tissue or more")
+        raise _refusal(
+            f"expected each half to hold {MIN_SIDE_SHARE:.0%} of the tissue or more", code="IMAGE_NOT_TWO_THIGHS"
+        )
     return _grid(mask, side=Side.LEFT, half=(0, split)), _grid(mask, side=Side.RIGHT, half=(split, mask.shape[0]))
 
 
@@ -202,5 +206,5 @@ def _standardised(values: Volume, tissue: npt.NDArray[np.bool_]) -> Volume:
     return np.clip(out, -CLIP_SD, CLIP_SD)
 
 
-def _refusal(what: str, message: str) -> MyofedError:
-    return MyofedError(f"IMAGE_{what}", message, exit_code=ExitCode.BAD_INPUT)
+def _refusal(message: str, *, code: str) -> MyofedError:
+    return MyofedError(code, message, exit_code=ExitCode.BAD_INPUT)

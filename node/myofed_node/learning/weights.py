@@ -40,7 +40,8 @@ def check(blob: bytes, spec: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
     if tensors.keys() != expected.keys():
         missing, unknown = len(expected.keys() - tensors.keys()), len(tensors.keys() - expected.keys())
         raise _refusal(
-            "KEYS", f"expected the manifest's {len(expected)} tensors, found {missing} missing and {unknown} unknown"
+            f"expected the manifest's {len(expected)} tensors, found {missing} missing and {unknown} unknown",
+            code="WEIGHTS_KEYS",
         )
     for name, want in expected.items():
         _check_tensor(tensors[name], want)
@@ -60,31 +61,35 @@ def _check_size(blob: bytes, expected: Mapping[str, TensorSpec]) -> None:
     numbers = sum(torch.Size(t.shape).numel() * ITEM_BYTES[t.dtype] for t in expected.values())
     limit = LENGTH_BYTES + MAX_HEADER_BYTES + numbers
     if not LENGTH_BYTES < len(blob) <= limit:
-        raise _refusal("SIZE", f"expected at most {limit} bytes of weights, found {len(blob)}")
+        raise _refusal(f"expected at most {limit} bytes of weights, found {len(blob)}", code="WEIGHTS_SIZE")
 
 
 def _parse(blob: bytes) -> dict[str, torch.Tensor]:
     header = int.from_bytes(blob[:LENGTH_BYTES], "little")
     if header > MAX_HEADER_BYTES:
-        raise _refusal("FORMAT", f"expected a header of at most {MAX_HEADER_BYTES} bytes, found a longer one")
+        raise _refusal(
+            f"expected a header of at most {MAX_HEADER_BYTES} bytes, found a longer one", code="WEIGHTS_FORMAT"
+        )
     try:
         return dict(load(blob))
     except (SafetensorError, KeyError):
-        raise _refusal("FORMAT", "expected a safetensors file, found other bytes") from None
+        raise _refusal("expected a safetensors file, found other bytes", code="WEIGHTS_FORMAT") from None
 
 
 def _check_tensor(tensor: torch.Tensor, want: TensorSpec) -> None:
     if tuple(tensor.shape) != want.shape:
-        raise _refusal("SHAPE", f"expected shape {want.shape} for {want.name}, found {tuple(tensor.shape)}")
+        raise _refusal(
+            f"expected shape {want.shape} for {want.name}, found {tuple(tensor.shape)}", code="WEIGHTS_SHAPE"
+        )
     if str(tensor.dtype) != f"torch.{want.dtype}":
-        raise _refusal("DTYPE", f"expected {want.dtype} for {want.name}, found {tensor.dtype}")
+        raise _refusal(f"expected {want.dtype} for {want.name}, found {tensor.dtype}", code="WEIGHTS_DTYPE")
     if not bool(torch.isfinite(tensor).all()):
-        raise _refusal("NOT_FINITE", f"expected finite numbers in {want.name}, found others")
+        raise _refusal(f"expected finite numbers in {want.name}, found others", code="WEIGHTS_NOT_FINITE")
 
 
-def _refusal(what: str, message: str) -> MyofedError:
+def _refusal(message: str, *, code: str) -> MyofedError:
     return MyofedError(
-        f"WEIGHTS_{what}",
+        code,
         message,
         hint="the weights do not belong to the approved study; ask the coordinator",
         exit_code=ExitCode.BAD_INPUT,
