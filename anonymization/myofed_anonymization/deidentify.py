@@ -104,6 +104,7 @@ def _walk(root: Path) -> Iterator[Path]:
     """All files at or below the root; links to folders are entries of their own and not followed."""
     if not root.is_dir():
         yield root
+        return
     for folder, folders, names in os.walk(root, onerror=_unreadable):
         links = [name for name in folders if Path(folder, name).is_symlink()]
         yield from (Path(folder, name) for name in (*names, *links))
