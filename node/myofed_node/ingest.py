@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pydicom
 from pydantic import ValidationError
@@ -89,10 +91,20 @@ def _input_files(roots: list[Path], out: Path) -> list[Path]:
             raise _refusal("SOURCE_MISSING", "expected a file or folder as source, found nothing", "check the path")
         if out.resolve().is_relative_to(root.resolve()):
             raise _refusal("OUT_INSIDE_SOURCE", "expected OUT outside the sources, found it inside", "choose another")
-    below = [
-        path for root in roots if root.is_dir() for path in root.rglob("*") if path.is_symlink() or not path.is_dir()
-    ]
-    return sorted({*below, *(root for root in roots if not root.is_dir())})
+    return sorted({path for root in roots for path in ([root] if not root.is_dir() else _below(root))})
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """All files below the folder; a link to a folder is an entry of its own and not followed."""
+    for folder, folders, names in os.walk(root, onerror=_unreadable):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        yield from (Path(folder, name) for name in (*names, *links))
+
+
+def _unreadable(_error: OSError) -> NoReturn:
+    raise _refusal(
+        "SOURCE_UNREADABLE", "expected folders that can be listed, found one that cannot", "check permissions"
+    )
 
 
 def _refusal(code: str, message: str, hint: str) -> MyofedError:
