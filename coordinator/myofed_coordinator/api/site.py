@@ -10,13 +10,11 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myofed_coordinator.api.refusals import add_refusals, answer
-from myofed_coordinator.config import CoordinatorConfig
-from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models import weights
-from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.services import Services
 from myofed_schemas.audit import SignedAuditHead
 from myofed_schemas.catalog import DatasetCard
-from myofed_schemas.clock import system_now, utc_text
+from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import ErrorBody
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
 from myofed_schemas.ids import Sha256
@@ -46,21 +44,13 @@ def site_of(request: Request) -> str:
 SiteName = Annotated[str, Depends(site_of)]
 
 
-def build_site_app(
-    home: HomeFolder, config: CoordinatorConfig, *, clock: Callable[[], datetime] = system_now
-) -> ASGIApp:
+def site_app(services: Services, *, clock: Callable[[], datetime]) -> ASGIApp:
     """The ASGI app for `/site/*`; it trusts `scope["state"]["site"]` and answers no request with a query string.
 
     Args:
-        home: The coordinator's home.
-        config: Its settings.
+        services: Open; the gateway looks certificates up in the same ones.
         clock: Asked once a request.
     """
-    return site_app(open_services(home, config), clock=clock)
-
-
-def site_app(services: Services, *, clock: Callable[[], datetime]) -> ASGIApp:
-    """The same on services that are open already."""
     app = FastAPI(
         title="myofed sites' port",
         docs_url=None,

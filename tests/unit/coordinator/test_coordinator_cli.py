@@ -1,0 +1,169 @@
+"""The command line: exit codes and refusals first, then a study from invite to export."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+import yaml
+from coordinator_factories import NOW, make_card, make_manifest, make_site, make_weights
+from typer.testing import CliRunner
+
+from myofed_coordinator.cli import app
+from myofed_coordinator.config import load_config
+from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.studies.draft import COMPLETED_HERE
+from myofed_schemas.enrolment import Invite
+from myofed_schemas.exit_codes import ExitCode
+
+WEIGHTS = make_weights()
+
+
+def call(home: HomeFolder, *arguments: str, code: int = 0) -> Any:
+    """The JSON document of a command that ends with this exit code."""
+    result = CliRunner().invoke(app, [*arguments, "--home", str(home.root), "--json"])
+    assert result.exit_code == code, result.output
+    lines = result.stdout.splitlines()
+    assert len(lines) == 1
+    return json.loads(lines[0])
+
+
+def services_of(home: HomeFolder) -> Services:
+    return open_services(home, load_config(home))
+
+
+def commands(group: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(group, click.Group):
+        return [(path, group)]
+    return [found for name, child in group.commands.items() for found in commands(child, (*path, name))]
+
+
+EVERY = commands(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize(("path", "command"), EVERY, ids=[" ".join(path) for path, _ in EVERY])
+def test_help_of_every_command_has_an_example(path: tuple[str, ...], command: click.Command) -> None:
+    """The example names the command itself."""
+    assert f"Example: myofed-coordinator {' '.join(path)}" in " ".join((command.help or "").split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("invite", "Hospital A", "--out", "x"), ExitCode.USAGE, "SITE_NAME"),
+        (("invite", "hospital-a", "--out", "/none/x"), ExitCode.USAGE, "OUTPUT_FOLDER"),
+        (("sites", "approve", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
+        (("sites", "revoke", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
+        (("study", "show", "nothing"), ExitCode.BAD_INPUT, "STUDY_UNKNOWN"),
+        (("study", "start", "nothing"), ExitCode.BAD_INPUT, "STUDY_UNKNOWN"),
+        (("study", "stop", "nothing"), ExitCode.BAD_INPUT, "NO_ACTIVE_RUN"),
+        (("study", "create", "--file", "/none", "--weights", "/none"), ExitCode.USAGE, "INPUT_FILE"),
+        (("runs", "show", "run-00000000"), ExitCode.BAD_INPUT, "RUN_UNKNOWN"),
+        (("models", "show", "0" * 64), ExitCode.BAD_INPUT, "MODEL_UNKNOWN"),
+        (("models", "verify", "/none"), ExitCode.USAGE, "INPUT_FILE"),
+    ],
+)
+def test_refusal_has_its_exit_code_and_code(
+    home: HomeFolder, arguments: tuple[str, ...], code: int, error: str
+) -> None:
+    """A refused command prints its code as JSON and ends with the documented status."""
+    assert call(home, *arguments, code=code)["code"] == error
+
+
+def test_command_on_another_folder_is_refused(tmp_path: Path) -> None:
+    """A folder that is no home has its own exit code."""
+    assert call(HomeFolder(tmp_path), "sites", "list", code=ExitCode.SITE_FOLDER)["code"] == "NOT_A_HOME"
+
+
+def test_second_init_is_refused(home: HomeFolder) -> None:
+    """A home is made once; a wrong address is a usage error and makes nothing."""
+    result = CliRunner().invoke(app, ["init", str(home.root), "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["code"]) == (ExitCode.SITE_FOLDER, "HOME_NOT_EMPTY")
+    other = home.root.parent / "other"
+    wrong = CliRunner().invoke(app, ["init", str(other), "--people", "nowhere"])
+    assert (wrong.exit_code, other.exists()) == (ExitCode.USAGE, False)
+
+
+def test_altered_audit_chain_is_unhealthy(home: HomeFolder) -> None:
+    """Both `audit verify` and `doctor` end with the exit code of a defect."""
+    home.audit.write_bytes(home.audit.read_bytes().replace(b"HOME_MADE", b"HOME_MAKE"))
+    call(home, "invite", "hospital-a", "--out", str(home.root / "a"))
+    home.audit.write_bytes(home.audit.read_bytes().replace(b"HOME_MAKE", b"HOME_MADE"))
+    assert call(home, "audit", "verify", code=ExitCode.UNHEALTHY)["code"] == "AUDIT_BROKEN"
+    assert call(home, "doctor", code=ExitCode.UNHEALTHY)["healthy"] is False
+
+
+def enrolled(home: HomeFolder, folder: Path) -> None:
+    """hospital-a is in, by the commands alone (its own request excepted) and has decided on the study."""
+    invite = folder / "a.json"
+    call(home, "invite", "hospital-a", "--out", str(invite))
+    assert invite.stat().st_mode & 0o777 == 0o600
+    site = make_site("hospital-a")
+    services = services_of(home)
+    request = site.request(Invite.model_validate_json(invite.read_bytes()))
+    assert services.enrolment.receive_request(request, now=NOW).state == "pending"
+    assert call(home, "sites", "approve", "hospital-a")["state"] == "approved"
+    call(
+        home, "study", "create", "--file", str(folder / "study.yaml"), "--weights", str(folder / "initial.safetensors")
+    )
+    call(home, "study", "start", "thigh-muscles", code=ExitCode.NOT_APPROVED)
+    manifest = services.studies.show("thigh-muscles").signed.manifest
+    services.studies.record_decision(site.decide(manifest), site="hospital-a", now=NOW)
+    services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
+    services.close()
+
+
+def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path) -> None:
+    """Invite, approve, create, start, stop, register, export, verify: each command sees what the one before did."""
+    draft = make_manifest(WEIGHTS, sites=("hospital-a",)).model_dump(mode="json")
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump({k: v for k, v in draft.items() if k not in COMPLETED_HERE}))
+    (tmp_path / "initial.safetensors").write_bytes(WEIGHTS)
+    enrolled(home, tmp_path)
+    assert call(home, "study", "list")["studies"][0]["decisions"] == {"hospital-a": "approved"}
+    assert call(home, "catalog", "query", "--muscle", "VL")["subjects_at_least"] == 20
+    run = call(home, "study", "start", "thigh-muscles")
+    assert call(home, "runs", "show", run["run_id"])["state"] == "submitted"
+    assert call(home, "study", "stop", "thigh-muscles")["runs"][0]["state"] == "stopped"
+    services = services_of(home)
+    final = tmp_path / "final.safetensors"
+    final.write_bytes(make_weights(seed=7))
+    services.models.register(run["run_id"], final, manifest_digest=run["manifest_digest"], rounds=2, now=NOW)
+    services.close()
+    sha256 = call(home, "models", "list")["models"][0]["statement"]["sha256"]
+    out = tmp_path / "out.safetensors"
+    call(home, "models", "export", sha256[:12], "--out", str(out))
+    assert out.read_bytes() == final.read_bytes()
+    assert call(home, "models", "verify", str(out))["verified"] is True
+    assert call(home, "sites", "revoke", "hospital-a")["state"] == "revoked"
+    assert call(home, "catalog", "query")["cards"] == []
+    assert call(home, "audit", "verify")["sequence"] > 8
+
+
+def test_people_read_text_and_machines_json(home: HomeFolder) -> None:
+    """Without --json stdout stays empty and stderr speaks; the home may come from MYOFED_HOME."""
+    for command in (
+        ["sites", "list"],
+        ["study", "list"],
+        ["runs", "list"],
+        ["models", "list"],
+        ["catalog", "query"],
+        ["doctor"],
+    ):
+        result = CliRunner().invoke(app, command, env={"MYOFED_HOME": str(home.root)})
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert result.stderr
+
+
+def test_installed_program_starts() -> None:
+    """The module runs as a process of its own; an unknown option is a usage error on stderr."""
+    program = [sys.executable, "-c", "from myofed_coordinator.cli import main; main()", "sites", "list", "--bogus"]
+    result = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--bogus" in result.stderr

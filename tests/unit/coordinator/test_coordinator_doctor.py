@@ -1,0 +1,90 @@
+"""doctor: every defect has its code and makes the whole unhealthy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from coordinator_factories import NOW
+
+from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.doctor import DoctorReport, examine
+from myofed_coordinator.home import HomeFolder
+
+
+def readable_keys(home: HomeFolder) -> None:
+    home.signing_key.chmod(0o644)
+
+
+def no_signing_key(home: HomeFolder) -> None:
+    home.signing_key.write_text("nothing")
+
+
+def other_ca_key(home: HomeFolder) -> None:
+    home.ca_key.write_bytes(home.server_key.read_bytes())
+
+
+def missing_certificate(home: HomeFolder) -> None:
+    home.loopback_certificate.unlink()
+
+
+def empty_database(home: HomeFolder) -> None:
+    home.database.unlink()
+
+
+def broken_audit(home: HomeFolder) -> None:
+    home.audit.write_text("{}\n")
+
+
+def no_audit(home: HomeFolder) -> None:
+    home.audit.unlink()
+
+
+def altered_model(home: HomeFolder) -> None:
+    (home.models / f"{'a' * 64}.safetensors").write_bytes(b"x")
+
+
+def service_down(home: HomeFolder) -> None:
+    home.status.write_text(json.dumps({"children": {"superlink": "down"}, "pids": {}}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "code"),
+    [
+        (readable_keys, "KEYS_PRIVATE", "KEYS_READABLE"),
+        (no_signing_key, "SIGNING_KEY", "SIGNING_KEY"),
+        (other_ca_key, "CERTIFICATES", "CERTIFICATE_PAIR"),
+        (missing_certificate, "CERTIFICATES", "CERTIFICATE_PAIR"),
+        (empty_database, "DATABASE", "DATABASE_EMPTY"),
+        (broken_audit, "AUDIT_CHAIN", "AUDIT_BROKEN"),
+        (no_audit, "AUDIT_CHAIN", "AUDIT_EMPTY"),
+        (altered_model, "MODELS", "MODEL_ALTERED"),
+        (service_down, "SERVICES", "SERVICES_DOWN"),
+    ],
+)
+def test_defect_is_found_and_says_what_to_do(
+    home: HomeFolder, spoil: Callable[[HomeFolder], None], check: str, code: str
+) -> None:
+    """Exactly the check that looks there fails, with a hint."""
+    spoil(home)
+    report = examine(home, CoordinatorConfig(), now=NOW)
+    failed = [found for found in report.checks if not found.ok]
+    assert [found.code for found in failed] == [check]
+    assert failed[0].message.startswith(code)
+    assert failed[0].hint
+    assert not report.healthy
+
+
+def test_certificate_near_its_end_is_found(home: HomeFolder) -> None:
+    """Thirty days before the server certificate ends, doctor says so."""
+    later = NOW + timedelta(days=800)
+    failed = [check.message for check in examine(home, CoordinatorConfig(), now=later).checks if not check.ok]
+    assert [message.split(":")[0] for message in failed] == ["CERTIFICATE_EXPIRES"]
+
+
+def test_new_home_is_healthy_and_no_check_is_not_health(home: HomeFolder) -> None:
+    """All checks hold on a new home; an empty report is unhealthy."""
+    assert examine(home, CoordinatorConfig(), now=NOW).healthy
+    assert not DoctorReport(checks=()).healthy

@@ -1,0 +1,39 @@
+"""A new home: what is refused, and that no secret is open to others."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from coordinator_factories import NOW
+
+from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.initialise import initialise
+from myofed_schemas.errors import MyofedError
+
+
+def test_folder_with_something_in_it_is_refused_and_left_alone(tmp_path: Path) -> None:
+    """Nothing is added to a folder that is not empty."""
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(MyofedError, match="HOME_NOT_EMPTY"):
+        initialise(tmp_path, CoordinatorConfig(), actor="admin", now=NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_secrets_are_private_and_the_loopback_authority_has_no_key(home: HomeFolder) -> None:
+    """Home and keys 0700, every key file 0600; nobody can sign a second loopback certificate."""
+    assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+    assert stat.S_IMODE(home.keys.stat().st_mode) == 0o700
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in home.keys.iterdir()}
+    assert set(files.values()) == {0o600}
+    assert "loopback-ca.key" not in files
+    assert len(home.admin_token.read_text()) >= 43
+
+
+def test_two_homes_share_no_secret(tmp_path: Path) -> None:
+    """Every key and token is new in every home."""
+    homes = [initialise(tmp_path / name, CoordinatorConfig(), actor="admin", now=NOW) for name in ("a", "b")]
+    for path in homes[0].keys.iterdir():
+        assert path.read_bytes() != (homes[1].keys / path.name).read_bytes()
