@@ -38,9 +38,14 @@ def test_tables_of_another_version_are_refused(services: Services) -> None:
 
 def test_failed_transaction_leaves_nothing(services: Services) -> None:
     """When a write raises, its rows are not there; making the tables again changes nothing."""
-    with pytest.raises(RuntimeError), services.database.write() as session:
-        session.execute(update(SchemaVersionRow).values(version=99))
-        raise RuntimeError
+
+    def fail_after_writing() -> None:
+        with services.database.write() as session:
+            session.execute(update(SchemaVersionRow).values(version=99))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_after_writing()
     create_tables(services.database)
     check_schema(services.database)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from myofed_schemas import audit, catalog, enrolment, errors, federation, ledger, study
+from myofed_schemas import audit, catalog, enrolment, errors, federation, ledger, model, study
 
 SHA = "ab" * 32
 PEM = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n"
@@ -197,5 +197,18 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         by_kind={"engine": 1},
         out_bytes_by_kind={"engine": 10},
         head=SHA,
+    ),
+    "model-record": model.ModelRecord(
+        statement=model.ModelStatement(
+            sha256=SHA,
+            size_bytes=150_000,
+            study_id="thigh-muscles",
+            manifest_digest=SHA,
+            run_id="run-0a1b2c3d",
+            rounds=3,
+            registered_at=NOW,
+        ),
+        signature=SIGNATURE,
+        signer=SHA,
     ),
 }
