@@ -87,6 +87,12 @@ def take_census(dataset: Path) -> Census:
     )
 
 
+def labelled_subjects(dataset: Path) -> tuple[str, ...]:
+    """Labels of the subjects that have a label map, sorted."""
+    found = (dataset / LABELS).glob("sub-*/ses-*/*/*_dseg.nii.gz")
+    return tuple(sorted({path.name.split("_", 1)[0].removeprefix("sub-") for path in found}))
+
+
 def vendor_of(manufacturer: str) -> str:
     """The card's name for a Manufacturer; `other` for all that the card does not list."""
     text = manufacturer.strip().lower()

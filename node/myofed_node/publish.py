@@ -24,7 +24,7 @@ from myofed_schemas.wire import WireModel
 class Publication(WireModel):
     """What `publish --json` prints: the card exactly as it left, and whether anything had to be sent."""
 
-    state: Literal["published", "unchanged", "withdrawn"]
+    state: Literal["published", "unchanged", "withdrawn", "preview"]
     card: DatasetCard
     at: UtcTime
 
@@ -36,27 +36,13 @@ class Publisher:
     site: Site
     api: CoordinatorApi
 
-    def preview(self) -> DatasetCard:
+    def preview(self, *, now: datetime) -> Publication:
         """The card that `publish` would send now; nothing leaves and nothing is kept.
 
         Raises:
             MyofedError: DATASET_EMPTY, SIDECAR_INVALID.
         """
-        latest = SiteStore(self.site.folder.store).latest_card()
-        census = take_census(self.site.folder.dataset)
-        if census.subjects == 0:
-            raise MyofedError(
-                "DATASET_EMPTY",
-                "expected a data set with images, found none",
-                hint="myofed-node ingest IN --site DIR",
-                exit_code=ExitCode.BAD_INPUT,
-            )
-        conforms = validate(self.site.folder.dataset).conforms
-        version = latest.version if latest else 1
-        card = build_card(census, config=self.site.config, conforms=conforms, version=version)
-        if latest and card != DatasetCard.model_validate_json(latest.document):
-            return card.model_copy(update={"version": version + 1})
-        return card
+        return Publication(state="preview", card=self._card(), at=utc_text(now))
 
     def publish(self, *, now: datetime) -> Publication:
         """The coordinator shows this site's current card; the same card is not sent twice.
@@ -70,7 +56,7 @@ class Publisher:
             MyofedError: DATASET_EMPTY, SIDECAR_INVALID, NODE_NOT_RUNNING, or the coordinator's refusal.
         """
         store = SiteStore(self.site.folder.store)
-        card, latest = self.preview(), store.latest_card()
+        card, latest = self._card(), store.latest_card()
         if latest is None or latest.version != card.version:
             store.add_card(card.version, card.model_dump_json())
         elif latest.published_at:
@@ -103,6 +89,24 @@ class Publisher:
         self._record("CARD_WITHDRAWN", card, now=now)
         store.mark_card(card.version, published_at="")
         return Publication(state="withdrawn", card=card, at=utc_text(now))
+
+    def _card(self) -> DatasetCard:
+        """The card of the data set as it is: the kept version where nothing changed, else the next."""
+        latest = SiteStore(self.site.folder.store).latest_card()
+        census = take_census(self.site.folder.dataset)
+        if census.subjects == 0:
+            raise MyofedError(
+                "DATASET_EMPTY",
+                "expected a data set with images, found none",
+                hint="myofed-node ingest IN --site DIR",
+                exit_code=ExitCode.BAD_INPUT,
+            )
+        conforms = validate(self.site.folder.dataset).conforms
+        version = latest.version if latest else 1
+        card = build_card(census, config=self.site.config, conforms=conforms, version=version)
+        if latest and card != DatasetCard.model_validate_json(latest.document):
+            return card.model_copy(update={"version": version + 1})
+        return card
 
     def _record(self, action: str, card: DatasetCard, *, now: datetime) -> None:
         SiteAudit(self.site.folder).append(action, subject=card.dataset, now=now, detail={"version": card.version})

@@ -11,6 +11,9 @@ from myofed_node.config import DEMO_POLICY, SiteConfig, SitePolicy
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
+DEMO_HEARTBEAT_S = 2
+"""A demonstration waits for nothing."""
+
 
 def initial_config(site: str, *, demo: bool, settings: Iterable[str]) -> SiteConfig:
     """The checked settings of a new site.
@@ -25,6 +28,8 @@ def initial_config(site: str, *, demo: bool, settings: Iterable[str]) -> SiteCon
     """
     policy = DEMO_POLICY if demo else SitePolicy()
     document: dict[str, Any] = {"site": site, "policy": policy.model_dump()}
+    if demo:
+        document["heartbeat_s"] = DEMO_HEARTBEAT_S
     for setting in settings:
         _apply(document, setting)
     try:

@@ -1,0 +1,184 @@
+"""Commands about images: de-identify, convert, ingest, validate, labels, publish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from myofed_node.commands.console import Console, JsonOption, OptionalSiteOption, SiteOption, reporting
+from myofed_schemas.clock import system_now
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from myofed_anonymization import SiteKeys
+    from myofed_schemas.conversion import ConversionReport, IngestReport
+
+InArgument = Annotated[Path, typer.Argument(metavar="IN", help="File or folder.", show_default=False)]
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="New or empty folder.", show_default=False)]
+MOST_LINES = 20
+"""Quarantined series and findings named on a screen; the report names all."""
+
+
+def register(app: typer.Typer) -> None:
+    """The commands have their names in `app`."""
+    app.command("deidentify", epilog="Example: myofed-node deidentify export/ clean/ --json")(deidentify)
+    app.command("convert", epilog="Example: myofed-node convert clean/ dataset/")(convert)
+    app.command("ingest", epilog="Example: myofed-node ingest export/ --site /srv/myofed")(ingest)
+    app.command("validate", epilog="Example: myofed-node validate /srv/myofed/dataset --json")(validate)
+    labels = typer.Typer(help="Label maps of the site's readers.", no_args_is_help=True, rich_markup_mode=None)
+    labels.command("import", epilog="Example: myofed-node labels import delivery/ --site /srv/myofed")(labels_import)
+    app.add_typer(labels, name="labels")
+    app.command("publish", epilog="Example: myofed-node publish --site /srv/myofed")(publish)
+
+
+def deidentify(
+    source: InArgument, out: OutArgument, site: OptionalSiteOption = None, as_json: JsonOption = False
+) -> None:
+    """Write de-identified copies to OUT; what could not be proven clean is withheld and listed there by reason."""
+    with reporting(as_json=as_json) as console:
+        import myofed_anonymization as anonymization
+
+        report = anonymization.deidentify(
+            source,
+            out,
+            keys=_keys(site, console),
+            policy=anonymization.default_policy(),
+            now=system_now(),
+            progress=console.progress("de-identified"),
+        )
+        reasons = [f"  {code}: {count}" for code, count in sorted(report.withheld_by_code.items())]
+        console.result(report, [f"{report.deidentified} of {report.received} files released", *reasons])
+        if report.withheld:
+            raise typer.Exit(ExitCode.WITHHELD)
+
+
+def convert(source: InArgument, out: OutArgument, as_json: JsonOption = False) -> None:
+    """Make OUT an ORMIR-MIDS data set from DICOM that our de-identification wrote; its report must lie beside."""
+    with reporting(as_json=as_json) as console:
+        from myofed_node.mids.convert import convert as convert_folder
+
+        report = convert_folder(source, out, now=system_now(), progress=console.progress("converted"))
+        console.result(report, _series_lines(report))
+        if report.count("quarantined"):
+            raise typer.Exit(ExitCode.WITHHELD)
+
+
+def ingest(
+    source: InArgument,
+    site: OptionalSiteOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--output", metavar="OUT", help="Instead of a site: a new folder.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """De-identify, convert and validate: into the site's data set, or into OUT. Every file gets one outcome."""
+    with reporting(as_json=as_json) as console:
+        progress = console.steps()
+        if out is not None:
+            from myofed_anonymization import default_policy
+            from myofed_node.ingest import IngestPolicy
+            from myofed_node.ingest import ingest as ingest_folder
+
+            policy = IngestPolicy(default_policy())
+            report = ingest_folder(
+                source, out, keys=_keys(site, console), policy=policy, now=system_now(), progress=progress
+            )
+        else:
+            from myofed_node.pipeline import SiteIngest
+            from myofed_node.site_setup import open_site
+
+            report = SiteIngest(open_site(_named(site)), system_now(), progress).run(source)
+        console.result(report, _series_lines(report))
+        if not report.complete:
+            raise typer.Exit(ExitCode.WITHHELD)
+
+
+def validate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="ORMIR-MIDS folder.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a data set against ORMIR-MIDS and profile myofed-1; exit 1 on any error."""
+    with reporting(as_json=as_json) as console:
+        from myofed_node.mids.validate import validate as validate_dataset
+
+        report = validate_dataset(dataset)
+        findings = [f"{f.level} {f.code} {f.path}: {f.message} {f.hint}" for f in report.findings[:MOST_LINES]]
+        total = f"{report.checks} checks, {report.count('error')} errors, {report.count('warning')} warnings"
+        console.result(report, [*findings, total])
+        if not report.conforms:
+            raise typer.Exit(ExitCode.FAILED)
+
+
+def labels_import(
+    delivery: Annotated[Path, typer.Argument(metavar="FOLDER", help="labels.csv and maps.", show_default=False)],
+    site: SiteOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Import a reader's label maps: each row of FOLDER/labels.csv is imported, or refused with a code."""
+    with reporting(as_json=as_json) as console:
+        from myofed_node.label_intake import import_into_site
+        from myofed_node.site_setup import open_site
+
+        report = import_into_site(open_site(site), delivery, now=system_now())
+        console.result(report, report.lines())
+        if report.refused:
+            raise typer.Exit(ExitCode.WITHHELD)
+
+
+def publish(
+    site: SiteOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the card; send nothing.")] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the published card back.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the dataset card: counts withheld below k and rounded here, before anything leaves."""
+    with reporting(as_json=as_json) as console:
+        from myofed_node.coordinator_api import CoordinatorApi
+        from myofed_node.federation.egress_client import EgressClient
+        from myofed_node.publish import Publisher, card_lines
+        from myofed_node.site_setup import open_site
+
+        opened = open_site(site)
+        publisher = Publisher(opened, CoordinatorApi(EgressClient(opened.folder)))
+        if dry_run:
+            publication = publisher.preview(now=system_now())
+        elif withdraw:
+            publication = publisher.withdraw(now=system_now())
+        else:
+            publication = publisher.publish(now=system_now())
+        console.result(publication, card_lines(publication))
+
+
+def _keys(site: Path | None, console: Console) -> SiteKeys:
+    """The site's key, or one that is thrown away after this call."""
+    from myofed_anonymization import SiteKeys
+    from myofed_node.keys import load_deid_keys
+    from myofed_node.site_setup import open_site
+
+    if site is not None:
+        return load_deid_keys(open_site(site).folder)
+    console.say("no --site: a key is made for this call and thrown away; pseudonyms will match no other call")
+    return SiteKeys.generate()
+
+
+def _named(site: Path | None) -> Path:
+    if site is None:
+        raise MyofedError(
+            "SITE_NOT_NAMED",
+            "expected --site DIR or --output OUT, found neither",
+            hint="a site keeps what it ingests; --output writes a data set anywhere",
+            exit_code=ExitCode.USAGE,
+        )
+    return site
+
+
+def _series_lines(report: ConversionReport | IngestReport) -> list[str]:
+    """Counts, and each quarantined series by number and code."""
+    counts = ", ".join(f"{report.count(o)} {o}" for o in ("converted", "skipped", "quarantined"))
+    held = [series for series in report.series if series.outcome == "quarantined"]
+    lines = [f"  series {series.number}: {series.code} ({series.files} files)" for series in held[:MOST_LINES]]
+    more = [f"  and {len(held) - MOST_LINES} more"] if len(held) > MOST_LINES else []
+    return [f"{len(report.series)} series: {counts}", *lines, *more]

@@ -1,0 +1,130 @@
+"""The node's own service: signs of life, new studies, decisions to deliver, audit heads, and the site's page.
+
+Process entry point: `python -m myofed_node.service DIR`, started by `up`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from myofed_node.audit_exchange import exchange_head
+from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.federation.egress_client import EgressClient
+from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.service_state import ServiceState, save_service_state
+from myofed_node.site_setup import Site, open_site
+from myofed_node.study_desk import StudyDesk
+from myofed_schemas.clock import system_now, utc_text
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.supervise import die_with_parent
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one beat does; errors of one part stop no other."""
+
+    site: Site
+    api: CoordinatorApi
+
+    def beat(self, last: ServiceState, *, now: datetime) -> ServiceState:
+        """The coordinator has heard from this node, and both sides know what the other had to say.
+
+        Args:
+            last: State after the beat before.
+            now: UTC.
+
+        Returns:
+            The new state: `OK`, or the code of the first part that failed.
+        """
+        desk = StudyDesk(self.site, self.api)
+        found = _Findings(skew_s=last.clock_skew_s, cosigned=last.head_cosigned)
+        parts: tuple[Callable[[], None], ...] = (
+            lambda: found.note_skew(clock_skew_s(self.api.heartbeat(heartbeat("UP", now=now)), now=now)),
+            lambda: found.note_new(desk.fetch()),
+            lambda: found.note_new(desk.deliver_all()),
+            lambda: found.note_head(exchange_head(self.site.folder, self.api, site=self.site.config.site)),
+        )
+        codes = [code for part in parts if (code := _code_of(part))]
+        return ServiceState(
+            at=utc_text(now),
+            code=codes[0] if codes else "OK",
+            last_contact=utc_text(now) if found.contact else last.last_contact,
+            clock_skew_s=found.skew_s,
+            head_cosigned=found.cosigned,
+            web=last.web,
+        )
+
+
+@dataclass
+class _Findings:
+    """What the parts of one beat learnt."""
+
+    skew_s: int | None
+    cosigned: int
+    contact: bool = False
+    new: int = 0
+
+    def note_skew(self, skew_s: int) -> None:
+        self.skew_s, self.contact = skew_s, True
+
+    def note_new(self, count: int) -> None:
+        self.new += count
+
+    def note_head(self, sequence: int) -> None:
+        self.cosigned = sequence
+
+
+def _code_of(part: Callable[[], None]) -> str:
+    """Empty where the part was done, else its code."""
+    try:
+        part()
+    except MyofedError as error:
+        return error.code
+    except OSError:
+        return "SYSTEM_ERROR"
+    return ""
+
+
+def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = system_now) -> None:
+    """Beats until `stop` is set; the state after each lies in `run/service.json`.
+
+    Args:
+        site: The site.
+        stop: Set by SIGTERM.
+        clock: UTC now.
+
+    Raises:
+        MyofedError: WEB_PORT_TAKEN.
+    """
+    from myofed_node.web.server import serve_page
+
+    state = ServiceState(at=utc_text(clock()), code="STARTING", web=serve_page(site))
+    save_service_state(site.folder, state)
+    service = Service(site, CoordinatorApi(EgressClient(site.folder)))
+    while not stop.is_set():
+        state = service.beat(state, now=clock())
+        save_service_state(site.folder, state)
+        stop.wait(site.config.heartbeat_s)
+
+
+def main() -> None:
+    """The service runs until SIGTERM or SIGINT, or until `up` dies."""
+    die_with_parent()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(open_site(Path(sys.argv[1])), stop=stop)
+    except MyofedError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

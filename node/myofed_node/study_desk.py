@@ -1,0 +1,210 @@
+"""The site's desk for studies: what the coordinator offers is fetched, what people decide is signed and delivered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.dataset_census import labelled_subjects
+from myofed_node.federation.approvals import Approvals, StudyState
+from myofed_node.site_setup import Site
+from myofed_schemas.canonical import digest
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.files import write_atomically
+from myofed_schemas.ids import Sha256, StudyId
+from myofed_schemas.study import SignedDecision, StudyManifest
+from myofed_schemas.wire import WireModel
+
+DELIVERED = "decision.delivered"
+"""Lies beside the decision; holds the digest of the one that the coordinator has."""
+
+
+class StudyOverview(WireModel):
+    """One study as `studies list --json` shows it; `decision` is about the newest version."""
+
+    study_id: StudyId
+    version: int
+    title: str
+    digest: Sha256
+    decision: Literal["approved", "declined", "revoked", "waiting"]
+    delivered: bool
+    demo: bool
+
+
+class StudyList(WireModel):
+    """What `studies list --json` prints."""
+
+    studies: tuple[StudyOverview, ...]
+
+
+class Decided(WireModel):
+    """What `approve`, `decline` and `revoke` print."""
+
+    decision: SignedDecision
+    delivered: bool
+    """False while the coordinator cannot be reached: the service delivers it later."""
+
+
+@dataclass(frozen=True)
+class StudyDesk:
+    """The use cases of studies at one site."""
+
+    site: Site
+    api: CoordinatorApi
+
+    @property
+    def approvals(self) -> Approvals:
+        """Manifests and decisions on disk."""
+        return Approvals(self.site.folder, self.site.config)
+
+    def list(self) -> StudyList:
+        """All studies this site was asked to join."""
+        return StudyList(studies=tuple(self._overview(state) for state in self.approvals.studies()))
+
+    def fetch(self) -> int:
+        """Every manifest that names this site lies here, with its initial weights.
+
+        Returns:
+            Number of manifests that were new.
+
+        Raises:
+            MyofedError: Of the exchange, or of the first manifest or model that is not genuine; those before it stay.
+        """
+        new = 0
+        for signed in self.api.studies():
+            new += self.approvals.store_manifest(signed)
+            self._fetch_initial_weights(signed.manifest)
+        return new
+
+    def approve(self, study_id: str, *, by: str, now: datetime) -> Decided:
+        """The newest version may train here, and the coordinator knows it as soon as it can be reached.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN, POLICY_*, SPLIT_TOO_FEW; nothing is changed then.
+        """
+        subjects = labelled_subjects(self.site.folder.dataset)
+        return self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects))
+
+    def decline(self, study_id: str, *, by: str, now: datetime) -> Decided:
+        """The newest version does not train here.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN.
+        """
+        return self._decided(self.approvals.decline(study_id, by=by, now=now))
+
+    def revoke(self, study_id: str, *, by: str, now: datetime) -> Decided:
+        """The approval is over from the next message on.
+
+        Raises:
+            MyofedError: NOT_APPROVED.
+        """
+        return self._decided(self.approvals.revoke(study_id, by=by, now=now))
+
+    def deliver_all(self) -> int:
+        """Every decision made here has reached the coordinator; returns how many were sent now.
+
+        Raises:
+            MyofedError: Of the exchange.
+        """
+        waiting = [state.newest.manifest.study_id for state in self.approvals.studies()]
+        return sum(self._deliver(study_id) for study_id in waiting)
+
+    def approved_manifest(self, study_id: str) -> StudyManifest:
+        """The newest manifest, which this site's people approved.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN, NOT_APPROVED.
+        """
+        state = self.approvals.show(study_id)
+        if self._overview(state).decision != "approved":
+            raise MyofedError(
+                "NOT_APPROVED",
+                "expected the newest version of the study to be approved here, found that it is not",
+                hint=f"myofed-node approve {study_id} --site DIR",
+                exit_code=ExitCode.NOT_APPROVED,
+            )
+        return state.newest.manifest
+
+    def _overview(self, state: StudyState) -> StudyOverview:
+        manifest, decision = state.newest.manifest, state.decision
+        return StudyOverview(
+            study_id=manifest.study_id,
+            version=manifest.version,
+            title=manifest.title,
+            digest=state.newest.digest,
+            decision="waiting" if state.waits or decision is None else decision.decision,
+            delivered=self._is_delivered(manifest.study_id),
+            demo=manifest.demo,
+        )
+
+    def _decided(self, signed: SignedDecision) -> Decided:
+        try:
+            self._deliver(signed.decision.study_id)
+        except MyofedError as error:
+            if error.exit_code not in (ExitCode.NOT_RUNNING, ExitCode.UNREACHABLE):
+                raise
+            return Decided(decision=signed, delivered=False)
+        return Decided(decision=signed, delivered=True)
+
+    def _deliver(self, study_id: str) -> bool:
+        signed = self.approvals.signed_decision(study_id)
+        if signed is None or self._is_delivered(study_id):
+            return False
+        self.api.send_decision(signed)
+        write_atomically(self.site.folder.study(study_id) / DELIVERED, digest(signed).encode())
+        return True
+
+    def _is_delivered(self, study_id: str) -> bool:
+        signed = self.approvals.signed_decision(study_id)
+        marker = self.site.folder.study(study_id) / DELIVERED
+        return signed is not None and marker.exists() and marker.read_text(encoding="ascii") == digest(signed)
+
+    def _fetch_initial_weights(self, manifest: StudyManifest) -> None:
+        path = self.site.folder.models / f"{manifest.initial_weights_sha256}.safetensors"
+        if not path.exists():
+            weights = self.api.model(manifest.initial_weights_sha256, study=manifest.study_id)
+            write_atomically(path, weights)
+
+
+def initial_weights(site: Site, manifest: StudyManifest) -> bytes:
+    """The study's initial weights, as the service fetched them.
+
+    Raises:
+        MyofedError: WEIGHTS_MISSING, or WEIGHTS_DIGEST where the file was changed.
+    """
+    path = site.folder.models / f"{manifest.initial_weights_sha256}.safetensors"
+    if not path.exists():
+        raise MyofedError(
+            "WEIGHTS_MISSING",
+            "expected the study's initial weights in the site's models, found none",
+            hint="keep myofed-node up running for a minute: it fetches them with the study",
+            exit_code=ExitCode.NOT_RUNNING,
+        )
+    weights = path.read_bytes()
+    if hashlib.sha256(weights).hexdigest() != manifest.initial_weights_sha256:
+        raise MyofedError(
+            "WEIGHTS_DIGEST",
+            "expected the initial weights that the manifest names, found others",
+            hint="remove the file from the site's models; the service fetches it again",
+            exit_code=ExitCode.BAD_INPUT,
+        )
+    return weights
+
+
+def manifest_lines(manifest: StudyManifest) -> Iterator[str]:
+    """The manifest in words: what the people who decide need to know, and what would leave."""
+    training = manifest.training
+    yield f"{manifest.study_id} version {manifest.version}: {manifest.title}"
+    yield f"  purpose: {manifest.purpose}"
+    yield f"  data use: {', '.join(manifest.duo) or 'not stated'}; sites: {', '.join(manifest.sites)}"
+    yield f"  learns to outline {len(manifest.muscles)} muscles: {', '.join(manifest.muscles)}"
+    yield f"  {manifest.rounds} rounds of {training.local_steps} steps, batches of {training.batch_size}"
+    yield f"  needs {manifest.min_subjects} subjects here and {manifest.min_sites} sites; test subjects {manifest.split.test_percent} %"
+    yield f"  leaves this site: {len(manifest.state_dict)} tensors of weights a round, Dice per muscle as sums, codes"
+    yield f"  digest {manifest.digest()}"
