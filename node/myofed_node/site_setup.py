@@ -41,7 +41,7 @@ def make_site(root: Path, *, config: SiteConfig, now: datetime) -> Site:
     from myofed_node.keys import make_site_keys
     from myofed_node.store import SiteStore
 
-    folder = SiteFolder(root)
+    folder = SiteFolder(root.absolute())
     _claim(root)
     for path in (folder.intake, folder.models, folder.studies, folder.run, folder.logs, folder.dataset):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,7 +67,7 @@ def open_site(root: Path) -> Site:
             hint="run the same myofed-node init again",
             exit_code=ExitCode.SITE_FOLDER,
         )
-    folder = SiteFolder(root)
+    folder = SiteFolder(root.absolute())
     return Site(folder, load_config(folder.config))
 
 
