@@ -18,6 +18,8 @@ SCHEMA_VERSION = 1
 """Version of the tables; a migration in `migrations/` leads from each to the next."""
 
 BUSY_TIMEOUT_MS = 10_000
+POOL = 20
+"""Connections kept a process: half of the threads in which a port answers."""
 WRITER_LOCK = 0x6D796F66
 """Key of PostgreSQL's advisory lock that makes writers wait for each other, as SQLite's do ("myof")."""
 
@@ -70,10 +72,10 @@ def open_database(url: str) -> Database:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        engine = create_engine(parsed, pool_pre_ping=True)
+        engine = create_engine(parsed, pool_pre_ping=True, pool_size=POOL)
         event.listen(engine, "begin", _begin_postgresql)
         return Database(engine)
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, pool_size=POOL)
     event.listen(engine, "connect", _connect_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)

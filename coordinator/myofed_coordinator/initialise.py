@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -23,10 +24,11 @@ LOOPBACK_NAME = "myofed loopback"
 def initialise(root: Path, config: CoordinatorConfig, *, actor: str, now: datetime) -> HomeFolder:
     """`root` is a coordinator's home: folders 0700, secrets 0600, empty tables, an audit chain of one entry.
 
-    The configuration is written last: a folder whose making was cut short is no home, and `init` on it is refused.
+    A call that was cut short leaves its mark in the folder, and no configuration: no command takes it for a home, and the
+    next call begins anew.
 
     Args:
-        root: Does not exist, or is an empty folder.
+        root: Does not exist, or is an empty folder, or one that a call cut short has left.
         config: All settings.
         actor: Who makes it.
         now: Aware.
@@ -43,12 +45,17 @@ def initialise(root: Path, config: CoordinatorConfig, *, actor: str, now: dateti
         create_tables(database)
     finally:
         database.close()
+    if home.database.exists():
+        home.database.chmod(0o600)
     AuditLog(home.audit).append(Deed(actor, "HOME_MADE", config.name, {"demo": int(config.demo)}), now=now)
     save_config(home, config)
+    _unfinished(home).unlink()
     return home
 
 
 def _make_folders(home: HomeFolder) -> None:
+    if home.root.is_dir() and _unfinished(home).exists() and not home.config.exists():
+        shutil.rmtree(home.root)  # nothing in it was ever used: without its configuration no command opened it
     if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
         raise MyofedError(
             "HOME_NOT_EMPTY",
@@ -56,9 +63,16 @@ def _make_folders(home: HomeFolder) -> None:
             hint="choose another folder; nothing was changed",
             exit_code=ExitCode.SITE_FOLDER,
         )
+    home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(_unfinished(home), b"")
     for folder in (home.root, home.keys, home.engine, home.runs, home.models, home.run, home.logs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
+
+
+def _unfinished(home: HomeFolder) -> Path:
+    """The mark of a call that has not ended."""
+    return home.root / ".unfinished"
 
 
 def _make_keys(home: HomeFolder, config: CoordinatorConfig, *, now: datetime) -> None:

@@ -70,6 +70,6 @@ def _invalid(what: str) -> MyofedError:
     return MyofedError(
         "STUDY_INVALID",
         f"the study does not hold: {what}",
-        hint="`study create --help` names an example file",
+        hint="docs/study.md explains every field and holds an example",
         exit_code=ExitCode.BAD_INPUT,
     )

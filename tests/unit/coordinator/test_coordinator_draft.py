@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 from coordinator_factories import make_manifest, make_weights
 
 from myofed_coordinator.studies.draft import COMPLETED_HERE, complete, study_id_of
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.study import StudyManifest
 
 WEIGHTS = make_weights()
 
@@ -41,3 +44,12 @@ def test_draft_is_completed_from_the_weights() -> None:
     """Version, tensors and digest come from the call; everything else from the draft."""
     manifest = complete(draft(), initial_weights=WEIGHTS, version=4)
     assert manifest == make_manifest(WEIGHTS, sites=("hospital-a",), version=4)
+
+
+def test_example_of_the_documentation_becomes_a_manifest_and_names_every_field() -> None:
+    """docs/study.md cannot fall behind the manifest."""
+    page = (Path(__file__).parents[3] / "docs" / "study.md").read_text()
+    text = page.split("```yaml\n")[1].split("```")[0].encode()
+    manifest = complete(text, initial_weights=WEIGHTS, version=1)
+    assert study_id_of(text) == manifest.study_id
+    assert set(yaml.safe_load(text)) == set(StudyManifest.model_fields) - {*COMPLETED_HERE, "schema_version"}

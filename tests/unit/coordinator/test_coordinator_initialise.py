@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from coordinator_factories import NOW
 
-from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.config import CoordinatorConfig, load_config
+from myofed_coordinator.doctor import examine
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
 from myofed_schemas.errors import MyofedError
@@ -37,3 +38,30 @@ def test_two_homes_share_no_secret(tmp_path: Path) -> None:
     homes = [initialise(tmp_path / name, CoordinatorConfig(), actor="admin", now=NOW) for name in ("a", "b")]
     for path in homes[0].keys.iterdir():
         assert path.read_bytes() != (homes[1].keys / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("step", ["_make_keys", "open_tables", "create_tables", "AuditLog", "save_config"])
+def test_init_that_was_cut_short_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Killed before any step, the folder is no home, and the next call makes it whole."""
+
+    def killed(*_arguments: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"myofed_coordinator.initialise.{step}", killed)
+        with pytest.raises(KeyboardInterrupt):
+            initialise(tmp_path / "home", CoordinatorConfig(), actor="admin", now=NOW)
+    with pytest.raises(MyofedError, match="NOT_A_HOME"):
+        load_config(HomeFolder(tmp_path / "home"))
+    home = initialise(tmp_path / "home", CoordinatorConfig(), actor="admin", now=NOW)
+    assert examine(home, load_config(home), now=NOW).healthy
+    assert not list(home.root.glob(".*"))
+
+
+def test_finished_home_is_never_made_again(home: HomeFolder) -> None:
+    """Also with the mark of a cut-short call beside it, a home with a configuration stays as it is."""
+    (home.root / ".unfinished").touch()
+    key = home.ca_key.read_bytes()
+    with pytest.raises(MyofedError, match="HOME_NOT_EMPTY"):
+        initialise(home.root, CoordinatorConfig(), actor="admin", now=NOW)
+    assert home.ca_key.read_bytes() == key
