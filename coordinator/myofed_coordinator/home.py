@@ -117,6 +117,11 @@ class HomeFolder:
         return self.run / "news"
 
     @property
+    def replies(self) -> Path:
+        """Touched by the sites' port when a node has delivered something; the ServerApp then asks the engine for it."""
+        return self.run / "replies"
+
+    @property
     def sites_port_log(self) -> Path:
         """One line a request at the sites' port: site, path, status, bytes; no bodies."""
         return self.root / "sites-port.jsonl"

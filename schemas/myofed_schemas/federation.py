@@ -10,7 +10,11 @@ from myofed_schemas.ids import Code, MuscleId, RunId, Sha256, SiteId, StudyId, U
 from myofed_schemas.wire import WireModel
 
 PACKED = "packed"
-"""Name of the ONE uint8 array that carries a whole safetensors file (one array per tensor costs 60 requests a hop)."""
+"""Name of the ONE value that carries a whole safetensors file (one array per tensor costs 60 requests a hop)."""
+
+INLINE_BYTES = 4 << 20
+"""Up to this size it is a scalar of the message's one record (3 objects a message), above it an array (6 objects and one
+more for every 5 MiB): Flower cuts arrays into pieces, scalars not, and every object is a request on each of four hops."""
 
 FLEET_PATHS = tuple(
     f"/v1/fleet/{call}"

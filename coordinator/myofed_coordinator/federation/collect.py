@@ -35,13 +35,15 @@ class Pace:
 
     Attributes:
         clock: Time.
-        poll_s: Between two looks for replies; each look costs the engine 20 ms.
+        doze: Waits between two looks for replies; each look costs the engine 20 ms.
+        poll_s: Between two looks for who is connected.
         gather_s: How long to wait for the last sites once enough are connected.
         absent_s: How long to wait for a quorum to connect.
     """
 
     clock: Clock
-    poll_s: float = 0.3
+    doze: Callable[[], None]
+    poll_s: float = 0.5
     gather_s: float = 20.0
     absent_s: float = 300.0
 
@@ -112,7 +114,7 @@ def ask(folder: RunFolder, engine: Engine, pace: Pace, *, task: Task, accept: Ac
             break
         _check_stop(folder)
         if not came:
-            pace.clock.sleep(pace.poll_s)
+            pace.doze()
     return answers
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import httpx
 
 from myofed_coordinator.federation.exchange import ClientGoneError, Exchange, RefusedError
+from myofed_coordinator.federation.news import News
 from myofed_schemas.federation import FLEET_HEADERS
 
 PULL_MESSAGES = "/v1/fleet/pull-messages"
+DELIVERIES = ("/v1/fleet/push-messages", "/v1/fleet/push-object")
 EMPTY_PULL_BYTES = 64
 """A PullMessagesResponse with a message names object ids of 64 characters, so it is longer than this."""
 HOLD_S = 20.0
@@ -24,30 +25,13 @@ LOOK_S = 0.1
 REPLY_HEADERS = ("content-type", "flwr-version-incompatibility-message")
 
 
-class News:
-    """A file that the ServerApp touches when it has sent messages; looking at it costs nothing."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def mark(self) -> int:
-        """Changes with every piece of news; 0 before the first."""
-        try:
-            return self._path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return 0
-
-    def announce(self) -> None:
-        """Held polls ask the engine again."""
-        self._path.touch(mode=0o600)
-
-
 class EngineProxy:
     """Forwards to the SuperLink; its other paths are never asked for, whoever asks."""
 
-    def __init__(self, client: httpx.AsyncClient, news: News, *, hold_s: float = HOLD_S) -> None:
+    def __init__(self, client: httpx.AsyncClient, *, news: News, replies: News, hold_s: float = HOLD_S) -> None:
         self._client = client
         self._news = news
+        self._replies = replies
         self._hold_s = hold_s
 
     async def forward(self, exchange: Exchange, *, recheck: Callable[[], Awaitable[None]]) -> None:
@@ -66,6 +50,8 @@ class EngineProxy:
         response = await self._ask(exchange, body)
         if exchange.path == PULL_MESSAGES and _is_empty(response):
             response = await self._hold(exchange, body, response, mark, recheck)
+        if exchange.path in DELIVERIES:
+            self._replies.announce()
         headers = [
             (name.encode(), response.headers[name].encode()) for name in REPLY_HEADERS if name in response.headers
         ]

@@ -12,7 +12,7 @@ from flwr.serverapp import Grid
 from pydantic import ValidationError
 
 from myofed_coordinator.federation.engine import Reply, Task
-from myofed_schemas.federation import PACKED, TaskMetrics
+from myofed_schemas.federation import INLINE_BYTES, PACKED, TaskMetrics
 
 CODE = re.compile(r"[A-Z][A-Z0-9_]{2,63}")
 SITE_ANSWERED = 2
@@ -60,9 +60,13 @@ class GridEngine:
 
 
 def _message(node: int, task: Task) -> Message:
-    packed = Array(np.frombuffer(task.packed, np.uint8))
-    scalars = ConfigRecord(task.instruction.model_dump())
-    content = RecordDict({"instruction": scalars, "weights": ArrayRecord({PACKED: packed})})
+    scalars: dict[str, str | int | bytes] = task.instruction.model_dump()
+    content = RecordDict()
+    if len(task.packed) <= INLINE_BYTES:
+        scalars[PACKED] = task.packed
+    else:
+        content["weights"] = ArrayRecord({PACKED: Array(np.frombuffer(task.packed, np.uint8))})
+    content["task"] = ConfigRecord(dict(scalars))
     kind = MessageType.TRAIN if task.instruction.kind == "train" else MessageType.EVALUATE
     return Message(
         content, dst_node_id=node, message_type=kind, group_id=str(task.instruction.round), ttl=task.timeout_s
@@ -88,23 +92,33 @@ def _code_of(engine_code: int, reason: str) -> str:
 
 
 def _metrics(content: RecordDict) -> TaskMetrics:
-    record = content["metrics"]
-    text = record["json"] if isinstance(record, ConfigRecord) else None
+    text = _result(content).get("metrics")
     if not isinstance(text, str) or len(text) > MAX_METRICS_CHARACTERS:
-        msg = "expected metrics as JSON"
-        raise TypeError(msg)
+        raise _invalid("metrics as JSON")
     return TaskMetrics.model_validate_json(text)
 
 
 def _packed(content: RecordDict) -> bytes:
     if "weights" not in content:
-        return b""
+        inline = _result(content).get(PACKED, b"")
+        if not isinstance(inline, bytes):
+            raise _invalid("packed weights as bytes")
+        return inline
     record = content["weights"]
     if not isinstance(record, ArrayRecord) or set(record) != {PACKED}:
-        msg = "expected one packed array"
-        raise TypeError(msg)
+        raise _invalid("one packed array")
     values = record[PACKED].numpy()
     if values.dtype != np.uint8 or values.ndim != 1:
-        msg = "expected bytes"
-        raise TypeError(msg)
+        raise _invalid("an array of bytes")
     return bytes(values.tobytes())
+
+
+def _result(content: RecordDict) -> ConfigRecord:
+    record = content["result"]
+    if not isinstance(record, ConfigRecord):
+        raise _invalid("a record of scalars")
+    return record
+
+
+def _invalid(expected: str) -> TypeError:
+    return TypeError(f"expected {expected}")

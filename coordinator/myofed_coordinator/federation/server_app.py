@@ -13,8 +13,8 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from myofed_coordinator.federation.collect import Pace
-from myofed_coordinator.federation.engine_proxy import News
 from myofed_coordinator.federation.grid_engine import GridEngine
+from myofed_coordinator.federation.news import Doze, News
 from myofed_coordinator.federation.rounds import RoundLoop
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.runs.folder import RunFolder
@@ -57,7 +57,8 @@ def main(grid: Grid, context: Context) -> None:
     folder = RunFolder(home.run_folder(_run_id(context)))
     engine = GridEngine(grid, announce=News(home.news).announce)
     with folder.locked():
-        RoundLoop(folder, engine, Pace(SystemClock())).run()
+        doze = Doze(News(home.replies), sleep=time.sleep)
+        RoundLoop(folder, engine, Pace(SystemClock(), doze)).run()
 
 
 def _run_id(context: Context) -> str:

@@ -11,8 +11,9 @@ import uvicorn
 
 from myofed_coordinator.api.site import site_app
 from myofed_coordinator.config import CoordinatorConfig, load_config, split_address
-from myofed_coordinator.federation.engine_proxy import EngineProxy, News
+from myofed_coordinator.federation.engine_proxy import EngineProxy
 from myofed_coordinator.federation.gateway import Behind, Gateway, SitesPortLog
+from myofed_coordinator.federation.news import News
 from myofed_coordinator.federation.peer_certificate import PeerCertificateProtocol, tls_1_3
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import open_services
@@ -39,7 +40,7 @@ def build(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> G
     return Gateway(
         Behind(
             lookup=services.enrolment.lookup,
-            engine=EngineProxy(engine, News(home.news)),
+            engine=EngineProxy(engine, news=News(home.news), replies=News(home.replies)),
             site_app=site_app(services, clock=system_now),
             log=SitesPortLog(home.sites_port_log, now=system_now),
         )

@@ -32,7 +32,7 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.federation import PACKED
+from myofed_schemas.federation import INLINE_BYTES, PACKED
 
 ACQUIRE_TASK = "/flwr.proto.Runtime/AcquireTask"
 COMPONENT = "flwr-clientapp"
@@ -47,8 +47,8 @@ class Incoming:
     """A message as it came, nothing of it believed.
 
     Attributes:
-        instruction: Scalars of its config record.
-        packed: Bytes of its one array; empty where it has none.
+        instruction: Scalars of its record `task`, without the weights.
+        packed: The weights; empty where it has none.
     """
 
     instruction: Mapping[str, object]
@@ -155,19 +155,24 @@ def _finish(client: RuntimeHttpClient, context: Context, code: str) -> None:
 
 
 def _incoming(message: Message) -> Incoming:
-    """Only the two records we know; anything else in the message is an error."""
+    """Only the records we know; anything else in the message is an error."""
     content = message.content
-    if set(content) != {"instruction", "weights"}:
-        raise MyofedError("MESSAGE_INVALID", "expected the records instruction and weights, found others")
-    instruction, weights = content["instruction"], content["weights"]
-    if not isinstance(instruction, ConfigRecord) or not isinstance(weights, ArrayRecord) or set(weights) != {PACKED}:
-        raise MyofedError("MESSAGE_INVALID", "expected one packed array and scalars, found something else")
-    return Incoming(instruction=dict(instruction), packed=_bytes_of(weights[PACKED]))
+    task = content.get("task")
+    if not isinstance(task, ConfigRecord) or not set(content) <= {"task", "weights"}:
+        raise MyofedError("MESSAGE_INVALID", "expected the records task and weights, found others")
+    scalars = dict(task)
+    inline = scalars.pop(PACKED, b"")
+    packed = _bytes_of(content["weights"]) if "weights" in content else inline
+    if not isinstance(packed, bytes):
+        raise MyofedError("MESSAGE_INVALID", "expected packed weights as bytes, found something else")
+    return Incoming(instruction=scalars, packed=packed)
 
 
-def _bytes_of(array: Array) -> bytes:
+def _bytes_of(record: object) -> bytes:
+    if not isinstance(record, ArrayRecord) or set(record) != {PACKED}:
+        raise MyofedError("MESSAGE_INVALID", "expected one packed array, found something else")
     try:
-        values = array.numpy()
+        values = record[PACKED].numpy()
     except (ValueError, TypeError):
         raise MyofedError("MESSAGE_INVALID", "expected an array of bytes, found something else") from None
     if values.dtype != np.uint8 or values.ndim != 1:
@@ -176,11 +181,14 @@ def _bytes_of(array: Array) -> bytes:
 
 
 def _reply(outcome: Outcome, message: Message) -> Message:
-    records: dict[str, ArrayRecord | ConfigRecord] = {"metrics": ConfigRecord({"json": outcome.metrics_json})}
-    if outcome.packed:
-        packed = Array(np.frombuffer(outcome.packed, np.uint8))
-        records["weights"] = ArrayRecord({PACKED: packed})
-    return Message(RecordDict(dict(records)), reply_to=message)
+    result: dict[str, str | bytes] = {"metrics": outcome.metrics_json}
+    content = RecordDict()
+    if len(outcome.packed) <= INLINE_BYTES:
+        result[PACKED] = outcome.packed
+    else:
+        content["weights"] = ArrayRecord({PACKED: Array(np.frombuffer(outcome.packed, np.uint8))})
+    content["result"] = ConfigRecord(dict(result))
+    return Message(content, reply_to=message)
 
 
 def _client(address: str, interceptor: RuntimeTokenHttpInterceptor | SuperExecAuthHttpInterceptor) -> RuntimeHttpClient:

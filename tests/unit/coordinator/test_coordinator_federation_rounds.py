@@ -20,7 +20,8 @@ SITES = ("hospital-a", "hospital-b", "hospital-c")
 
 
 def run(folder: RunFolder, engine: FakeEngine) -> RunStatus:
-    return RoundLoop(folder, engine, Pace(FakeClock())).run()
+    clock = FakeClock()
+    return RoundLoop(folder, engine, Pace(clock, lambda: clock.sleep(1.0))).run()
 
 
 def everyone(**others: object) -> FakeEngine:
