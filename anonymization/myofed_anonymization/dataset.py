@@ -38,7 +38,7 @@ def deidentified(source: Dataset, *, treatment: Treatment) -> Dataset:
     """A new data set with what may stay of `source`, marked as de-identified (0012,0062..0064) and (0028,0303).
 
     Args:
-        source: A data set read from a file; its sequences may be decoded in place, its elements are not changed.
+        source: A data set read from a file, its depth bounded by patient_of; its sequences may be decoded in place.
         treatment: Rules, patient, IOD and encoding of this file; its counts grow.
 
     Raises:
@@ -56,8 +56,6 @@ def deidentified(source: Dataset, *, treatment: Treatment) -> Dataset:
 
 
 def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) -> Dataset:
-    if depth > treatment.rules.policy.max_depth:
-        raise WithheldError(WithheldCode.NESTED_TOO_DEEP)
     kept: dict[BaseTag, Element] = _private(source, treatment=treatment, depth=depth)
     for element in source.elements():
         tag = element.tag
@@ -160,11 +158,10 @@ def _safe(source: Dataset, element: Element, *, vr: str, treatment: Treatment, d
     if vr != "SQ":
         return _raw(int(element.tag), vr, element.value or b"", treatment)
     decoded = source[element.tag]
-    if decoded.VR != "SQ":
-        return None
+    items = decoded.value if decoded.VR == "SQ" else ()
     if depth >= treatment.rules.policy.max_depth:
         raise WithheldError(WithheldCode.NESTED_TOO_DEEP)
-    levels = [_private(item, treatment=treatment, depth=depth + 1) for item in decoded.value]
+    levels = [_private(item, treatment=treatment, depth=depth + 1) for item in items]
     return (
         DataElement(element.tag, "SQ", Sequence([_dataset(level, treatment) for level in levels]))
         if any(levels)

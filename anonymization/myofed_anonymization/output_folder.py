@@ -70,7 +70,8 @@ class OutputFolder:
     def release(self, staged: Path, *, output: str) -> None:
         """The staged file lies at `output`, in place of any earlier file there."""
         target = self.path / output
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (target.parent.parent, target.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
         staged.replace(target)
 
     def finish(self, report: DeidentificationReport) -> None:

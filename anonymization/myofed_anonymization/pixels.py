@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 from pydicom.dataset import FileDataset
 from pydicom.tag import BaseTag
@@ -12,7 +10,6 @@ from myofed_anonymization.elements import peek
 from myofed_anonymization.part10 import EXPLICIT_BIG, UNCOMPRESSED
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
-from myofed_schemas.ids import Sha256
 
 PIXEL_DATA = BaseTag(0x7FE00010)
 SAMPLES, FRAMES, ROWS, COLUMNS = 0x00280002, 0x00280008, 0x00280010, 0x00280011
@@ -29,11 +26,6 @@ def pixel_bytes(dataset: FileDataset) -> bytes:
     if not isinstance(content, bytes) or not content:
         raise WithheldError(WithheldCode.NO_PIXEL_DATA)
     return content
-
-
-def pixel_digest(dataset: FileDataset) -> Sha256:
-    """SHA-256 of the Pixel Data value."""
-    return hashlib.sha256(pixel_bytes(dataset)).hexdigest()
 
 
 def check_pixels(dataset: FileDataset) -> None:

@@ -144,9 +144,9 @@ def verify(written: bytes, *, original: bytes, common: Common) -> Verified:
     searched = _searched_bytes(written, after)
     identifying = identifying_values(before)
     old, new = _by_path(before), _by_path(after)
-    compared = _same_quantities(old, new) + _same_types(old, new, IOD_OF_SOP_CLASS.get(str(after.SOPClassUID), ""))
     looked_at = _clean_elements(new, old, identifying, common)
-    sought = _clean_bytes(searched, identifying, _dates(new), common)
+    sought = _clean_bytes(searched, identifying, _dates(new, old), common)
+    compared = _same_quantities(old, new) + _same_types(old, new, IOD_OF_SOP_CLASS.get(str(after.SOPClassUID), ""))
     if not (compared and looked_at and sought):
         raise WithheldError(WithheldCode.NOTHING_CHECKED)
     return Verified(hashlib.sha256(written).hexdigest(), pixel_sha256, compared + looked_at + sought)
@@ -276,9 +276,14 @@ def _is_forbidden(path: Path, vr: str) -> bool:
     return vr in {"OB", "OW", "OF", "OD", "OL", "OV", "UN"} or not load_profile().knows(tag)
 
 
-def _dates(new: Elements) -> frozenset[str]:
-    """The dates that stand in date elements of the output: each was compared with its original there."""
-    found = {text[:8] for owner, tag, vr in new.values() if vr in {"DA", "DT"} for text in texts_of(owner, tag)}
+def _dates(new: Elements, old: Elements) -> frozenset[str]:
+    """The dates that stand in date elements of the output where the original has one: each was compared with it."""
+    found = {
+        text[:8]
+        for path, (owner, tag, vr) in new.items()
+        if vr in {"DA", "DT"} and path in old
+        for text in texts_of(owner, tag)
+    }
     return frozenset(found)
 
 

@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmread, dcmwrite
+from pydicom import config, dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
@@ -23,6 +23,7 @@ PATIENT = {"PatientName": "Fantasia^Ottilie", "PatientID": "MRN-884422", "Patien
 PIXELS = np.arange(16, dtype="<u2")
 
 
+@config.disable_value_validation()
 def mr(**attributes: object) -> Dataset:
     """A classic MR image of 4 x 4 pixels, with the attributes given on top (None removes one)."""
     dataset = Dataset()
@@ -94,13 +95,16 @@ def enhanced(**attributes: object) -> Dataset:
         "PixelSpacing": None,
         "EchoTime": None,
         "ImagePositionPatient": None,
-        "SharedFunctionalGroupsSequence": Sequence([item(PixelMeasuresSequence=[item(PixelSpacing=[1, 1], SliceThickness="5")])]),
+        "SharedFunctionalGroupsSequence": Sequence(
+            [item(PixelMeasuresSequence=[item(PixelSpacing=[1, 1], SliceThickness="5")])]
+        ),
         "PerFrameFunctionalGroupsSequence": Sequence(frames),
         **attributes,
     }
     return mr(**values)
 
 
+@config.disable_value_validation()
 def item(**attributes: object) -> Dataset:
     """A sequence item with these attributes; a list of data sets becomes a sequence."""
     dataset = Dataset()
@@ -110,6 +114,7 @@ def item(**attributes: object) -> Dataset:
     return dataset
 
 
+@config.disable_value_validation()
 def file_bytes(dataset: Dataset, *, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
     """The data set as a DICOM file."""
     meta = FileMetaDataset()
@@ -130,7 +135,9 @@ def run(
     source = folder / "in"
     source.mkdir(exist_ok=True)
     for number, content in enumerate(files):
-        (source / f"Fantasia_{number}.dcm").write_bytes(file_bytes(content) if isinstance(content, Dataset) else content)
+        (source / f"Fantasia_{number}.dcm").write_bytes(
+            file_bytes(content) if isinstance(content, Dataset) else content
+        )
     return deidentify(source, folder / "out", keys=keys, policy=policy or default_policy(), now=NOW)
 
 

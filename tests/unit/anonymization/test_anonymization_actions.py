@@ -26,8 +26,19 @@ def planned(keyword: str, **settings: object) -> tuple[Verb, str]:
 
 @pytest.mark.parametrize(
     ("basic", "attribute_type", "action"),
-    [("X", "3", "X"), ("X", "1", "D"), ("X", "2", "Z"), ("Z", "3", "Z"), ("Z/D", "1", "D"), ("Z/D", "2", "Z"), ("D", "2", "D"),
-     ("X/Z/D", "3", "X"), ("X/Z", "2", "Z"), ("U", "3", "X"), ("D", "3", "D")],
+    [
+        ("X", "3", "X"),
+        ("X", "1", "D"),
+        ("X", "2", "Z"),
+        ("Z", "3", "Z"),
+        ("Z/D", "1", "D"),
+        ("Z/D", "2", "Z"),
+        ("D", "2", "D"),
+        ("X/Z/D", "3", "X"),
+        ("X/Z", "2", "Z"),
+        ("U", "3", "X"),
+        ("D", "3", "D"),
+    ],
 )
 def test_compound_codes_are_resolved_by_the_type(basic: str, attribute_type: str, action: str) -> None:
     """No Type 1 attribute is lost, no Type 2 attribute missing (PS3.15 Table E.1-1a)."""
@@ -60,15 +71,21 @@ def test_the_default_policy_plans_by_table_and_vr(keyword: str, verb: Verb, fall
 
 @pytest.mark.parametrize(
     ("keyword", "setting"),
-    [("StudyDate", "retain_modified_dates"), ("SeriesDescription", "clean_descriptors"), ("Manufacturer", "retain_device_identity"),
-     ("PatientAge", "retain_patient_characteristics")],
+    [
+        ("StudyDate", "retain_modified_dates"),
+        ("SeriesDescription", "clean_descriptors"),
+        ("Manufacturer", "retain_device_identity"),
+        ("PatientAge", "retain_patient_characteristics"),
+    ],
 )
 def test_an_option_switched_off_leaves_the_basic_profile(keyword: str, setting: str) -> None:
     """Without the option the basic action is all that happens."""
     assert planned(keyword, **{setting: False})[0] is Verb.BASIC
 
 
-@pytest.mark.parametrize(("value", "kept"), [("060Y", "060Y"), ("099Y", "090Y"), ("0Y", "000Y"), ("011M", "011M"), ("sixty", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("value", "kept"), [("060Y", "060Y"), ("099Y", "090Y"), ("0Y", "000Y"), ("011M", "011M"), ("sixty", ""), ("", "")]
+)
 def test_ages_are_capped(value: str, kept: str) -> None:
     """Ages above the cap become the cap; what is no age goes."""
     assert age(value, cap_years=90) == kept
@@ -76,10 +93,17 @@ def test_ages_are_capped(value: str, kept: str) -> None:
 
 def test_numbers_and_labels_that_are_none_go() -> None:
     """Text in a number's place does not stay."""
-    assert (number_text("-1.5e3"), number_text("Fantasia"), short_label("1"), short_label("Fantasia")) == ("-1.5e3", "", "1", "")
+    assert (number_text("-1.5e3"), number_text("Fantasia"), short_label("1"), short_label("Fantasia")) == (
+        "-1.5e3",
+        "",
+        "1",
+        "",
+    )
 
 
-@pytest.mark.parametrize("vr", [*NUMBER_BYTES, "LO", "PN", "DA", "TM", "DT", "AS", "DS", "IS", "OB", "OW", "OB or OW", "UR"])
+@pytest.mark.parametrize(
+    "vr", [*NUMBER_BYTES, "LO", "PN", "DA", "TM", "DT", "AS", "DS", "IS", "OB", "OW", "OB or OW", "UR"]
+)
 def test_every_vr_has_a_dummy(vr: str) -> None:
     """Action D has a value of nonzero length for every VR."""
     assert dummy(vr)

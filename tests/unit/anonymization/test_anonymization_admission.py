@@ -82,7 +82,19 @@ def test_a_false_class_in_the_meta_information_is_refused() -> None:
         (file_bytes(mr(ImageType="ORIGINAL", BurnedInAnnotation="NO")), "mr"),
         (file_bytes(enhanced()), "enhanced"),
         (file_bytes(mr(PixelRepresentation=1, PixelData=(-PIXELS.astype("<i2")).tobytes())), "mr"),
-        (file_bytes(mr(BitsAllocated=8, BitsStored=8, HighBit=7, Rows=3, Columns=5, PixelData=np.arange(16, dtype="u1").tobytes())), "mr"),
+        (
+            file_bytes(
+                mr(
+                    BitsAllocated=8,
+                    BitsStored=8,
+                    HighBit=7,
+                    Rows=3,
+                    Columns=5,
+                    PixelData=np.arange(16, dtype="u1").tobytes(),
+                )
+            ),
+            "mr",
+        ),
         (file_bytes(mr(PixelData=encapsulate([b"\0" * 64])), transfer_syntax=RLELossless), "mr"),
         (file_bytes(mr(PixelData=PIXELS.astype(">u2").tobytes()), transfer_syntax=ExplicitVRBigEndian), "mr"),
     ],

@@ -28,7 +28,11 @@ def test_the_basic_profile_holds_in_every_encoding(tmp_path: Path, transfer_synt
     assert result.StudyDate < "2021"
     assert (result.EchoTime, result.InstanceNumber, result.Rows, result.PatientAge) == (5.19, 7, 4, "060Y")
     assert result.ImageType == ["ORIGINAL", "PRIMARY", "M", "ND"]
-    assert (result.Manufacturer, result.ManufacturerModelName, result.BodyPartExamined) == ("SIEMENS", "Prisma_fit", "THIGH")
+    assert (result.Manufacturer, result.ManufacturerModelName, result.BodyPartExamined) == (
+        "SIEMENS",
+        "Prisma_fit",
+        "THIGH",
+    )
     assert result.PixelData == pixels.tobytes()
 
 
@@ -58,10 +62,19 @@ def test_curves_overlays_icons_signatures_and_padding_are_removed(tmp_path: Path
 def test_functional_groups_are_treated_like_the_top(tmp_path: Path) -> None:
     """Names and dates in the groups of a frame go or move; geometry and echo times stay."""
     frame = item(
-        FrameContentSequence=[item(FrameAcquisitionDateTime="20210715135915.5", FrameComments="Fantasia thigh", StackID="1", DimensionIndexValues=[1, 1])],
+        FrameContentSequence=[
+            item(
+                FrameAcquisitionDateTime="20210715135915.5",
+                FrameComments="Fantasia thigh",
+                StackID="1",
+                DimensionIndexValues=[1, 1],
+            )
+        ],
         PlanePositionSequence=[item(ImagePositionPatient=[0, 0, 5])],
         MREchoSequence=[item(EffectiveEchoTime=2.5)],
-        ReferencedImageSequence=[item(ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.4", ReferencedSOPInstanceUID=UID + "1")],
+        ReferencedImageSequence=[
+            item(ReferencedSOPClassUID="1.2.840.10008.5.1.4.1.1.4", ReferencedSOPInstanceUID=UID + "1")
+        ],
     )
     result = only(tmp_path, enhanced(PerFrameFunctionalGroupsSequence=[frame, frame]))
     group = result.PerFrameFunctionalGroupsSequence[1]
@@ -76,7 +89,12 @@ def test_functional_groups_are_treated_like_the_top(tmp_path: Path) -> None:
 
 def test_no_type_1_is_lost_and_no_type_2_missing(tmp_path: Path) -> None:
     """What must have a value gets a dummy, what must be there is there, be it empty."""
-    result = only(tmp_path, enhanced(PatientBirthDate=None, AcquisitionDateTime="irgendwann", ContentDate="20210715", SoftwareVersions="Fantasia"))
+    result = only(
+        tmp_path,
+        enhanced(
+            PatientBirthDate=None, AcquisitionDateTime="irgendwann", ContentDate="20210715", SoftwareVersions="Fantasia"
+        ),
+    )
     assert result.DeviceSerialNumber == "REMOVED"
     assert result.SoftwareVersions == "REMOVED"
     assert result.AcquisitionDateTime == "19000101000000"
@@ -102,8 +120,13 @@ def test_what_was_done_is_marked_truthfully(tmp_path: Path) -> None:
 
 def test_without_options_only_the_basic_profile_is_claimed(tmp_path: Path) -> None:
     """Dates, descriptors, characteristics and device go when their options are off, and the marks say so."""
-    policy = policy_with(retain_modified_dates=False, retain_patient_characteristics=False, retain_safe_private=False,
-        clean_descriptors=False, retain_device_identity=False)
+    policy = policy_with(
+        retain_modified_dates=False,
+        retain_patient_characteristics=False,
+        retain_safe_private=False,
+        clean_descriptors=False,
+        retain_device_identity=False,
+    )
     result = only(tmp_path, mr(), policy=policy)
     assert result.LongitudinalTemporalInformationModified == "REMOVED"
     assert [code.CodeValue for code in result.DeidentificationMethodCodeSequence] == ["113100"]
@@ -114,7 +137,12 @@ def test_without_options_only_the_basic_profile_is_claimed(tmp_path: Path) -> No
 
 def test_codes_of_private_schemes_go_with_their_sequence(tmp_path: Path) -> None:
     """A code is kept when a standard scheme has it; a local scheme, a name as code and a scheme alone are not."""
-    brain = item(CodeValue="T-A0100", CodingSchemeDesignator="SRT", CodeMeaning="Thigh of Fantasia", CodingSchemeVersion="20040915")
+    brain = item(
+        CodeValue="T-A0100",
+        CodingSchemeDesignator="SRT",
+        CodeMeaning="Thigh of Fantasia",
+        CodingSchemeVersion="20040915",
+    )
     assert only(tmp_path, mr(AnatomicRegionSequence=[brain])).AnatomicRegionSequence[0].CodeMeaning == "Thigh of"
     for number, code in enumerate(
         (

@@ -17,7 +17,13 @@ def default_text() -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["][", "- a list", "version: x", default_text() + "\nunknown_line: 1\n", default_text().replace("age_cap_years: 90", "age_cap_years: 120")],
+    [
+        "][",
+        "- a list",
+        "version: x",
+        default_text() + "\nunknown_line: 1\n",
+        default_text().replace("age_cap_years: 90", "age_cap_years: 120"),
+    ],
 )
 def test_a_policy_with_a_line_that_is_not_allowed_is_refused(tmp_path: Path, text: str) -> None:
     """Unknown, missing and impossible lines are named, and no value is shown."""

@@ -12,7 +12,12 @@ from pydicom.uid import ImplicitVRLittleEndian
 from myofed_anonymization.private_tags import is_number, safe_rules
 from myofed_schemas.deid import WithheldCode
 
-PHILIPS, PHILIPS_5, SIEMENS, GE = "Philips MR Imaging DD 001", "Philips MR Imaging DD 005", "SIEMENS MR HEADER", "GEMS_PARM_01"
+PHILIPS, PHILIPS_5, SIEMENS, GE = (
+    "Philips MR Imaging DD 001",
+    "Philips MR Imaging DD 005",
+    "SIEMENS MR HEADER",
+    "GEMS_PARM_01",
+)
 
 
 def private(dataset: Dataset, group: int, creator: str, **elements: tuple[str, object]) -> Dataset:
@@ -65,8 +70,16 @@ def test_text_in_a_safe_place_is_removed(tmp_path: Path) -> None:
 
 def test_only_safe_numbers_stay_in_a_private_group_of_a_frame(tmp_path: Path) -> None:
     """Philips' private frame group keeps the scale slope and loses positions, dates and UIDs."""
-    group = private(item(ContentDate="20140122", ImagePositionPatient=[1, 2, 3], SOPInstanceUID="1.2.3"), 0x2005, PHILIPS, x0E=("FL", 0.25))
-    frames = [private(item(), 0x2005, PHILIPS_5, x0F=("SQ", [group])), private(item(), 0x2005, PHILIPS_5, x0F=("SQ", [item(ContentDate="20140122")]))]
+    group = private(
+        item(ContentDate="20140122", ImagePositionPatient=[1, 2, 3], SOPInstanceUID="1.2.3"),
+        0x2005,
+        PHILIPS,
+        x0E=("FL", 0.25),
+    )
+    frames = [
+        private(item(), 0x2005, PHILIPS_5, x0F=("SQ", [group])),
+        private(item(), 0x2005, PHILIPS_5, x0F=("SQ", [item(ContentDate="20140122")])),
+    ]
     result = only(tmp_path, enhanced(PerFrameFunctionalGroupsSequence=frames))
     first, second = result.PerFrameFunctionalGroupsSequence
     (kept,) = first.private_block(0x2005, PHILIPS_5)[0x0F].value

@@ -18,7 +18,17 @@ def tag(keyword: str) -> int:
 def test_the_table_is_the_basic_profile_of_edition_2026c() -> None:
     """Every row of the independent table of dicom-anonymizer 2.1 is ours with the same action, and no other is."""
     source = pytest.importorskip("dicomanonymizer.dicom_anonymization_databases.dicomfields_2026c")
-    names = {"D": "D", "Z": "Z", "X": "X", "U": "U", "Z_D": "Z/D", "X_Z": "X/Z", "X_D": "X/D", "X_Z_D": "X/Z/D", "X_Z_U_STAR": "X/Z/U*"}
+    names = {
+        "D": "D",
+        "Z": "Z",
+        "X": "X",
+        "U": "U",
+        "Z_D": "Z/D",
+        "X_Z": "X/Z",
+        "X_D": "X/D",
+        "X_Z_D": "X/Z/D",
+        "X_Z_U_STAR": "X/Z/U*",
+    }
     theirs = {
         (entry[0] << 16) | entry[1]: action
         for name, action in names.items()
@@ -59,4 +69,6 @@ def test_curves_overlays_and_unknown_tags_are_not_known() -> None:
 
 def test_mandatory_type_2_attributes_are_those_the_table_acts_on() -> None:
     """An MR image must have a patient's name, birth date and accession number, be they empty."""
-    assert {tag("PatientName"), tag("PatientBirthDate"), tag("AccessionNumber")} <= set(load_profile().mandatory_type_2["mr"])
+    assert {tag("PatientName"), tag("PatientBirthDate"), tag("AccessionNumber")} <= set(
+        load_profile().mandatory_type_2["mr"]
+    )

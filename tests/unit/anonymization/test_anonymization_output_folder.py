@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from anonymization_factories import KEYS, NOW, UID, mr, output, policy_with, run
+
+from myofed_anonymization import SiteKeys, default_policy, deidentify
+from myofed_anonymization.output_folder import OutputFolder
+from myofed_schemas.deid import REPORT_NAME
+from myofed_schemas.errors import MyofedError
+
+MARK = f"{KEYS.check()}-{default_policy().digest()[:16]}"
+
+
+def refusal(folder: Path, mark: str = MARK) -> str:
+    with pytest.raises(MyofedError) as found:
+        OutputFolder.open(folder, mark=mark)
+    return found.value.code
+
+
+def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
+    """Nothing of anyone else is mixed with our output."""
+    (tmp_path / "notes.txt").touch()
+    assert refusal(tmp_path) == "OUT_NOT_EMPTY"
+
+
+def test_a_folder_of_another_key_or_policy_is_refused(tmp_path: Path) -> None:
+    """Two keys in one folder would give one patient two names."""
+    run(tmp_path, mr())
+    assert refusal(tmp_path / "out", "another-mark") == "OUT_OF_ANOTHER_RUN"
+    with pytest.raises(MyofedError, match="OUT_OF_ANOTHER_RUN"):
+        run(tmp_path, mr(), keys=SiteKeys(b"z" * 32))
+    with pytest.raises(MyofedError, match="OUT_OF_ANOTHER_RUN"):
+        run(tmp_path, mr(), policy=policy_with(age_cap_years=80))
+
+
+def test_an_unfinished_run_of_another_key_is_refused(tmp_path: Path) -> None:
+    """The staging folder's name tells whose run was killed."""
+    OutputFolder.open(tmp_path / "out", mark="one")
+    assert refusal(tmp_path / "out", "other") == "OUT_OF_ANOTHER_RUN"
+
+
+def test_files_without_any_mark_and_foreign_reports_are_refused(tmp_path: Path) -> None:
+    """Study folders that no run claims, or a report that is none, are not ours to replace."""
+    (tmp_path / "2.25.1").mkdir()
+    assert refusal(tmp_path) == "OUT_OF_ANOTHER_RUN"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / REPORT_NAME).write_text("{}")
+    assert refusal(other) == "OUT_OF_ANOTHER_RUN"
+
+
+def test_a_killed_run_leaves_no_report_and_the_next_one_completes(tmp_path: Path) -> None:
+    """A run stopped after any file, and run again, gives what an undisturbed run gives."""
+    files = [mr(SOPInstanceUID=f"{UID}{number}") for number in (1, 10, 11)]
+    undisturbed = run(tmp_path, *files)
+    wanted = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm")}
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done: int, _: int) -> None:
+        if done == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        deidentify(tmp_path / "in", tmp_path / "out", keys=KEYS, policy=default_policy(), now=NOW, progress=kill)
+    assert not (tmp_path / "out" / REPORT_NAME).exists()
+    assert run(tmp_path) == undisturbed
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.dcm")} == wanted
+
+
+def test_what_the_run_did_not_make_is_removed(tmp_path: Path) -> None:
+    """A file in our layout that no report vouches for, and its empty folders, do not stay."""
+    run(tmp_path, mr())
+    stale = tmp_path / "out" / "2.25.5" / "2.25.6" / "2.25.7.dcm"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    (next((tmp_path / "out").glob(f"{REPORT_NAME}"))).touch()
+    report = run(tmp_path)
+    assert not stale.parent.parent.exists()
+    assert output(tmp_path, report.files[0]).exists()
+
+
+def test_nothing_unverified_stays_behind(tmp_path: Path) -> None:
+    """After a run the folder holds studies and the report, readable by their owner alone; left-overs of a kill go."""
+    folder = OutputFolder.open(tmp_path / "out", mark=MARK)
+    (folder.staging / ".candidate.tmp").touch()
+    report = run(tmp_path, mr())
+    names = {entry.name for entry in (tmp_path / "out").iterdir()}
+    assert names == {REPORT_NAME, report.files[0].output.split("/")[0] if report.files[0].output else ""}
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "out").rglob("*")} == {0}
