@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from coordinator_factories import NOW
@@ -75,6 +76,16 @@ def test_defect_is_found_and_says_what_to_do(
     assert failed[0].message.startswith(code)
     assert failed[0].hint
     assert not report.healthy
+
+
+def test_full_disk_and_other_flower_are_found(home: HomeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are read from this machine, and both say what to do."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1 << 20))
+    monkeypatch.setattr("myofed_coordinator.doctor.version", lambda _name: "1.40.0")
+    failed = [
+        check.message.split(":")[0] for check in examine(home, CoordinatorConfig(), now=NOW).checks if not check.ok
+    ]
+    assert failed == ["DISK_FULL", "FLOWER_VERSION"]
 
 
 def test_certificate_near_its_end_is_found(home: HomeFolder) -> None:

@@ -107,6 +107,23 @@ def test_approved_site_is_not_invited_again(services: Services, enrol: Callable[
     assert caught.value.code == "SITE_ENROLLED"
 
 
+def test_second_open_invite_does_not_replace_an_approved_site(services: Services) -> None:
+    """Of two invites for one name, the second is void once a request with the first was approved."""
+    first, second = invite_for(services, pre_approved=True), invite_for(services, pre_approved=True)
+    assert services.enrolment.receive_request(make_site("hospital-a").request(first), now=NOW).state == "approved"
+    assert code_of(services, make_site("hospital-a").request(second)) == "SITE_ENROLLED"
+
+
+def test_revoked_site_cannot_sign_any_more(services: Services, enrol: Callable[[str], FakeSite]) -> None:
+    """Its identity key is not given out for checking anything new."""
+    site = enrol("hospital-a")
+    assert services.enrolment.identity_key("hospital-a") == site.identity.public_key
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    with pytest.raises(MyofedError, match="SITE_REVOKED"):
+        services.enrolment.identity_key("hospital-a")
+
+
 def test_site_waits_until_a_person_approves(services: Services) -> None:
     """The same request is pending before the approval and gets the certificate after it, also past the token's expiry."""
     site = make_site("hospital-a")

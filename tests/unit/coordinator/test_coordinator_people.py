@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from coordinator_factories import HOUR, NOW, FakeSite, make_card, make_manifest,
 from fastapi.testclient import TestClient
 
 from myofed_coordinator.api.guards import MAX_BODY_BYTES
+from myofed_coordinator.api.login import CALLERS_KEPT, Attempts
 from myofed_coordinator.api.people import API, PeoplePort, build_people_app
 from myofed_coordinator.services import Services
 from myofed_schemas.errors import MyofedError
@@ -37,6 +39,23 @@ class FakeRuns:
             if status.run_id == run_id:
                 return status
         raise MyofedError("RUN_UNKNOWN", "no such run")
+
+
+class Nesting(HTMLParser):
+    """Follows opening and closing tags; `open` holds what is not closed yet."""
+
+    VOID = frozenset({"meta", "link", "input"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
 
 
 @pytest.fixture
@@ -176,6 +195,27 @@ def test_session_cookie_is_out_of_reach_of_scripts_and_other_sites(client: TestC
     assert TOKEN not in cookie
 
 
+def test_log_out_ends_the_session(client: TestClient) -> None:
+    """The cookie is taken back."""
+    client.post("/login", data={"token": TOKEN})
+    assert client.get("/").status_code == 200
+    assert client.post("/logout").headers["location"] == "/login"
+    assert client.get("/").status_code == 303
+
+
+def test_callers_are_slowed_down_one_by_one() -> None:
+    """Who guesses too much waits, others do not; the table of callers never grows without end."""
+    attempts = Attempts(allowed=1)
+    attempts.note_failure("10.0.0.1", now=NOW)
+    with pytest.raises(MyofedError, match="TOO_MANY_ATTEMPTS"):
+        attempts.check("10.0.0.1", now=NOW)
+    attempts.check("10.0.0.2", now=NOW)
+    attempts.check("10.0.0.1", now=NOW + HOUR)
+    for number in range(CALLERS_KEPT):
+        attempts.note_failure(str(number), now=NOW)
+    attempts.check("10.0.0.1", now=NOW)
+
+
 def test_session_ends_after_twelve_hours(services: Services, runs: FakeRuns) -> None:
     """A cookie from before is of no use then."""
     moment = [NOW]
@@ -246,3 +286,20 @@ def test_api_answers_what_the_services_know(
     assert get("/models") == [record.model_dump(mode="json")]
     sha256 = record.statement.sha256
     assert client.get(f"{API}/models/{sha256}/weights", headers=BEARER).content == WEIGHTS
+
+
+def test_page_is_well_formed(client: TestClient, services: Services, runs: FakeRuns, enrol: Enrol) -> None:
+    """Every element that is opened is closed, in order; every table has a head and every drawing a description."""
+    enrol("hospital-a")
+    services.enrolment.create_invite("hospital-b", actor="admin", now=NOW, valid=HOUR)
+    services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
+    signed = services.studies.create(make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor="lead", now=NOW)
+    runs.known.append(a_run(signed.digest))
+    client.post("/login", data={"token": TOKEN})
+    for path in ("/", "/login"):
+        page = client.get(path).text
+        reader = Nesting()
+        reader.feed(page)
+        assert reader.open == []
+        assert page.count("<table>") == page.count("<thead>")
+        assert page.count("<svg ") == page.count('role="img" aria-label="')
