@@ -15,6 +15,7 @@ from typing import Never
 
 from myofed_anonymization.admission import admit
 from myofed_anonymization.dataset import deidentified
+from myofed_anonymization.elements import peek
 from myofed_anonymization.identifying_values import Common
 from myofed_anonymization.identity import patient_of
 from myofed_anonymization.keys import SiteKeys
@@ -32,6 +33,7 @@ from myofed_schemas.exit_codes import ExitCode
 
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all) after every file."""
+PATIENT_IDENTITY_REMOVED = 0x00120062
 _NEW_UID = re.compile(r"2\.25\.\d{1,39}")
 CLAIM = (
     "Pseudonymised by PS3.15 Annex E (Basic Application Level Confidentiality Profile with the options named in each file), "
@@ -185,10 +187,11 @@ def _candidate(content: bytes, rules: Rules) -> _Candidate:
     uids = (result.StudyInstanceUID, result.SeriesInstanceUID, result.SOPInstanceUID)
     if not all(_NEW_UID.fullmatch(str(uid)) for uid in uids):
         raise WithheldError(WithheldCode.UID_MISSING)
+    claimed = str(peek(dataset, PATIENT_IDENTITY_REMOVED, "")).strip() == "YES"
     return _Candidate(
         content=write(result, transfer_syntax=syntax),
         output=f"{'/'.join(uids)}.dcm",
-        notes=patient.notes,
+        notes=patient.notes + (NoteCode.ALREADY_DEIDENTIFIED,) * claimed,
         actions=dict(sorted(treatment.counts.items())),
     )
 

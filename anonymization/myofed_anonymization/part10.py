@@ -10,7 +10,7 @@ from io import BytesIO
 
 from pydicom import config, dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
 from myofed_anonymization.withheld import WithheldError
@@ -28,6 +28,7 @@ COMPRESSED = frozenset(
 
 DAMAGED = (
     InvalidDicomError,
+    BytesLengthException,
     EOFError,
     ValueError,
     LookupError,

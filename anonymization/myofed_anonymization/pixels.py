@@ -31,7 +31,7 @@ def pixel_bytes(dataset: FileDataset) -> bytes:
 def check_pixels(dataset: FileDataset) -> None:
     """Returns when the Pixel Data value holds pixels and, as far as can be seen without decoding, nothing else.
 
-    Uncompressed data must have exactly the length that the image needs (PS3.5 8.1.1: one byte of padding at most), and the
+    Uncompressed data must have the length that the image needs, anything behind it being zeros (PS3.5 8.1.1), and the
     bits above HighBit must be zero or the sign. Retired overlays in those bits (60xx,0102) withhold the file.
 
     Raises:
@@ -46,7 +46,7 @@ def check_pixels(dataset: FileDataset) -> None:
     rows, columns, samples, bits = (int(peek(dataset, tag)) for tag in (ROWS, COLUMNS, SAMPLES, BITS_ALLOCATED))
     values = rows * columns * samples * int(peek(dataset, FRAMES, 1))
     expected = values * bits // 8
-    if bits not in {8, 16, 32} or not values or len(content) != expected + expected % 2:
+    if bits not in {8, 16, 32} or not values or len(content) < expected or any(content[expected:]):
         raise WithheldError(WithheldCode.PIXEL_LENGTH)
     kind = "i" if peek(dataset, PIXEL_REPRESENTATION) else "u"
     order = ">" if transfer_syntax == EXPLICIT_BIG else "<"

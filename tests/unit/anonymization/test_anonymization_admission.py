@@ -90,11 +90,12 @@ def test_a_false_class_in_the_meta_information_is_refused() -> None:
                     HighBit=7,
                     Rows=3,
                     Columns=5,
-                    PixelData=np.arange(16, dtype="u1").tobytes(),
+                    PixelData=bytes([*range(1, 16), 0]),
                 )
             ),
             "mr",
         ),
+        (file_bytes(mr(PixelData=PIXELS.tobytes() + bytes(6))), "mr"),
         (file_bytes(mr(PixelData=encapsulate([b"\0" * 64])), transfer_syntax=RLELossless), "mr"),
         (file_bytes(mr(PixelData=PIXELS.astype(">u2").tobytes()), transfer_syntax=ExplicitVRBigEndian), "mr"),
     ],

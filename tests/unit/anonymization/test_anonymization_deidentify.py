@@ -150,6 +150,13 @@ def test_two_contents_of_one_instance_are_both_withheld(tmp_path: Path, other: d
     assert not list((tmp_path / "out").rglob("*.dcm"))
 
 
+def test_a_claim_to_be_clean_proves_nothing(tmp_path: Path) -> None:
+    """(0012,0062)=YES in an input is noted, and the file is treated like any other."""
+    report = run(tmp_path, mr(PatientIdentityRemoved="YES"))
+    assert report.files[0].notes == (NoteCode.ALREADY_DEIDENTIFIED,)
+    assert dcmread(output(tmp_path, report.files[0])).PatientName != PATIENT["PatientName"]
+
+
 def test_progress_and_several_sources(tmp_path: Path) -> None:
     """Files and folders may be mixed; progress is told after each file."""
     run(tmp_path, mr())
