@@ -138,7 +138,8 @@ def _real(plane: NDArray[np.generic], linear: LinearMap, scaling: ScalingKind) -
         if np.abs(real).max(initial=0.0) > math.pi + PHASE_TOLERANCE_RADIANS:
             raise SeriesRefusedError("PHASE_SCALE_UNKNOWN", "pixel values=beyond -pi..pi")
         real = np.clip(real, -math.pi, math.pi)
-    return real.astype(np.float32)
+    with np.errstate(over="ignore"):  # infinite values are refused in _check, with a code
+        return real.astype(np.float32)
 
 
 def _stored_dtype(stored: Stored) -> np.dtype[np.generic]:

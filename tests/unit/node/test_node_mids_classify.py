@@ -1,0 +1,138 @@
+"""What a series is, from its headers alone."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from mids_factories import Kind, classic, enhanced
+from pydicom import Dataset
+
+from myofed_node.mids.classify import PlannedImage, classify
+from myofed_node.mids.headers import read_series
+from myofed_node.mids.refusal import SeriesRefusedError
+from myofed_schemas.mids import Part, Suffix
+
+PHASE = ("ORIGINAL", "PRIMARY", "P", "ND")
+
+
+def planned(*files: Dataset) -> tuple[PlannedImage, ...]:
+    return classify(read_series(files))
+
+
+def refused(*files: Dataset) -> tuple[str, str]:
+    with pytest.raises(SeriesRefusedError) as refusal:
+        planned(*files)
+    return refusal.value.code, refusal.value.outcome
+
+
+def test_single_phase_echo_is_a_difference_map_and_quarantined() -> None:
+    """One phase without a second echo is what a field-map sequence leaves: no MEGRE."""
+    assert refused(*classic(Kind(image_type=PHASE, echo_times_ms=(7.65,)))) == ("PHASE_DIFFERENCE", "quarantined")
+
+
+def test_single_real_image_is_quarantined() -> None:
+    """A complex component of one echo has no place in the profile."""
+    kind = Kind(image_type=("ORIGINAL", "PRIMARY", "R", "ND"), echo_times_ms=(2.3,))
+    assert refused(*classic(kind))[0] == "SINGLE_ECHO_COMPLEX"
+
+
+def test_single_echo_gradient_echo_is_no_megre() -> None:
+    """One echo is one contrast, and this one proves none."""
+    assert refused(*classic(Kind(echo_times_ms=(2.3,)))) == ("CONTRAST_UNPROVEN", "quarantined")
+
+
+def test_repeats_of_one_echo_time_are_quarantined() -> None:
+    """Positions times repeats with one EchoTime may be echoes, dynamics or averages."""
+    assert refused(*classic(Kind(echo_times_ms=(3.2, 3.2)))) == ("REPEATED_POSITIONS", "quarantined")
+
+
+def test_changing_flip_angle_is_quarantined() -> None:
+    """A variable-flip-angle series is not one image."""
+    files = classic()
+    files[0].FlipAngle = "30"
+    assert refused(*files)[0] == "PARAMETERS_VARY"
+
+
+def test_unknown_component_is_quarantined() -> None:
+    """No word for the component, no image."""
+    assert refused(*classic(Kind(image_type=("ORIGINAL", "PRIMARY"))))[0] == "COMPONENT_UNKNOWN"
+
+
+def test_echo_planar_is_skipped() -> None:
+    """Nothing in muscle ORMIR-MIDS is echo-planar."""
+    assert refused(*classic(Kind(extra={"ScanningSequence": ["EP", "GR"]}))) == ("ECHO_PLANAR", "skipped")
+
+
+def test_planes_at_right_angles_are_a_localizer() -> None:
+    """Three orthogonal planes are a scout even where ImageType does not say so."""
+    files = classic(Kind(echo_times_ms=(2.3,)))
+    planes = ([1, 0, 0, 0, 1, 0], [0, 1, 0, 0, 0, -1], [1, 0, 0, 0, 0, -1])
+    for dataset, plane in zip(files, planes, strict=True):
+        dataset.ImageOrientationPatient = plane
+    assert refused(*files) == ("LOCALIZER", "skipped")
+
+
+def test_fat_fraction_without_a_unit_is_quarantined() -> None:
+    """Vendors store per cent, per mille or counts: the header must say."""
+    kind = Kind(image_type=("DERIVED", "PRIMARY", "FAT_FRACTION"), echo_times_ms=(2.3,))
+    assert refused(*classic(kind))[0] == "FAT_FRACTION_UNIT_UNKNOWN"
+
+
+def test_fat_fraction_in_percent_is_converted() -> None:
+    """RescaleType says per cent."""
+    kind = Kind(
+        image_type=("DERIVED", "PRIMARY", "FAT_FRACTION"), echo_times_ms=(2.3,), extra={"RescaleType": "PERCENT"}
+    )
+    assert [image.suffix for image in planned(*classic(kind))] == [Suffix.FF]
+
+
+def test_phase_of_a_dixon_product_is_quarantined() -> None:
+    """Water and fat images are magnitudes."""
+    kind = Kind(image_type=("DERIVED", "PRIMARY", "P", "WATER"), echo_times_ms=(2.3,))
+    assert refused(*classic(kind))[0] == "DIXON_PRODUCT_NOT_MAGNITUDE"
+
+
+def test_dixon_product_with_two_echo_times_is_quarantined() -> None:
+    """One product has one echo time."""
+    kind = Kind(image_type=("DERIVED", "PRIMARY", "DIXON", "WATER"))
+    assert refused(*classic(kind))[0] == "DIXON_PRODUCT_AMBIGUOUS"
+
+
+def test_phase_of_a_spin_echo_train_is_quarantined() -> None:
+    """The profile has no part of MESE."""
+    kind = Kind(image_type=PHASE, echo_times_ms=tuple(8.0 * n for n in range(1, 7)), extra={"ScanningSequence": "SE"})
+    assert refused(*classic(kind))[0] == "COMPONENT_NOT_IN_PROFILE"
+
+
+def test_magnitude_and_phase_in_one_series_become_two_parts() -> None:
+    """Components are told apart frame by frame."""
+    files = classic() + classic(Kind(image_type=PHASE))
+    assert [(i.suffix, i.part) for i in planned(*files)] == [(Suffix.MEGRE, Part.MAG), (Suffix.MEGRE, Part.PHASE)]
+
+
+def test_products_in_one_enhanced_object_become_four_images() -> None:
+    """Philips puts water, fat, in and opposed phase into one series."""
+    types = [("DERIVED", "PRIMARY", word, word) for word in ("W", "F", "IP", "OP")]
+    made = planned(enhanced(Kind(echo_times_ms=(4.6,)), frame_types=types))
+    assert [image.suffix for image in made] == [Suffix.FAT, Suffix.INPH, Suffix.OUTPH, Suffix.WAT]
+
+
+def test_names_numbers_and_descriptions_never_decide() -> None:
+    """InstanceNumber, EchoNumber, SeriesDescription and the order of files change nothing."""
+    files = classic()
+    truth = [(i.suffix, i.part, i.stack.echo_times_ms, i.stack.affine_ras.tolist()) for i in planned(*files)]
+    for number, dataset in enumerate(files):
+        dataset.InstanceNumber, dataset.EchoNumbers = 99 - number, 1
+        dataset.SeriesDescription = "t2 tse sag"
+    random.Random(3).shuffle(files)
+    assert [(i.suffix, i.part, i.stack.echo_times_ms, i.stack.affine_ras.tolist()) for i in planned(*files)] == truth
+
+
+def test_evidence_names_keywords_and_numbers_only() -> None:
+    """What decided can be read in a report; what identifies cannot."""
+    image = planned(*classic(Kind(extra={"SeriesDescription": "Mustermann"})))[0]
+    assert "EchoTime=2.3,4.6" in image.evidence
+    assert all("=" in fact for fact in image.evidence)
+    assert "SUBJECTA" not in " ".join(image.evidence)
+    assert "Mustermann" not in " ".join(image.evidence)

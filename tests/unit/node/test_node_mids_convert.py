@@ -1,0 +1,162 @@
+"""De-identified DICOM in, ORMIR-MIDS out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mids_factories import NOW, Kind, affine_ras, classic, enhanced, stored, write_deidentified
+from pydicom import Dataset
+
+from myofed_node.mids import series_writer
+from myofed_node.mids.convert import ConvertOptions, convert
+from myofed_node.mids.nifti import read_nifti
+from myofed_node.mids.validate import validate
+from myofed_schemas.conversion import ConversionReport
+from myofed_schemas.errors import MyofedError
+
+PHASE = ("ORIGINAL", "PRIMARY", "P", "ND")
+SIEMENS_PHASE = {"RescaleSlope": "2", "RescaleIntercept": "-4096"}
+
+
+def converted(tmp_path: Path, files: list[Dataset], options: ConvertOptions | None = None) -> ConversionReport:
+    return convert(write_deidentified(tmp_path / "clean", files), tmp_path / "mids", now=NOW, options=options)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_tampered_file_stops_the_conversion(tmp_path: Path) -> None:
+    """Nothing is made of a folder that is not as it was verified."""
+    folder = write_deidentified(tmp_path / "clean", classic())
+    victim = next(folder.rglob("*.dcm"))
+    victim.write_bytes(victim.read_bytes() + b"\0\0")
+    with pytest.raises(MyofedError) as refusal:
+        convert(folder, tmp_path / "mids", now=NOW)
+    assert refusal.value.code == "DEID_FILE_CHANGED"
+    assert not list((tmp_path / "mids").rglob("*.nii.gz"))
+
+
+def test_series_that_lost_files_to_deidentification_is_quarantined(tmp_path: Path) -> None:
+    """A series without its last slices looks whole; the caller knows better."""
+    files = classic()
+    report = converted(tmp_path, files, ConvertOptions(incomplete=frozenset({str(files[0].SeriesInstanceUID)})))
+    assert [(s.outcome, s.code) for s in report.series] == [("quarantined", "SERIES_INCOMPLETE")]
+
+
+def test_head_is_held_only_where_the_site_says_so(tmp_path: Path) -> None:
+    """hold_head is a site's intake policy; conversion itself converts heads."""
+    files = classic(Kind(extra={"BodyPartExamined": "HEAD"}))
+    assert converted(tmp_path / "a", files).series[0].outcome == "converted"
+    assert converted(tmp_path / "b", files, ConvertOptions(hold_head=True)).series[0].code == "HEAD_HELD_FOR_REVIEW"
+
+
+def test_series_whose_proof_fails_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converter that wrote something else than was stored says so, and what it wrote is gone."""
+    honest = series_writer.voxels
+
+    def flipped(*args, **kwargs):
+        made = honest(*args, **kwargs)
+        return type(made)(np.ascontiguousarray(made.values[::-1]), made.scaling)
+
+    monkeypatch.setattr(series_writer, "voxels", flipped)
+    report = converted(tmp_path, classic())
+    assert report.series[0].code == "WRITTEN_VALUES_DIFFER"
+    assert not list((tmp_path / "mids").rglob("*MEGRE*"))
+
+
+def test_every_series_has_exactly_one_outcome(tmp_path: Path) -> None:
+    """Converted, skipped and quarantined stand side by side, each with its reason."""
+    files = [
+        *classic(Kind(series=1)),
+        *classic(Kind(series=2, image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"))),
+        *classic(Kind(series=3, echo_times_ms=(11.0, 92.0), extra={"ScanningSequence": "SE"})),
+    ]
+    report = converted(tmp_path, files)
+    assert [(s.number, s.outcome, s.code) for s in report.series] == [
+        (1, "converted", None),
+        (2, "skipped", "LOCALIZER"),
+        (3, "quarantined", "DUAL_ECHO_SPIN_ECHO"),
+    ]
+
+
+def test_voxels_and_geometry_are_the_truth(tmp_path: Path) -> None:
+    """Oblique, anisotropic, several slices and echoes: world space within 1e-3 mm, values as stored."""
+    report = converted(tmp_path, classic())
+    image = read_nifti(tmp_path / "mids" / report.series[0].images[0].path)
+    assert np.allclose(image.affine, affine_ras(), atol=1e-3)
+    for k in range(3):
+        for echo in range(2):
+            assert np.array_equal(np.asarray(image.dataobj)[:, :, k, echo].T, stored(k, echo))
+    assert report.series[0].images[0].voxels_checked == 4 * 5 * 3 * 2
+
+
+def test_enhanced_object_with_changing_slopes_is_right(tmp_path: Path) -> None:
+    """Per-frame rescale of an Enhanced object, slices in reverse order in the file."""
+    report = converted(tmp_path, [enhanced()])
+    image = read_nifti(tmp_path / "mids" / report.series[0].images[0].path)
+    assert np.allclose(image.affine, affine_ras(), atol=1e-3)
+    for k in range(3):
+        assert np.allclose(np.asarray(image.dataobj)[:, :, k, 1].T, stored(k, 1) * (1.0 + k))
+    sidecar = json.loads((tmp_path / "mids" / report.series[0].images[0].sidecar).read_bytes())
+    assert sidecar["Provenance"]["ValueScaling"] == "rescale"
+
+
+def test_second_call_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Run again after a kill or for safety: the same data set, no run-2."""
+    files = classic() + classic(Kind(series=2, image_type=PHASE, extra=SIEMENS_PHASE))
+    first = converted(tmp_path, files)
+    before = tree(tmp_path / "mids")
+    assert convert(tmp_path / "clean", tmp_path / "mids", now=NOW) == first
+    assert tree(tmp_path / "mids") == before
+
+
+def test_image_without_its_sidecar_is_written_again(tmp_path: Path) -> None:
+    """The sidecar comes last: a kill before it leaves an image that does not count."""
+    report = converted(tmp_path, classic())
+    before = tree(tmp_path / "mids")
+    (tmp_path / "mids" / report.series[0].images[0].sidecar).unlink()
+    convert(tmp_path / "clean", tmp_path / "mids", now=NOW)
+    assert tree(tmp_path / "mids") == before
+
+
+def test_later_series_joins_the_session_as_run_2(tmp_path: Path) -> None:
+    """A data set grows, and what is there is not touched."""
+    converted(tmp_path, classic())
+    before = tree(tmp_path / "mids")
+    later = write_deidentified(tmp_path / "later", classic(Kind(series=2)))
+    report = convert(later, tmp_path / "mids", now=NOW)
+    assert "_run-2_MEGRE" in report.series[0].images[0].path
+    assert before.items() <= tree(tmp_path / "mids").items()
+
+
+def test_two_patients_and_two_studies_get_their_own_folders(tmp_path: Path) -> None:
+    """Subject by PatientID, session by study; the table of participants names both."""
+    files = [*classic(), *classic(Kind(patient="SUBJECTB")), *classic(Kind(study=2))]
+    converted(tmp_path, files)
+    sessions = sorted(
+        str(p.relative_to(tmp_path / "mids")).split("/")[0] for p in (tmp_path / "mids").glob("sub-*/ses-*")
+    )
+    assert sessions == ["sub-SUBJECTA", "sub-SUBJECTA", "sub-SUBJECTB"]
+    table = (tmp_path / "mids" / "participants.tsv").read_text()
+    assert table == "participant_id\nsub-SUBJECTA\nsub-SUBJECTB\n"
+
+
+def test_phase_lies_within_half_a_turn(tmp_path: Path) -> None:
+    """part-phase in the name, radians in the voxels."""
+    report = converted(tmp_path, classic(Kind(image_type=PHASE, extra=SIEMENS_PHASE)))
+    image = report.series[0].images[0]
+    assert image.path.endswith("_part-phase_MEGRE.nii.gz")
+    values = np.asarray(read_nifti(tmp_path / "mids" / image.path).dataobj)
+    assert np.abs(values).max() <= np.float32(np.pi)
+
+
+def test_what_is_written_conforms(tmp_path: Path) -> None:
+    """Our converter passes our validator without a finding."""
+    converted(tmp_path, classic())
+    report = validate(tmp_path / "mids")
+    assert report.checks > 0
+    assert report.findings == ()

@@ -1,0 +1,60 @@
+"""The validator; tests/broken has a data set for every rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mids_factories import NOW, classic, write_deidentified
+
+from myofed_node.mids.checks_files import DATASET_CHECKS, FILE_CHECKS
+from myofed_node.mids.checks_images import IMAGE_CHECKS
+from myofed_node.mids.checks_labels import LABEL_CHECKS
+from myofed_node.mids.convert import convert
+from myofed_node.mids.validate import rules, validate
+from myofed_schemas.errors import MyofedError
+
+
+def test_empty_folder_never_conforms(tmp_path: Path) -> None:
+    """Nothing checked is not nothing wrong."""
+    report = validate(tmp_path)
+    assert not report.conforms
+    assert "DATASET_EMPTY" in {finding.code for finding in report.findings}
+
+
+def test_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A wrong path is a usage error, and the message does not repeat it."""
+    with pytest.raises(MyofedError) as refusal:
+        validate(tmp_path / "Mustermann")
+    assert refusal.value.code == "DATASET_MISSING"
+    assert "Mustermann" not in str(refusal.value)
+
+
+def test_finding_names_the_key_and_never_its_value(tmp_path: Path) -> None:
+    """A report about an identifying key does not spread what it found."""
+    convert(write_deidentified(tmp_path / "clean", classic()), tmp_path / "mids", now=NOW)
+    sidecar = next((tmp_path / "mids").glob("sub-*/ses-*/*/*.json"))
+    sidecar.write_text('{"PatientBirthDate": "19610203", "Profile": "myofed-1"}')
+    report = validate(tmp_path / "mids")
+    assert {"IDENTIFYING_KEY", "DATE_FOUND"} <= {finding.code for finding in report.findings}
+    assert "19610203" not in report.model_dump_json()
+
+
+def test_every_rule_names_a_check_of_its_selector() -> None:
+    """A rule without its Python check would be a rule that is never asked."""
+    known = {"dataset": DATASET_CHECKS, "file": FILE_CHECKS, "image": IMAGE_CHECKS, "label_map": LABEL_CHECKS}
+    assert all(rule.check in known[rule.selector] for rule in rules().rules)
+
+
+def test_every_check_is_used_by_a_rule() -> None:
+    """No dead check."""
+    checks = {*DATASET_CHECKS, *FILE_CHECKS, *IMAGE_CHECKS, *LABEL_CHECKS}
+    assert checks == {rule.check for rule in rules().rules}
+
+
+def test_temporary_file_of_a_running_write_is_no_finding(tmp_path: Path) -> None:
+    """A validation beside a conversion sees only what is complete."""
+    convert(write_deidentified(tmp_path / "clean", classic()), tmp_path / "mids", now=NOW)
+    folder = next((tmp_path / "mids").glob("sub-*/ses-*/mr-anat"))
+    (folder / ".x.nii.gz.abc.tmp").write_bytes(b"half")
+    assert validate(tmp_path / "mids").findings == ()
