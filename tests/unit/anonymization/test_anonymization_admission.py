@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from io import BytesIO
 
-import numpy as np
 import pytest
 from anonymization_factories import MR, PIXELS, enhanced, file_bytes, item, mr
 from pydicom import dcmread

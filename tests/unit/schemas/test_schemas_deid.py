@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -74,3 +76,9 @@ def test_a_report_survives_its_json() -> None:
     report = DeidentificationReport.model_validate(REPORT)
     assert DeidentificationReport.model_validate_json(report.model_dump_json()) == report
     assert report.outputs() == {"2.25.1/2.25.2/2.25.3.dcm": "1" * 64}
+
+
+def test_every_code_is_documented(repository: Path) -> None:
+    """A person who reads a code in a report finds it explained."""
+    text = (repository / "docs" / "deidentification.md").read_text(encoding="utf-8")
+    assert [code for code in (*WithheldCode, *NoteCode) if f"`{code.value}`" not in text] == []
