@@ -23,6 +23,8 @@ RESTART_PAUSE_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 HEALTHY_AFTER_S = 30.0
 STOP_GRACE_S = 10.0
+LAST_WORD_S = 1.0
+"""What a child gets even when those before it used the grace up."""
 
 
 def die_with_parent(signal_number: int = signal.SIGTERM) -> None:
@@ -73,7 +75,6 @@ class Supervisor:
     def __init__(self, specs: Sequence[ChildSpec], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._children = [_Child(spec) for spec in specs]
         self._clock = clock
-        self._stopping = False
 
     def states(self) -> dict[str, str]:
         """Child name -> `ready`, `starting` or `down`."""
@@ -94,19 +95,21 @@ class Supervisor:
                 return  # the ones after it wait
 
     def stop(self) -> None:
-        """No child runs any more: asked first (SIGTERM, last started first), killed after a grace."""
-        self._stopping = True
-        running = [c.process for c in reversed(self._children) if c.process and c.process.poll() is None]
-        for process in running:
-            _signal_group(process, signal.SIGTERM)
+        """No child runs any more; the last started ends first, so that none loses one it needs while it still works.
+
+        Each is asked (SIGTERM) and has what is left of STOP_GRACE_S; then it and its whole session are killed.
+        """
         deadline = self._clock() + STOP_GRACE_S
-        for process in running:
+        for child in reversed(self._children):
+            process = child.process
+            if process is None:
+                continue
+            _signal_group(process, signal.SIGTERM)
             try:
-                process.wait(max(0.1, deadline - self._clock()))
+                process.wait(max(LAST_WORD_S, deadline - self._clock()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for process in running:
             _signal_group(process, signal.SIGKILL)
 
     def _state(self, child: _Child) -> str:
