@@ -7,10 +7,13 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
+from sqlalchemy import select
+
 from myofed_coordinator.audit import AuditLog, Deed
 from myofed_coordinator.certificates import Issued, issue_server, new_authority
 from myofed_coordinator.config import CoordinatorConfig, check_reachable, save_config, split_address
-from myofed_coordinator.database import create_tables
+from myofed_coordinator.database import Database, create_tables
+from myofed_coordinator.enrolment.models import InviteRow
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import open_tables
 from myofed_coordinator.signing import new_signer
@@ -34,7 +37,7 @@ def initialise(root: Path, config: CoordinatorConfig, *, actor: str, now: dateti
         now: Aware.
 
     Raises:
-        MyofedError: HOME_NOT_EMPTY, CONFIG_PUBLIC_NAME.
+        MyofedError: HOME_NOT_EMPTY, CONFIG_PUBLIC_NAME, DATABASE_IN_USE.
     """
     check_reachable(config)
     home = HomeFolder(root.absolute())
@@ -43,6 +46,7 @@ def initialise(root: Path, config: CoordinatorConfig, *, actor: str, now: dateti
     database = open_tables(home, config)
     try:
         create_tables(database)
+        _check_unused(database)
     finally:
         database.close()
     if home.database.exists():
@@ -68,6 +72,19 @@ def _make_folders(home: HomeFolder) -> None:
     for folder in (home.root, home.keys, home.engine, home.runs, home.models, home.run, home.logs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
+
+
+def _check_unused(database: Database) -> None:
+    """No other home keeps its sites in this database (PostgreSQL is named by a URL that two homes could share)."""
+    with database.read() as session:
+        used = session.scalar(select(InviteRow.site).limit(1)) is not None
+    if used:
+        raise MyofedError(
+            "DATABASE_IN_USE",
+            "the database holds the sites of another coordinator",
+            hint="name an empty database with --database-url",
+            exit_code=ExitCode.SITE_FOLDER,
+        )
 
 
 def _unfinished(home: HomeFolder) -> Path:

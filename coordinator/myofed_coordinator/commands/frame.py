@@ -46,7 +46,7 @@ class RefusingGroup(TyperGroup):
         except MyofedError as error:
             say(str(error))
             if ctx.meta.get(_JSON):
-                print_json({"code": error.code, "message": error.message, "hint": error.hint})
+                print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
             raise typer.Exit(int(error.exit_code)) from error
 
 
@@ -80,9 +80,9 @@ def say(text: str) -> None:
 
 
 def print_json(document: BaseModel | Mapping[str, object]) -> None:
-    """The document is on stdout, whole, on one line."""
+    """The document is on stdout, whole."""
     value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
-    print(json_text.dumps(value, ensure_ascii=False))  # noqa: T201  a command's output
+    print(json_text.dumps(value, ensure_ascii=False, indent=1))  # noqa: T201  a command's output
 
 
 def show(document: BaseModel | Mapping[str, object], *, lines: Sequence[str], as_json: bool) -> None:

@@ -30,9 +30,7 @@ def call(home: HomeFolder, *arguments: str, code: int = 0) -> Any:
     """The JSON document of a command that ends with this exit code."""
     result = CliRunner().invoke(app, [*arguments, "--home", str(home.root), "--json"])
     assert result.exit_code == code, result.output
-    lines = result.stdout.splitlines()
-    assert len(lines) == 1
-    return json.loads(lines[0])
+    return json.loads(result.stdout)
 
 
 def services_of(home: HomeFolder) -> Services:
@@ -74,18 +72,18 @@ def test_refusal_has_its_exit_code_and_code(
     home: HomeFolder, arguments: tuple[str, ...], code: int, error: str
 ) -> None:
     """A refused command prints its code as JSON and ends with the documented status."""
-    assert call(home, *arguments, code=code)["code"] == error
+    assert call(home, *arguments, code=code)["error"]["code"] == error
 
 
 def test_command_on_another_folder_is_refused(tmp_path: Path) -> None:
     """A folder that is no home has its own exit code."""
-    assert call(HomeFolder(tmp_path), "sites", "list", code=ExitCode.SITE_FOLDER)["code"] == "NOT_A_HOME"
+    assert call(HomeFolder(tmp_path), "sites", "list", code=ExitCode.SITE_FOLDER)["error"]["code"] == "NOT_A_HOME"
 
 
 def test_second_init_is_refused(home: HomeFolder) -> None:
     """A home is made once; a wrong address is a usage error and makes nothing."""
     result = CliRunner().invoke(app, ["init", str(home.root), "--json"])
-    assert (result.exit_code, json.loads(result.stdout)["code"]) == (ExitCode.SITE_FOLDER, "HOME_NOT_EMPTY")
+    assert (result.exit_code, json.loads(result.stdout)["error"]["code"]) == (ExitCode.SITE_FOLDER, "HOME_NOT_EMPTY")
     other = home.root.parent / "other"
     wrong = CliRunner().invoke(app, ["init", str(other), "--people", "nowhere"])
     assert (wrong.exit_code, other.exists()) == (ExitCode.USAGE, False)
@@ -96,7 +94,7 @@ def test_altered_audit_chain_is_unhealthy(home: HomeFolder) -> None:
     home.audit.write_bytes(home.audit.read_bytes().replace(b"HOME_MADE", b"HOME_MAKE"))
     call(home, "invite", "hospital-a", "--out", str(home.root / "a"))
     home.audit.write_bytes(home.audit.read_bytes().replace(b"HOME_MAKE", b"HOME_MADE"))
-    assert call(home, "audit", "verify", code=ExitCode.UNHEALTHY)["code"] == "AUDIT_BROKEN"
+    assert call(home, "audit", "verify", code=ExitCode.UNHEALTHY)["error"]["code"] == "AUDIT_BROKEN"
     assert call(home, "doctor", code=ExitCode.UNHEALTHY)["healthy"] is False
 
 

@@ -6,12 +6,13 @@ import stat
 from pathlib import Path
 
 import pytest
-from coordinator_factories import NOW
+from coordinator_factories import HOUR, NOW
 
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.doctor import examine
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
+from myofed_coordinator.services import Services
 from myofed_schemas.errors import MyofedError
 
 
@@ -65,3 +66,12 @@ def test_finished_home_is_never_made_again(home: HomeFolder) -> None:
     with pytest.raises(MyofedError, match="HOME_NOT_EMPTY"):
         initialise(home.root, CoordinatorConfig(), actor="admin", now=NOW)
     assert home.ca_key.read_bytes() == key
+
+
+def test_database_of_another_coordinator_is_refused(services: Services, tmp_path: Path) -> None:
+    """Two homes never share sites; the other home's tables stay as they are."""
+    services.enrolment.create_invite("hospital-a", actor="admin", now=NOW, valid=HOUR)
+    config = services.config.model_copy(update={"database_url": services.config.database(services.home)})
+    with pytest.raises(MyofedError, match="DATABASE_IN_USE"):
+        initialise(tmp_path / "second", config, actor="admin", now=NOW)
+    assert len(services.enrolment.list_sites()) == 1
