@@ -14,6 +14,8 @@ from myofed_schemas.exit_codes import ExitCode
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 10.0
+SYNCHRONOUS = "FULL"
+"""A commit survives a power cut, also in WAL mode."""
 
 SCHEMA = """
 CREATE TABLE ingest (
@@ -229,7 +231,7 @@ class SiteStore:
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
             if check:
                 _check_version(connection.execute("PRAGMA user_version").fetchone()[0])
             with connection:
