@@ -76,7 +76,7 @@ def manifest(options: argparse.Namespace) -> tuple[StudyManifest, bytes]:
             augmentation=options.augmentation,
             seed=options.seed,
         ),
-        split=Split(test_percent=25, validation_percent=10, salt=f"seed-{options.seed}"),
+        split=Split(test_percent=25, validation_percent=10, salt=options.salt or f"seed-{options.seed}"),
         strategy="fedavg",
         weighting="uniform",
         rounds=options.rounds,
@@ -178,6 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--salt", help="of the split; by default the seed's own")
     parser.add_argument("--subjects", type=int, nargs="+", default=[14, 12, 10])
     parser.add_argument("--presets", nargs="+")
     parser.add_argument("--rounds", type=int, default=10)
