@@ -1,0 +1,28 @@
+"""Every code that a person may meet is documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from myofed_node.mids.validate import rules
+
+RAISES = re.compile(r"(?:Error|_refusal|_not_ours|_invalid)\(\s*\"([A-Z][A-Z0-9_]+)\"")
+
+
+def test_every_code_of_conversion_ingest_and_labels_is_documented(repository: Path) -> None:
+    """A code in the source stands in docs/profile-myofed-1.md."""
+    node = repository / "node" / "myofed_node"
+    sources = [*sorted((node / "mids").glob("*.py")), node / "ingest.py", node / "labels.py", node / "label_map.py"]
+    raised = {code for path in sources for code in RAISES.findall(path.read_text())}
+    documented = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", (repository / "docs" / "profile-myofed-1.md").read_text()))
+    assert len(raised) > 40
+    assert raised - documented == set()
+
+
+def test_every_rule_is_documented(repository: Path) -> None:
+    """A rule of the validator stands in the profile with its level and source."""
+    text = (repository / "docs" / "profile-myofed-1.md").read_text()
+    assert [
+        rule.code for rule in rules().rules if f"| `{rule.code}` | {rule.level} | {rule.source} |" not in text
+    ] == []
