@@ -1,0 +1,116 @@
+"""Publishing: nothing leaves without the protected card, the same card leaves once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from site_factories import NOW, NOW_TEXT, FakeCoordinator, Scan, demo_site, write_image, write_labels
+
+import myofed_node.publish
+from myofed_node.audit import SiteAudit
+from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.publish import Publisher, card_lines
+from myofed_node.store import SiteStore
+from myofed_schemas.catalog import DatasetCard
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.mids import ImageName, Suffix
+from myofed_schemas.rules import ValidationReport
+
+
+@pytest.fixture
+def coordinator() -> FakeCoordinator:
+    return FakeCoordinator()
+
+
+@pytest.fixture
+def publisher(tmp_path: Path, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    answer = ValidationReport(checks=1, images=1, findings=())
+    monkeypatch.setattr(myofed_node.publish, "validate", lambda _dataset: answer)
+    return Publisher(demo_site(tmp_path / "a"), CoordinatorApi(coordinator))  # type: ignore[arg-type]
+
+
+def _fill(publisher: Publisher, subjects: int) -> None:
+    for number in range(subjects):
+        write_image(publisher.site.folder.dataset, Scan(number, ImageName(f"S{number}", "A", Suffix.MEGRE)))
+        write_labels(publisher.site.folder.dataset, f"S{number}")
+
+
+def _actions(publisher: Publisher) -> list[str]:
+    return [entry.action for entry in SiteAudit(publisher.site.folder).entries()]
+
+
+def test_empty_data_set_is_not_published(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """A card about nothing would only say that the site exists."""
+    with pytest.raises(MyofedError) as caught:
+        publisher.publish(now=NOW)
+    assert caught.value.code == "DATASET_EMPTY"
+    assert coordinator.sent == []
+
+
+def test_card_that_was_never_published_cannot_be_withdrawn(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """The refusal comes before anything is sent."""
+    with pytest.raises(MyofedError, match="published card"):
+        publisher.withdraw(now=NOW)
+    assert coordinator.sent == []
+
+
+def test_small_counts_are_not_in_the_bytes_that_leave(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """Two subjects under k = 3: the body names no count, no vendor, no subject."""
+    _fill(publisher, 2)
+    publisher.publish(now=NOW)
+    sent = DatasetCard.model_validate_json(coordinator.sent[0][2])
+    assert (sent.subjects.value, sent.labelled_subjects.value, sent.vendors, sent.muscles) == (None, None, (), ())
+    assert b"S0" not in coordinator.sent[0][2]
+
+
+def test_preview_sends_and_keeps_nothing(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """What would leave can be read before it does."""
+    _fill(publisher, 4)
+    assert publisher.preview(now=NOW).card.subjects.value == 4
+    assert coordinator.sent == []
+    assert SiteStore(publisher.site.folder.store).latest_card() is None
+
+
+def test_same_card_is_sent_once_and_a_changed_one_is_the_next_version(
+    publisher: Publisher, coordinator: FakeCoordinator
+) -> None:
+    """Versions go up only when the card changed."""
+    _fill(publisher, 4)
+    assert publisher.publish(now=NOW).state == "published"
+    again = publisher.publish(now=NOW)
+    assert (again.state, again.card.version, again.at) == ("unchanged", 1, NOW_TEXT)
+    _fill(publisher, 5)
+    assert publisher.publish(now=NOW).card.version == 2
+    assert coordinator.paths() == ["PUT /site/card"] * 2
+    assert _actions(publisher) == ["SITE_CREATED", "CARD_PUBLISHED", "CARD_PUBLISHED"]
+
+
+def test_card_that_could_not_be_sent_is_sent_by_the_next_call(
+    publisher: Publisher, coordinator: FakeCoordinator
+) -> None:
+    """It was kept, is not told as published, and keeps its version."""
+    _fill(publisher, 4)
+    coordinator.refusals["/site/card"] = (503, "")
+    with pytest.raises(MyofedError):
+        publisher.publish(now=NOW)
+    coordinator.refusals.clear()
+    publication = publisher.publish(now=NOW)
+    assert (publication.state, publication.card.version) == ("published", 1)
+
+
+def test_withdrawn_card_can_be_published_again(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """Withdrawing is told, entered in the chain, and ends with the next publish."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    assert publisher.withdraw(now=NOW).state == "withdrawn"
+    assert coordinator.paths()[-1] == "DELETE /site/card/neuromuscular-mri"
+    assert publisher.publish(now=NOW).state == "published"
+
+
+def test_card_in_words_says_what_is_withheld(publisher: Publisher) -> None:
+    """A person reads "fewer than", not a blank."""
+    _fill(publisher, 2)
+    text = "\n".join(card_lines(publisher.preview(now=NOW)))
+    assert "subjects fewer than 3" in text
+    assert "DEMO POLICY" in text
