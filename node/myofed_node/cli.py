@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
+import warnings
 
 import typer
 
@@ -29,6 +31,8 @@ def main() -> None:
     A defect of ours is reported by its kind and place only: the text of an unknown exception may quote a file.
     """
     os.umask(0o077)
+    warnings.simplefilter("ignore")  # warnings and log lines of DICOM libraries quote values of elements
+    logging.lastResort = None
     try:
         app()
     except Exception as error:  # noqa: BLE001  process entry point: no traceback with patients' data reaches a screen

@@ -1,0 +1,150 @@
+"""Studies at one site: fetched when genuine, decided by people, delivered when the way is open."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from site_factories import NOW, FakeCoordinator, demo_site, enrol, study, write_labels
+
+from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.study_desk import StudyDesk, initial_weights, manifest_lines
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.study import SignedDecision
+
+WEIGHTS = b"weights"
+
+
+@pytest.fixture
+def coordinator() -> FakeCoordinator:
+    made = FakeCoordinator()
+    made.models[hashlib.sha256(WEIGHTS).hexdigest()] = WEIGHTS
+    return made
+
+
+@pytest.fixture
+def desk(tmp_path: Path, coordinator: FakeCoordinator) -> StudyDesk:
+    site = demo_site(tmp_path / "a")
+    enrol(site, coordinator)
+    for number in range(5):
+        write_labels(site.folder.dataset, f"S{number}")
+    return StudyDesk(site, CoordinatorApi(coordinator))  # type: ignore[arg-type]
+
+
+def _code(call: object, *arguments: object, **named: object) -> str:
+    with pytest.raises(MyofedError) as caught:
+        call(*arguments, **named)  # type: ignore[operator]
+    return caught.value.code
+
+
+def _stopped() -> MyofedError:
+    return MyofedError("NODE_NOT_RUNNING", "expected", exit_code=ExitCode.NOT_RUNNING)
+
+
+def test_manifest_of_another_signer_is_not_kept(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """Whoever sits between cannot offer a study."""
+    coordinator.key, genuine = FakeCoordinator().key, coordinator.key
+    coordinator.offer(study())
+    assert _code(desk.fetch) == "MANIFEST_SIGNATURE"
+    assert desk.list().studies == ()
+    coordinator.key = genuine
+
+
+def test_study_that_nobody_approved_does_not_train(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """Fetched is not approved, declined is not approved, an older version's approval is none."""
+    coordinator.offer(study())
+    desk.fetch()
+    assert _code(desk.approved_manifest, "thigh") == "NOT_APPROVED"
+    desk.decline("thigh", by="pi", now=NOW)
+    assert _code(desk.approved_manifest, "thigh") == "NOT_APPROVED"
+    desk.approve("thigh", by="pi", now=NOW)
+    coordinator.offer(study(version=2))
+    desk.fetch()
+    assert _code(desk.approved_manifest, "thigh") == "NOT_APPROVED"
+    assert desk.list().studies[0].decision == "waiting"
+
+
+def test_study_below_the_sites_policy_is_not_approved(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """Nothing is decided or sent."""
+    coordinator.offer(study(demo=False))
+    desk.fetch()
+    assert _code(desk.approve, "thigh", by="pi", now=NOW) == "POLICY_DEMO"
+    assert desk.list().studies[0].decision == "waiting"
+    assert "POST /site/decision" not in coordinator.paths()
+
+
+def test_decision_that_the_coordinator_refuses_is_told(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """Only an absent coordinator is waited for; a refusal is the caller's to see."""
+    coordinator.offer(study())
+    desk.fetch()
+    coordinator.refusals["/site/decision"] = (409, "DECISION_OLD_VERSION")
+    assert _code(desk.approve, "thigh", by="pi", now=NOW) == "DECISION_OLD_VERSION"
+
+
+def test_fetch_brings_manifest_and_initial_weights_once(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """The second fetch finds both."""
+    manifest = coordinator.offer(study()).manifest
+    assert desk.fetch() == 1
+    assert desk.fetch() == 0
+    assert initial_weights(desk.site, manifest) == WEIGHTS
+    assert sum("/models/" in path for path in coordinator.paths()) == 1
+
+
+def test_weights_that_are_missing_or_changed_are_refused(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """A site trains from the weights that the manifest names, or not at all."""
+    manifest = coordinator.offer(study()).manifest
+    assert _code(initial_weights, desk.site, manifest) == "WEIGHTS_MISSING"
+    desk.fetch()
+    (desk.site.folder.models / f"{manifest.initial_weights_sha256}.safetensors").write_bytes(b"changed")
+    assert _code(initial_weights, desk.site, manifest) == "WEIGHTS_DIGEST"
+
+
+def test_decision_reaches_the_coordinator_signed(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """What is sent is what was decided here, and it is sent once."""
+    coordinator.offer(study())
+    desk.fetch()
+    decided = desk.approve("thigh", by="pi", now=NOW)
+    assert decided.delivered
+    method, path, body, named = coordinator.sent[-1]
+    assert (method, path, named) == ("POST", "/site/decision", "thigh")
+    assert SignedDecision.model_validate_json(body) == decided.decision
+    assert b'"pi"' not in body
+    assert desk.deliver_all() == 0
+
+
+@pytest.mark.parametrize("away", ["stopped", "503"])
+def test_decision_made_while_the_way_is_closed_is_delivered_later(
+    desk: StudyDesk, coordinator: FakeCoordinator, away: str
+) -> None:
+    """It counts here at once; the service delivers it."""
+    coordinator.offer(study())
+    desk.fetch()
+    if away == "503":
+        coordinator.refusals["/site/decision"] = (503, "")
+    else:
+        coordinator.raises["/site/decision"] = _stopped()
+    assert not desk.approve("thigh", by="pi", now=NOW).delivered
+    assert desk.approved_manifest("thigh").study_id == "thigh"
+    assert not desk.list().studies[0].delivered
+    coordinator.refusals.clear()
+    coordinator.raises.clear()
+    assert desk.deliver_all() == 1
+    assert desk.list().studies[0].delivered
+
+
+def test_revoked_study_is_delivered_as_such(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """The later word replaces the earlier one."""
+    coordinator.offer(study())
+    desk.fetch()
+    desk.approve("thigh", by="pi", now=NOW)
+    assert desk.revoke("thigh", by="pi", now=NOW).delivered
+    assert desk.list().studies[0].decision == "revoked"
+
+
+def test_manifest_in_words_says_what_leaves_and_its_digest() -> None:
+    """A person approves what the words and the digest say."""
+    text = "\n".join(manifest_lines(study()))
+    assert "leaves this site" in text
+    assert study().digest() in text
