@@ -134,6 +134,21 @@ def test_same_source_again_gives_the_same_report_and_no_second_entry(
     assert len(list(SiteAudit(site.folder).entries())) == entries
 
 
+def test_single_file_and_what_cannot_be_read_are_part_of_the_fingerprint(
+    tmp_path: Path, converted: Callable[..., None]
+) -> None:
+    """A file and the same file beside a dangling link are two different deliveries."""
+    site = demo_site(tmp_path / "a")
+    source = _source(tmp_path)
+    _ingest(site, source / "1.dcm")
+    assert len(SiteStore(site.folder.store).ingests()) == 1
+    _ingest(site, source)
+    assert len(SiteStore(site.folder.store).ingests()) == 1
+    (source / "link").symlink_to(tmp_path / "nowhere")
+    _ingest(site, source)
+    assert len(SiteStore(site.folder.store).ingests()) == 2
+
+
 def test_later_session_of_a_subject_is_added(tmp_path: Path, converted: Callable[..., None]) -> None:
     """What is stored stays as it is; labels too."""
     site = demo_site(tmp_path / "a")
