@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import click
 import typer
 from rich.console import Console
 
@@ -132,9 +133,7 @@ def main() -> None:
     except MyofedError as error:
         print(f"myofed-demo: {error}", file=sys.stderr)  # noqa: T201
         status = error.exit_code
-    except Exception as error:
-        if (show := getattr(error, "show", None)) is None:  # click's usage errors know how to show themselves
-            raise
-        show()
+    except click.ClickException as error:
+        error.show()
         status = ExitCode.USAGE
     sys.exit(int(status or 0))

@@ -125,7 +125,9 @@ def test_every_error_code_is_explained(repository: Path) -> None:
 
 
 BROAD_EXCEPTS = {
-    "myofed_demo/cli.py": 1,  # entry point: click's own usage errors are shown, everything else goes on up
+    "node/myofed_node/cli.py": 1,  # entry point: no traceback with patients' data reaches a screen
+    "node/myofed_node/federation/executor_process.py": 1,  # the loop goes on; the coordinator learns one code
+    "node/myofed_node/learning/worker.py": 1,  # the loop goes on; the caller learns one code
 }
 
 
@@ -138,12 +140,8 @@ def test_broad_excepts_are_these_and_no_other(repository: Path) -> None:
                 node.type is None
                 or any(getattr(t, "id", "") in {"Exception", "BaseException"} for t in ast.walk(node.type))
             ):
-                broad = (
-                    f"{path.parent.name}/{path.name}"
-                    if path.parent.name.startswith("myofed")
-                    else str(path.relative_to(repository / path.relative_to(repository).parts[0]))
-                )
                 reraises = any(isinstance(n, ast.Raise) and n.exc is None for n in ast.walk(node))
-                if not reraises or "cli" in path.name:
-                    found[broad] = found.get(broad, 0) + 1
+                if not reraises:
+                    name = str(path.relative_to(repository))
+                    found[name] = found.get(name, 0) + 1
     assert found == BROAD_EXCEPTS
