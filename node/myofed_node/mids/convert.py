@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from myofed_anonymization.part10 import quiet_pydicom
 from myofed_node.mids.classify import PlannedImage, classify
 from myofed_node.mids.dataset_files import write_dataset_files
 from myofed_node.mids.frames import Series
@@ -71,8 +72,14 @@ def convert(
         MyofedError: DEID_REPORT_MISSING, DEID_REPORT_INVALID, DEID_FILE_MISSING, DEID_FILE_EXTRA, DEID_FILE_CHANGED,
             SESSION_NOT_OURS.
     """
-    opened = open_source(source)
-    read = [_read(uid, files, options or ConvertOptions()) for uid, files in sorted(opened.series.items())]
+    with quiet_pydicom():
+        return _convert(open_source(source), out, now=now, options=options or ConvertOptions(), progress=progress)
+
+
+def _convert(
+    opened: Source, out: Path, *, now: dt.datetime, options: ConvertOptions, progress: Progress | None
+) -> ConversionReport:
+    read = [_read(uid, files, options) for uid, files in sorted(opened.series.items())]
     read.sort(key=lambda item: (item.series.number if item.series else 0, item.uid))
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
     names = _names(read, dataset=out)
@@ -101,6 +108,7 @@ def _read(uid: str, files: tuple[SourceFile, ...], options: ConvertOptions) -> _
     series = None
     try:
         series = read_series(headers(files))
+        _refuse_other_folder(uid, series)
         subject_label(series)
         if options.hold_head:
             refuse_head(series)
@@ -117,6 +125,12 @@ def _names(read: list[_Read], *, dataset: Path) -> dict[str, tuple[NamedImage, .
         if item.series and item.images:
             sessions.setdefault((item.series.subject, item.series.study_uid), []).append((item.series, item.images))
     return {uid: names for group in sessions.values() for uid, names in name_images(group, dataset=dataset).items()}
+
+
+def _refuse_other_folder(uid: str, series: Series) -> None:
+    """De-identification names folders by the new UIDs; a file that says another was not written by it."""
+    if series.uid != uid:
+        raise SeriesRefusedError("HEADER_INVALID", "SeriesInstanceUID=not that of the folder")
 
 
 def _refuse_incomplete(uid: str, options: ConvertOptions) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pydicom import Dataset
 from pydicom.multival import MultiValue
 
+from myofed_node.mids.elements import element_value, items_of, private_value
 from myofed_node.mids.frames import Acquisition, FileIndex, Frame, Plane, Series, ValueMapping
 from myofed_node.mids.refusal import SeriesRefusedError
 
@@ -39,6 +40,7 @@ MACRO_OF = {
     "AnatomicRegionSequence": "FrameAnatomySequence",
 }
 """Functional group that holds the element in Enhanced MR (PS3.3 A.36.2); no private copy is ever read in its place."""
+IDENTITY = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 PHILIPS_PRIVATE = "PHILIPS MR IMAGING DD 001"
 PHILIPS_FRAME_SEQUENCE = ("PHILIPS MR IMAGING DD 005", 0x0F)
 GE_PRIVATE = "GEMS_PARM_01"
@@ -54,10 +56,10 @@ class _View:
     def get(self, keyword: str) -> object:
         macro = MACRO_OF.get(keyword, "")
         for level in self.levels if macro else ():
-            items = level.get(macro)
-            if items and keyword in items[0]:
-                return items[0][keyword].value
-        return self.root[keyword].value if keyword in self.root else None
+            for item in items_of(level, macro)[:1]:
+                if keyword in item:
+                    return element_value(item, keyword)
+        return element_value(self.root, keyword)
 
     def words(self, keyword: str) -> tuple[str, ...]:
         value = self.get(keyword)
@@ -89,15 +91,16 @@ def read_series(datasets: Sequence[Dataset]) -> Series:
     Raises:
         SeriesRefusedError: HEADER_INVALID, GEOMETRY_MISSING, SEVERAL_SUBJECTS.
     """
-    first = datasets[0]
-    if len({(str(d.get("PatientID", "")), str(d.get("StudyInstanceUID", ""))) for d in datasets}) > 1:
+    identities = {tuple(str(element_value(d, keyword) or "") for keyword in IDENTITY) for d in datasets}
+    if len(identities) > 1:
         raise SeriesRefusedError("SEVERAL_SUBJECTS", "PatientID or StudyInstanceUID=differs within the series")
+    subject, study_uid, uid = identities.pop()
     facts = [_acquisition(next(_views(dataset))) for dataset in datasets]
     return Series(
-        uid=str(first.SeriesInstanceUID),
-        study_uid=str(first.StudyInstanceUID),
-        subject=str(first.get("PatientID", "")),
-        number=int(_View((), first).number("SeriesNumber") or 0),
+        uid=uid,
+        study_uid=study_uid,
+        subject=subject,
+        number=int(_View((), datasets[0]).number("SeriesNumber") or 0),
         acquisition=facts[0],
         varying=tuple(
             field.name for field in fields(Acquisition) if len({getattr(fact, field.name) for fact in facts}) > 1
@@ -111,8 +114,8 @@ def read_series(datasets: Sequence[Dataset]) -> Series:
 
 
 def _views(dataset: Dataset) -> Iterator[_View]:
-    shared = tuple(dataset.get("SharedFunctionalGroupsSequence") or ())[:1]
-    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or ()
+    shared = items_of(dataset, "SharedFunctionalGroupsSequence")[:1]
+    per_frame = items_of(dataset, "PerFrameFunctionalGroupsSequence")
     if not per_frame:
         yield _View(shared, dataset)
     for groups in per_frame:
@@ -152,12 +155,12 @@ def _acquisition(view: _View) -> Acquisition:
 def _region(view: _View) -> str:
     items = view.get("AnatomicRegionSequence")
     item = items[0] if isinstance(items, Sequence) and len(items) else None
-    return str(item.get("CodeValue", "")).upper() if isinstance(item, Dataset) else ""
+    return str(element_value(item, "CodeValue") or "").upper() if isinstance(item, Dataset) else ""
 
 
 def _frame(view: _View, file: FileIndex, index: int) -> Frame:
     echo = view.number("EffectiveEchoTime")
-    raw_type = _private(view.root, 0x0043, GE_PRIVATE, 0x2F)
+    raw_type = private_value(view.root, 0x0043, GE_PRIVATE, 0x2F)
     return Frame(
         file=file,
         index=index,
@@ -202,32 +205,20 @@ def _mapping(view: _View) -> ValueMapping:
 
 def _unit(view: _View) -> str:
     for level in (*view.levels, view.root):
-        for item in level.get("RealWorldValueMappingSequence") or ():
-            for unit in item.get("MeasurementUnitsCodeSequence") or ():
-                return str(unit.get("CodeValue", ""))
+        for item in items_of(level, "RealWorldValueMappingSequence"):
+            for unit in items_of(item, "MeasurementUnitsCodeSequence"):
+                return str(element_value(unit, "CodeValue") or "")
     return ""
 
 
 def _philips_scale_slope(view: _View) -> float | None:
     """(2005,xx0E) of the frame: in Philips' own per-frame sequence where Enhanced, at top level where classic."""
     for level in view.levels[:1]:
-        nested = _private(level, 0x2005, *PHILIPS_FRAME_SEQUENCE)
-        if isinstance(nested, Sequence) and len(nested) and isinstance(nested[0], Dataset):
-            return _positive(_private(nested[0], 0x2005, PHILIPS_PRIVATE, 0x0E))
-    return _positive(_private(view.root, 0x2005, PHILIPS_PRIVATE, 0x0E))
+        nested = private_value(level, 0x2005, *PHILIPS_FRAME_SEQUENCE)
+        if isinstance(nested, Dataset):
+            return _positive(private_value(nested, 0x2005, PHILIPS_PRIVATE, 0x0E))
+    return _positive(private_value(view.root, 0x2005, PHILIPS_PRIVATE, 0x0E))
 
 
 def _positive(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and value > 0 else None
-
-
-def _private(dataset: Dataset, group: int, creator: str, low_byte: int) -> object:
-    """The value of a private element found by its creator's block (PS3.5 7.8.1), None where absent."""
-    blocks = [tag for tag in dataset.keys() if tag.group == group and 0x10 <= tag.element <= 0xFF]  # noqa: SIM118  a Dataset iterates over elements
-    for block in blocks:
-        if str(dataset[block].value).strip().upper() != creator:
-            continue
-        found = dataset.get((group, (block.element << 8) | low_byte))
-        value = None if found is None else found.value
-        return value[0] if isinstance(value, MultiValue) and len(value) else value
-    return None

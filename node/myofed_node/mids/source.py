@@ -13,11 +13,10 @@ import pydicom
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydicom import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
-from myofed_node.mids.refusal import SeriesRefusedError
+from myofed_node.mids.elements import damage_refused
 from myofed_schemas.deid import REPORT_NAME, DeidentificationReport
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -101,12 +100,11 @@ def stored_pixels(files: tuple[SourceFile, ...]) -> Iterator[tuple[NDArray[np.ge
     """
     for file in files:
         dataset = _dataset(_content(file), pixels=True)
-        shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
-        try:
+        with damage_refused("PIXELS_UNREADABLE", "PixelData=cannot be decoded"):
+            shape = (int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows), int(dataset.Columns))
             decoded = pixel_array(dataset, raw=True).reshape(shape)
-        except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError):
-            raise SeriesRefusedError("PIXELS_UNREADABLE", "PixelData=cannot be decoded") from None
-        yield decoded, _from_bytes(dataset, shape, decoded)
+            raw = _from_bytes(dataset, shape, decoded)
+        yield decoded, raw
 
 
 def _from_bytes(dataset: Dataset, shape: tuple[int, int, int], decoded: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -126,7 +124,5 @@ def _content(file: SourceFile) -> bytes:
 
 
 def _dataset(content: bytes, *, pixels: bool) -> Dataset:
-    try:
+    with damage_refused("HEADER_INVALID", "file=not readable as DICOM"):
         return pydicom.dcmread(BytesIO(content), stop_before_pixels=not pixels)
-    except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
-        raise SeriesRefusedError("HEADER_INVALID", "file=not readable as DICOM") from None

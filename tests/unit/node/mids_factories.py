@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -170,25 +170,36 @@ def _frame_groups(frame_type: tuple[str, ...], k: int, echo_time_ms: float, *, s
 
 def write_deidentified(folder: Path, datasets: Iterable[Dataset]) -> Path:
     """A folder as `deidentify` leaves it: files under new UIDs and a report with their digests."""
-    files = []
-    for number, dataset in enumerate(datasets, start=1):
-        name = f"{dataset.StudyInstanceUID}/{dataset.SeriesInstanceUID}/{dataset.SOPInstanceUID}.dcm"
-        path = folder / name
+    for dataset in datasets:
+        path = folder / f"{dataset.StudyInstanceUID}/{dataset.SeriesInstanceUID}/{dataset.SOPInstanceUID}.dcm"
         path.parent.mkdir(parents=True, exist_ok=True)
         dcmwrite(path, dataset, enforce_file_format=True)
-        files.append(
-            FileOutcome(
-                number=number,
-                input_sha256="1" * 64,
-                outcome="deidentified",
-                output=name,
-                output_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-                pixel_sha256="2" * 64,
-                checks=1,
-            )
-        )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT_NAME).write_text(_report(tuple(files)).model_dump_json())
+    return write_report(folder)
+
+
+def write_changed(folder: Path, change: Callable[[bytes], bytes]) -> None:
+    """The folder's first file holds the changed bytes, and the report knows it so."""
+    victim = min(folder.rglob("*.dcm"))
+    victim.write_bytes(change(victim.read_bytes()))
+    write_report(folder)
+
+
+def write_report(folder: Path) -> Path:
+    """The folder's report names all its files with their digests."""
+    files = tuple(
+        FileOutcome(
+            number=number,
+            input_sha256="1" * 64,
+            outcome="deidentified",
+            output=str(path.relative_to(folder)),
+            output_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            pixel_sha256="2" * 64,
+            checks=1,
+        )
+        for number, path in enumerate(sorted(folder.rglob("*.dcm")), start=1)
+    )
+    (folder / REPORT_NAME).write_text(_report(files).model_dump_json())
     return folder
 
 
