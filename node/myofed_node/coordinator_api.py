@@ -125,7 +125,7 @@ def _refusal(response: Response) -> MyofedError:
     return MyofedError(
         code,
         f"expected the coordinator to take the request, found HTTP status {response.status}",
-        hint="the code says why; docs/error-codes.md explains it",
+        hint="the code says why; docs/codes.md explains it",
         exit_code=ExitCode.REFUSED,
     )
 

@@ -11,7 +11,7 @@ from myofed_node.config import DEMO_POLICY, SiteConfig, SitePolicy
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
-DEMO_HEARTBEAT_S = 2
+DEMO_HEARTBEAT_S = 3
 """A demonstration waits for nothing."""
 
 
