@@ -125,7 +125,7 @@ def card_lines(publication: Publication) -> list[str]:
             f"  subjects {count(card.subjects.value)}, sessions {count(card.sessions.value)}, "
             f"with labels {count(card.labelled_subjects.value)} (rounded to {card.disclosure.round_to})"
         ),
-        f"  {', '.join(card.vendors) or 'vendors withheld'}; {', '.join(f'{t:g} T' for t in card.field_strengths_tesla)}",
-        f"  images {', '.join(card.suffixes)}; muscles {', '.join(card.muscles) or 'none'}",
+        f"  {', '.join(card.vendors) or 'vendors withheld'}; {', '.join(f'{t:g} T' for t in card.field_strengths_tesla) or 'field strengths withheld'}",
+        f"  images {', '.join(card.suffixes) or 'withheld'}; muscles {', '.join(card.muscles) or 'none or withheld'}",
     ]
     return [*lines, "  DEMO POLICY: synthetic patients only"] if card.disclosure.demo else lines
