@@ -36,4 +36,5 @@ def main(home: HomeFolder, *, engine_port: int) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     main(HomeFolder(Path(sys.argv[1])), engine_port=int(sys.argv[2]))

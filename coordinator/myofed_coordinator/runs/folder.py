@@ -36,13 +36,13 @@ class Submission(WireModel):
     """The last time this run was handed to the engine; written by the `runs` process alone.
 
     Attributes:
-        engine_run: Flower's number of the run; 0 before the first submission.
+        engine_run: Flower's number of the run, up to 2**64, in decimal digits: JSON numbers hold less.
         attempts: Submissions since the last finished round.
         rounds: Rounds that were finished when it was submitted.
         submitted_at: UTC.
     """
 
-    engine_run: int = Field(ge=0)
+    engine_run: str = Field(pattern=r"^[0-9]{1,20}$")
     attempts: int = Field(ge=0)
     rounds: int = Field(ge=0)
     submitted_at: UtcTime

@@ -113,10 +113,10 @@ class Reconciler:
         if self._first or folder.run_id in self._alive:
             return True
         late = self._now() - utc_moment(submission.submitted_at) > STARTS_WITHIN
-        return late or self._control.has_ended(submission.engine_run)
+        return late or self._control.has_ended(int(submission.engine_run))
 
     def _resubmit(self, folder: RunFolder, status: RunStatus, submission: Submission) -> None:
-        self._control.stop(submission.engine_run)
+        self._control.stop(int(submission.engine_run))
         progressed = len(status.rounds) > submission.rounds
         attempts = 1 if progressed else submission.attempts + 1
         if attempts > MAX_ATTEMPTS:
@@ -129,7 +129,7 @@ class Reconciler:
         engine_run = self._control.start({"run-id": folder.run_id})
         folder.write_submission(
             Submission(
-                engine_run=engine_run,
+                engine_run=str(engine_run),
                 attempts=attempts,
                 rounds=len(folder.status().rounds),
                 submitted_at=utc_text(self._now()),
@@ -143,7 +143,7 @@ class Reconciler:
             return  # the ServerApp is about to leave
         submission = folder.submission()
         if submission is not None and status.state != "completed":
-            self._control.stop(submission.engine_run)
+            self._control.stop(int(submission.engine_run))
         if status.state == "completed":
             last = len(status.rounds)
             self._services.models.register(

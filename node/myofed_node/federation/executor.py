@@ -6,6 +6,7 @@ A message is refused with ONE code; no text of an exception leaves. Code never c
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,9 +60,10 @@ class Executor:
         self._folder = folder
         self._approvals = approvals
         self._means = means
+        self._turn = threading.Lock()
 
     def handle(self, incoming: Incoming) -> Outcome:
-        """What was asked for is done.
+        """What was asked for is done; one message at a time.
 
         Raises:
             MyofedError: MESSAGE_INVALID, a code of `Approvals.check` or `RoundLog.begin`, WEIGHTS_DIGEST, WORKER_LOST,
@@ -69,7 +71,8 @@ class Executor:
         """
         instruction = parse_instruction(incoming)
         try:
-            outcome = self._carry_out(instruction, incoming.packed)
+            with self._turn:
+                outcome = self._carry_out(instruction, incoming.packed)
         except MyofedError as error:
             self._enter("ROUND_REFUSED", instruction, {"code": error.code})
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from myofed_node.config import SiteConfig, load_config
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.executor import Executor, Means
-from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink
+from myofed_node.federation.flower_adapter import Handler, Incoming, Outcome, SuperNodeLink
 from myofed_node.learning import worker_client
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
@@ -46,22 +47,35 @@ def fail_closed(executor: Executor, incoming: Incoming) -> Outcome:
 
 
 def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> None:
-    """Works on tasks until the process is stopped."""
+    """Works on tasks until the process is stopped, each in its own thread.
+
+    Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, and
+    must not have to wait for that.
+    """
     link = SuperNodeLink(f"127.0.0.1:{supernode_port}", secret_file=folder.executor_secret)
     handler = partial(fail_closed, build(folder, config))
     while True:
         try:
             token = link.next_task()
-            if token is None:
-                time.sleep(POLL_S)
-                continue
-            log.info("task answered: %s", link.work(token, handler))
         except MyofedError as error:
             log.warning("%s", error.code)
             time.sleep(AWAY_S)
+            continue
+        if token is None:
+            time.sleep(POLL_S)
+            continue
+        threading.Thread(target=_answer, args=(link, token, handler), daemon=True).start()
+
+
+def _answer(link: SuperNodeLink, token: str, handler: Handler) -> None:
+    try:
+        log.info("task answered: %s", link.work(token, handler))
+    except MyofedError as error:
+        log.warning("task lost: %s", error.code)
 
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     _folder = SiteFolder(Path(sys.argv[1]))
     serve(_folder, load_config(_folder.config), supernode_port=int(sys.argv[2]))

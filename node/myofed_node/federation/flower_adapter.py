@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ import httpx
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
 from flwr.common.constant import ErrorCode, SubStatus
+from flwr.proto.message_pb2 import PullObjectRequest, PullObjectResponse
 from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.interceptors import (
@@ -39,6 +41,9 @@ COMPONENT = "flwr-clientapp"
 HEARTBEAT_S = 20.0
 """The SuperNode gives a task up after two missed intervals of 30 s."""
 RETRY_FOR_S = 60.0
+OBJECT_POLL_S = 0.1
+OBJECTS_WITHIN_S = 1800.0
+"""Longer than 100 MB take over 1 Mbit/s."""
 RETRIED_STATUS = (502, 503, 504)
 
 
@@ -101,7 +106,7 @@ class SuperNodeLink:
         Raises:
             MyofedError: SUPERNODE_AWAY where the answer could not be handed over.
         """
-        client = _client(self._address, RuntimeTokenHttpInterceptor(token))
+        client = _client(self._address, RuntimeTokenHttpInterceptor(token), kind=_PatientClient)
         try:
             with _Heartbeat(client):
                 return _work(client, handler)
@@ -109,6 +114,29 @@ class SuperNodeLink:
             raise MyofedError("SUPERNODE_AWAY", "expected the SuperNode on loopback, found no answer") from None
         finally:
             client.close()
+
+
+class _PatientClient(RuntimeHttpClient):
+    """Waits for objects that the SuperNode is still fetching, looking often; Flower would wait 1 s and more each time.
+
+    A task whose objects never come (its run ended while the SuperNode fetched them: flwr 1.41.0 leaves the task behind)
+    is given up after OBJECTS_WITHIN_S.
+    """
+
+    def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802  Flower's name
+        """The object, or the SuperNode's word that it does not exist.
+
+        Raises:
+            MyofedError: MESSAGE_INCOMPLETE.
+        """
+        deadline = time.monotonic() + OBJECTS_WITHIN_S
+        while True:
+            answer = super().PullObject(request)
+            if answer.object_available or not answer.object_found:
+                return answer
+            if time.monotonic() > deadline:
+                raise MyofedError("MESSAGE_INCOMPLETE", "expected the whole message, found parts of it only")
+            time.sleep(OBJECT_POLL_S)
 
 
 class _Heartbeat:
@@ -191,8 +219,13 @@ def _reply(outcome: Outcome, message: Message) -> Message:
     return Message(content, reply_to=message)
 
 
-def _client(address: str, interceptor: RuntimeTokenHttpInterceptor | SuperExecAuthHttpInterceptor) -> RuntimeHttpClient:
-    return RuntimeHttpClient.from_server_address(
+def _client(
+    address: str,
+    interceptor: RuntimeTokenHttpInterceptor | SuperExecAuthHttpInterceptor,
+    *,
+    kind: type[RuntimeHttpClient] = RuntimeHttpClient,
+) -> RuntimeHttpClient:
+    return kind.from_server_address(
         server_address=address,
         insecure=True,
         root_certificates=None,
