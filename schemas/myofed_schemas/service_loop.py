@@ -64,7 +64,8 @@ class ServiceLoop:
     """Groups of children and what is said about them.
 
     Attributes:
-        groups: Groups start side by side; inside a group each child waits for the one before it.
+        groups: Groups start side by side and stop one after the other, the last first; inside a group each child waits
+            for the one before it.
         status: JSON `{"children": {name: state}, "pids": {name: pid}}`, replaced whenever it changes, removed at the end.
         announce: Called once, when every child was ready.
     """
@@ -80,7 +81,7 @@ class ServiceLoop:
         try:
             self._keep(stop)
         finally:
-            for group in self.groups:
+            for group in reversed(self.groups):
                 group.stop()
             self.status.unlink(missing_ok=True)
             for number, handler in before.items():

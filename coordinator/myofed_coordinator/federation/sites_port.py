@@ -66,7 +66,7 @@ def serve(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> N
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=1,
     )
 
 

@@ -63,7 +63,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=1,
     )
 
 
