@@ -54,7 +54,9 @@ def test_every_top_level_wire_type_has_an_example() -> None:
     import myofed_schemas.catalog
     import myofed_schemas.ledger  # noqa: F401
 
-    wire_modules = {f"myofed_schemas.{m}" for m in ("study", "federation", "enrolment", "audit", "catalog", "ledger", "model")}
+    wire_modules = {
+        f"myofed_schemas.{m}" for m in ("study", "federation", "enrolment", "audit", "catalog", "ledger", "model")
+    }
     shown: set[type] = set()
 
     def walk(value: object) -> None:
