@@ -1,0 +1,175 @@
+"""The egress proxy: one address, all noted, nothing followed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from site_factories import NOW
+
+from myofed_node.federation.egress import ANSWER_BYTES, BODY_BYTES, Egress, EgressSettings
+from myofed_node.federation.ledger import EgressLedger, read_ledger
+from myofed_schemas.errors import ErrorBody
+from myofed_schemas.federation import FLEET_PATHS
+
+TOKEN = "t" * 64
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+@dataclass
+class Wall:
+    """An egress in front of a coordinator that is one function."""
+
+    tmp_path: Path
+    answer: Answer
+    seen: list[httpx.Request] = field(default_factory=list)
+    capture: Path | None = None
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+        def remembered(request: httpx.Request) -> httpx.Response:
+            self.seen.append(request)
+            return self.answer(request)
+
+        client = httpx.AsyncClient(
+            base_url="https://coordinator:8444", transport=httpx.MockTransport(remembered), follow_redirects=False
+        )
+        ledger = EgressLedger(self.tmp_path / "egress.jsonl")
+        egress = Egress(client, EgressSettings(TOKEN, ledger, self.capture, lambda: NOW))
+        return asyncio.run(call(egress, method, path, body, headers))
+
+    def entries(self) -> list[tuple[str, str, int]]:
+        return [(e.kind, e.path, e.status) for e in read_ledger(self.tmp_path / "egress.jsonl")]
+
+
+async def call(app: Any, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    raw, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "raw_path": raw.encode(),
+        "path": raw,
+        "query_string": query.encode(),
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+    }
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    return sent[0]["status"], b"".join(m.get("body", b"") for m in sent)
+
+
+@pytest.fixture
+def wall(tmp_path: Path) -> Wall:
+    return Wall(tmp_path, lambda request: httpx.Response(200, stream=httpx.ByteStream(b"answer")))
+
+
+def code(body: bytes) -> str:
+    return ErrorBody.model_validate_json(body).code
+
+
+def test_refused_request_is_noted_and_never_sent(wall: Wall) -> None:
+    """Another path, and /site/* without the token."""
+    status, body = wall.ask("POST", "/v1/control/start-run", b"secret")
+    assert (status, code(body)) == (403, "EGRESS_PATH")
+    status, body = wall.ask("GET", "/site/studies")
+    assert (status, code(body)) == (403, "EGRESS_TOKEN")
+    assert wall.seen == []
+    assert wall.entries() == [("refused", "/v1/control/start-run", 0), ("refused", "/site/studies", 0)]
+
+
+def test_body_above_the_limit_is_refused(wall: Wall) -> None:
+    """16 MiB is the most that leaves at once."""
+    status, body = wall.ask("POST", FLEET_PATHS[0], b"x" * (BODY_BYTES + 1))
+    assert (status, code(body)) == (403, "EGRESS_BODY")
+    assert wall.seen == []
+
+
+def test_redirect_is_returned_and_not_followed(wall: Wall) -> None:
+    """A coordinator cannot send the site's requests elsewhere."""
+    wall.answer = lambda request: httpx.Response(
+        307, headers={"location": "https://example.org/"}, stream=httpx.ByteStream(b"")
+    )
+    assert wall.ask("POST", FLEET_PATHS[0])[0] == 307
+    assert [str(request.url.host) for request in wall.seen] == ["coordinator"]
+
+
+def test_request_is_passed_on_with_the_digests_of_both_bodies_in_the_ledger(wall: Wall) -> None:
+    """What left and what came back are counted and hashed as they were."""
+    assert wall.ask("POST", FLEET_PATHS[0], b"question", flwr_signature="s", x_other="o") == (200, b"answer")
+    (request,) = wall.seen
+    assert (request.content, request.headers["flwr-signature"]) == (b"question", "s")
+    assert "x-other" not in request.headers
+    (entry,) = read_ledger(wall.tmp_path / "egress.jsonl")
+    assert (entry.kind, entry.status, entry.out_bytes, entry.in_bytes) == ("engine", 200, 8, 6)
+    assert entry.out_sha256 == hashlib.sha256(b"question").hexdigest()
+    assert entry.in_sha256 == hashlib.sha256(b"answer").hexdigest()
+
+
+def test_study_stands_in_the_ledger_and_does_not_leave(wall: Wall) -> None:
+    """The header that says which study a request is for is for the ledger."""
+    wall.ask("GET", "/site/studies", x_myofed_local_token=TOKEN, x_myofed_study="thigh")
+    assert not [name for name in wall.seen[0].headers if name.startswith("x-myofed")]
+    assert [e.study for e in read_ledger(wall.tmp_path / "egress.jsonl")] == ["thigh"]
+
+
+def test_unreachable_coordinator_is_503_and_noted_with_status_0(wall: Wall) -> None:
+    """A SuperNode tries again on 503; the ledger says that nobody was reached."""
+
+    def away(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("away")
+
+    wall.answer = away
+    status, body = wall.ask("POST", FLEET_PATHS[0], b"question")
+    assert (status, code(body)) == (503, "COORDINATOR_UNREACHABLE")
+    assert wall.entries() == [("engine", FLEET_PATHS[0], 0)]
+
+
+def test_answer_that_is_cut_or_endless_is_502(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No part of an answer is handed on as the whole."""
+    monkeypatch.setattr("myofed_node.federation.egress.ANSWER_BYTES", 3)
+    assert ANSWER_BYTES > 3
+    status, body = wall.ask("POST", FLEET_PATHS[0])
+    assert (status, code(body)) == (502, "COORDINATOR_ANSWER_CUT")
+    assert wall.entries() == [("engine", FLEET_PATHS[0], 200)]
+
+
+def test_bodies_are_captured_in_test_mode_only(wall: Wall) -> None:
+    """With a capture folder, both bodies lie there under the entry's number; without, nowhere."""
+    wall.ask("POST", FLEET_PATHS[0], b"question")
+    assert [p.name for p in wall.tmp_path.iterdir()] == ["egress.jsonl"]
+    wall.capture = wall.tmp_path / "capture"
+    wall.ask("POST", FLEET_PATHS[0], b"question")
+    assert (wall.capture / "00000002.out").read_bytes() == b"question"
+    assert (wall.capture / "00000002.in").read_bytes() == b"answer"
+
+
+def test_sender_that_goes_away_sends_nothing(wall: Wall) -> None:
+    """A request that was never complete does not leave."""
+
+    async def gone() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, Any]) -> None:
+            raise AssertionError(message)
+
+        client = httpx.AsyncClient(base_url="https://c", transport=httpx.MockTransport(wall.answer))
+        egress = Egress(client, EgressSettings(TOKEN, EgressLedger(wall.tmp_path / "e"), None, lambda: NOW))
+        path = FLEET_PATHS[0].encode()
+        await egress({"type": "lifespan"}, receive, send)
+        scope = {"type": "http", "method": "POST", "raw_path": path, "query_string": b"", "headers": []}
+        await egress(scope, receive, send)
+
+    asyncio.run(gone())
+    assert not (wall.tmp_path / "e").exists()

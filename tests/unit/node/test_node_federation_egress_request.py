@@ -1,0 +1,73 @@
+"""What may leave."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from myofed_node.federation.egress_request import decide
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import FLEET_PATHS
+
+TOKEN = "t" * 64
+LOCAL = {"x-myofed-local-token": TOKEN}
+
+REFUSED = [
+    ("GET", FLEET_PATHS[0], b"", {}),
+    ("POST", FLEET_PATHS[0], b"x=1", {}),
+    ("POST", FLEET_PATHS[0] + "/", b"", {}),
+    ("POST", "/v1/control/start-run", b"", LOCAL),
+    ("POST", "/v1/fleet/../control/start-run", b"", LOCAL),
+    ("POST", "/v1/fleet/register-node", b"", LOCAL),
+    ("GET", "/site/studies", b"x=1", LOCAL),
+    ("GET", "/site/../studies", b"", LOCAL),
+    ("GET", "/site/%2e%2e/studies", b"", LOCAL),
+    ("GET", "/site//studies", b"", LOCAL),
+    ("GET", "/site/studies/", b"", LOCAL),
+    ("GET", "/site", b"", LOCAL),
+    ("PATCH", "/site/studies", b"", LOCAL),
+    ("GET", "https://example.org/site/studies", b"", LOCAL),
+    ("GET", "/site/studies", b"", {**LOCAL, "x-myofed-study": "../x"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "query", "headers"), REFUSED)
+def test_other_path_or_method_is_refused(method: str, path: str, query: bytes, headers: dict[str, str]) -> None:
+    """Neither the SuperNode nor a process with the token gets anything else out."""
+    with pytest.raises(MyofedError) as caught:
+        decide(method=method, target=(path, query), headers=headers, local_token=TOKEN)
+    assert caught.value.code == "EGRESS_PATH"
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-myofed-local-token": ""}, {"x-myofed-local-token": "t" * 63}])
+def test_site_path_without_the_local_token_is_refused(headers: dict[str, str]) -> None:
+    """Whoever cannot read the site's folder cannot speak in the site's name."""
+    with pytest.raises(MyofedError) as caught:
+        decide(method="GET", target=("/site/studies", b""), headers=headers, local_token=TOKEN)
+    assert caught.value.code == "EGRESS_TOKEN"
+
+
+def test_only_listed_headers_leave() -> None:
+    """Nothing rides along in a header, the token and the study's name least of all."""
+    headers = {**LOCAL, "x-myofed-study": "thigh", "content-type": "application/json", "cookie": "a", "x-anything": "b"}
+    site = decide(method="PUT", target=("/site/card", b""), headers=headers, local_token=TOKEN)
+    assert (dict(site.headers), site.study, site.kind) == ({"content-type": "application/json"}, "thigh", "site")
+    fleet = decide(
+        method="POST", target=(FLEET_PATHS[0], b""), headers={**headers, "flwr-signature": "s"}, local_token=TOKEN
+    )
+    assert dict(fleet.headers) == {"content-type": "application/json", "flwr-signature": "s"}
+    assert (fleet.kind, fleet.study) == ("engine", "")
+
+
+@settings(max_examples=60, deadline=None)
+@given(path=st.text(max_size=40).map(lambda text: "/site/" + text))
+def test_path_that_passes_holds_plain_segments_only(path: str) -> None:
+    """Whatever the text, what leaves has no dot, percent sign, empty segment or control character."""
+    try:
+        outgoing = decide(method="GET", target=(path, b""), headers=LOCAL, local_token=TOKEN)
+    except MyofedError:
+        return
+    assert all(segment and segment.replace("-", "").replace("_", "").isalnum() for segment in path.split("/")[1:])
+    assert outgoing.path == path
+    assert path.isascii()

@@ -1,0 +1,88 @@
+"""No round is replayed and no approval serves without end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from site_factories import NOW_TEXT, study
+
+from myofed_node.federation.round_log import MAX_ASKED, MAX_RUNS, RoundLog
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import Instruction
+
+MANIFEST = study(rounds=5)
+
+
+def instruction(number: int, **changes: object) -> Instruction:
+    values: dict[str, object] = {
+        "kind": "train",
+        "study_id": "thigh",
+        "manifest_digest": "0" * 64,
+        "run_id": "run-00000001",
+        "round": number,
+        "weights_sha256": f"{number:064d}",
+    }
+    return Instruction.model_validate(values | changes)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> RoundLog:
+    return RoundLog(tmp_path / "rounds.jsonl")
+
+
+def begin(log: RoundLog, asked: Instruction, *, approved_at: str = NOW_TEXT) -> int:
+    return log.begin(asked, MANIFEST, approved_at=approved_at, at=NOW_TEXT).asked
+
+
+def refused(log: RoundLog, asked: Instruction, code: str) -> None:
+    before = log.entries()
+    with pytest.raises(MyofedError) as caught:
+        begin(log, asked)
+    assert caught.value.code == code
+    assert log.entries() == before
+
+
+def test_earlier_round_is_refused(log: RoundLog) -> None:
+    """A coordinator cannot have an old round done again."""
+    begin(log, instruction(1))
+    begin(log, instruction(3))
+    refused(log, instruction(1), "ROUND_REPLAYED")
+    refused(log, instruction(2), "ROUND_REPLAYED")
+
+
+def test_last_round_again_is_answered_for_the_same_weights_only(log: RoundLog) -> None:
+    """A coordinator that resumes asks the same question; another question under the same number is refused."""
+    assert [begin(log, instruction(2)) for _ in range(2)] == [1, 2]
+    refused(log, instruction(2, weights_sha256="f" * 64), "ROUND_REPLAYED")
+
+
+def test_same_question_is_answered_a_few_times_only(log: RoundLog) -> None:
+    """Resuming is rare; asking on and on is not resuming."""
+    for _ in range(MAX_ASKED):
+        begin(log, instruction(1))
+    refused(log, instruction(1), "ROUND_REPLAYED")
+
+
+def test_round_beyond_the_manifest_is_refused(log: RoundLog) -> None:
+    """The manifest's rounds are all there are; the final evaluation comes with the last one."""
+    refused(log, instruction(6), "ROUND_OUT_OF_RANGE")
+    refused(log, instruction(4, kind="evaluate"), "ROUND_OUT_OF_RANGE")
+    assert begin(log, instruction(5, kind="evaluate")) == 1
+
+
+def test_approval_serves_a_few_runs_and_a_new_decision_a_few_more(log: RoundLog) -> None:
+    """The rounds of an earlier approval do not count against a new one."""
+    for number in range(MAX_RUNS):
+        begin(log, instruction(1, run_id=f"run-1000000{number}"))
+    refused(log, instruction(1, run_id="run-20000000"), "RUNS_EXHAUSTED")
+    assert begin(log, instruction(1, run_id="run-20000000"), approved_at="2026-02-01T00:00:00Z") == 1
+
+
+def test_line_cut_short_by_a_kill_began_no_work(log: RoundLog, tmp_path: Path) -> None:
+    """It is dropped, and the round may begin."""
+    begin(log, instruction(1))
+    with (tmp_path / "rounds.jsonl").open("ab") as stream:
+        stream.write(b'{"at":"2026')
+    assert begin(log, instruction(2)) == 1
+    assert [e.instruction.round for e in log.entries()] == [1, 2]
