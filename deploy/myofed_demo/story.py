@@ -254,6 +254,12 @@ def _proven(egress: dict[str, EgressCheck]) -> dict[str, EgressCheck]:
                 f"{name}: {check.hits} leaks in {check.searched_bytes} searched bytes",
                 hint="Nothing may leave but weights, counts and codes: this is a defect of the software.",
             )
+        if check.bytes != check.received_bytes:
+            raise MyofedError(
+                "DEMO_LEDGER",
+                f"{name}: the ledger says {check.bytes} bytes left, the sites' port received {check.received_bytes}",
+                hint="The ledger must hold every byte: this is a defect of the software.",
+            )
     return egress
 
 

@@ -5,6 +5,7 @@ No redirect is followed, no environment variable changes the way, no header leav
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ Scope = dict[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
 """ASGI's own types, as the ASGI specification 3.0 describes them (starlette is not among the node's dependencies)."""
+
+NOTHING_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Failures before the first byte of a body could leave."""
 
 BODY_BYTES = 16 << 20
 """Largest body that may leave in one request."""
@@ -88,12 +92,22 @@ class Egress:
         )
         try:
             response = await self._client.send(request, stream=True)
+        except NOTHING_LEFT:
+            self._note(_passage(outgoing, b"", status=0))
+            await _answer(send, 503, ErrorBody(code="COORDINATOR_UNREACHABLE").model_dump_json().encode())
+            return
         except httpx.TransportError:
             self._note(_passage(outgoing, body, status=0), out=body)
             await _answer(send, 503, ErrorBody(code="COORDINATOR_UNREACHABLE").model_dump_json().encode())
             return
+        except asyncio.CancelledError:  # the node stops while the answer is awaited: the bytes have left all the same
+            self._note(_passage(outgoing, body, status=0), out=body)
+            raise
         try:
             content = await _content(response)
+        except asyncio.CancelledError:
+            self._note(_passage(outgoing, body, status=response.status_code), out=body)
+            raise
         except (httpx.TransportError, MyofedError):
             self._note(_passage(outgoing, body, status=response.status_code), out=body)
             await _answer(send, 502, ErrorBody(code="COORDINATOR_ANSWER_CUT").model_dump_json().encode())

@@ -133,6 +133,30 @@ def test_unreachable_coordinator_is_503_and_noted_with_status_0(wall: Wall) -> N
     status, body = wall.ask("POST", FLEET_PATHS[0], b"question")
     assert (status, code(body)) == (503, "COORDINATOR_UNREACHABLE")
     assert wall.entries() == [("engine", FLEET_PATHS[0], 0)]
+    assert [e.out_bytes for e in read_ledger(wall.tmp_path / "egress.jsonl")] == [0]
+
+
+def test_connection_lost_after_sending_is_noted_with_its_bytes(wall: Wall) -> None:
+    """What may have been read by the other side counts as having left."""
+
+    def lost(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadError("lost")
+
+    wall.answer = lost
+    assert wall.ask("POST", FLEET_PATHS[0], b"question")[0] == 503
+    assert [e.out_bytes for e in read_ledger(wall.tmp_path / "egress.jsonl")] == [8]
+
+
+def test_request_under_way_when_the_node_stops_stands_in_the_ledger(wall: Wall) -> None:
+    """A stopping server cancels what waits for an answer; its bytes have left all the same."""
+
+    def cancelled(request: httpx.Request) -> httpx.Response:
+        raise asyncio.CancelledError
+
+    wall.answer = cancelled
+    with pytest.raises(asyncio.CancelledError):
+        wall.ask("POST", FLEET_PATHS[0], b"question")
+    assert [(e.status, e.out_bytes) for e in read_ledger(wall.tmp_path / "egress.jsonl")] == [(0, 8)]
 
 
 def test_answer_that_is_cut_or_endless_is_502(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
