@@ -1,0 +1,209 @@
+"""The node's side of Flower: a message in, a reply or a code out; a bundle never touches the disk."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+
+from myofed_node.federation import flower_adapter
+from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import INLINE_BYTES
+
+HOSTILE = "from pathlib import Path\nPath('/tmp/myofed-hostile').touch()\nraise SystemExit\n"
+
+
+def message(content: RecordDict) -> Message:
+    """A message as the SuperNode hands it out."""
+    from flwr.app.message import make_message
+    from flwr.app.metadata import Metadata
+
+    metadata = Metadata(
+        run_id=1,
+        message_id="m",
+        src_node_id=1,
+        dst_node_id=2,
+        reply_to_message_id="",
+        group_id="1",
+        created_at=0.0,
+        ttl=1e9,
+        message_type="train",
+        src_task_id=0,
+        dst_task_id=0,
+    )
+    return make_message(metadata=metadata, content=content)
+
+
+def bundle() -> SimpleNamespace:
+    """A bundle with hostile code in it."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("myofed_node/__init__.py", HOSTILE)
+        archive.writestr("../../evil.py", HOSTILE)
+    return SimpleNamespace(content=content.getvalue(), hash_str="0" * 64)
+
+
+@dataclass
+class FakeSuperNode:
+    """What Flower's three functions do, without a network."""
+
+    content: RecordDict
+    replies: list[Message] = field(default_factory=list)
+    ended: list[tuple[str, str]] = field(default_factory=list)
+
+    def pull(self, client: Any) -> tuple[Message, Context, object, object]:
+        context = Context(1, 2, {}, RecordDict(), {})
+        return message(self.content), context, SimpleNamespace(fab_id="x"), bundle()
+
+    def push(self, client: Any, reply: Message, context: Context) -> None:
+        self.replies.append(reply)
+
+    def finish(self, client: Any, context: Context | None, sub_status: str, details: str) -> None:
+        self.ended.append((sub_status, details))
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_bytes(b"s" * 32)
+    return path
+
+
+def work(monkeypatch: pytest.MonkeyPatch, secret: Path, content: RecordDict, handler: Any) -> tuple[str, FakeSuperNode]:
+    fake = FakeSuperNode(content)
+    monkeypatch.setattr(flower_adapter, "pull_task_input", fake.pull)
+    monkeypatch.setattr(flower_adapter, "push_message", fake.push)
+    monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
+    return SuperNodeLink("127.0.0.1:9", secret_file=secret).work("token", handler), fake
+
+
+def task(packed: object = b"weights") -> RecordDict:
+    return RecordDict({"task": ConfigRecord({"kind": "train", "packed": packed})})  # type: ignore[dict-item]
+
+
+def never(incoming: Incoming) -> Outcome:
+    raise AssertionError(incoming)
+
+
+def array(values: np.ndarray) -> ArrayRecord:
+    return ArrayRecord({"packed": Array(values)})
+
+
+INVALID = {
+    "empty": RecordDict(),
+    "no task": RecordDict({"weights": array(np.zeros(3, np.uint8))}),
+    "task of another kind": RecordDict({"task": MetricRecord({"round": 1})}),
+    "a record more": RecordDict({"task": ConfigRecord({}), "more": ConfigRecord({})}),
+    "text as weights": task("weights"),
+    "floats as weights": RecordDict({"task": ConfigRecord({}), "weights": array(np.zeros(3, np.float32))}),
+    "a matrix as weights": RecordDict({"task": ConfigRecord({}), "weights": array(np.zeros((3, 3), np.uint8))}),
+    "two arrays": RecordDict({"task": ConfigRecord({}), "weights": ArrayRecord({"a": Array(np.zeros(1))})}),
+    "scalars as weights": RecordDict({"task": ConfigRecord({}), "weights": ConfigRecord({})}),
+    "pickle in an array": RecordDict(
+        {
+            "task": ConfigRecord({}),
+            "weights": ArrayRecord({"packed": Array("uint8", (3,), "numpy.ndarray", b"\x80\x04K\x01.")}),
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("why", INVALID)
+def test_message_of_another_form_is_refused_before_anybody_works(
+    why: str, monkeypatch: pytest.MonkeyPatch, secret: Path
+) -> None:
+    """Only the records we know, in the kinds we know."""
+    code, fake = work(monkeypatch, secret, INVALID[why], never)
+    assert code == "MESSAGE_INVALID"
+    assert fake.replies[0].error.reason == "MESSAGE_INVALID"
+
+
+def test_refusal_sends_the_code_and_nothing_else(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """Neither the message nor the hint of an error leaves."""
+
+    def refuse(incoming: Incoming) -> Outcome:
+        raise MyofedError("NOT_APPROVED", "a person's name", hint="another")
+
+    code, fake = work(monkeypatch, secret, task(), refuse)
+    assert (code, fake.replies[0].error.reason) == ("NOT_APPROVED", "NOT_APPROVED")
+    assert fake.ended == [("failed", "NOT_APPROVED")]
+
+
+def test_hostile_bundle_stays_bytes(monkeypatch: pytest.MonkeyPatch, secret: Path, tmp_path: Path) -> None:
+    """With every way to write or import cut off, the task is answered all the same."""
+
+    def forbidden(*arguments: object, **named: object) -> None:
+        raise AssertionError(arguments)
+
+    monkeypatch.chdir(tmp_path)
+    for target in ("flwr.cli.install.install_from_fab", "zipfile.ZipFile.extractall", "zipfile.ZipFile.extract"):
+        monkeypatch.setattr(target, forbidden)
+    before = sorted(tmp_path.rglob("*"))
+    code, fake = work(monkeypatch, secret, task(), lambda incoming: Outcome('{"a":1}', incoming.packed))
+    assert code == "OK"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/tmp/myofed-hostile").exists()
+    assert fake.ended == [("completed", "")]
+
+
+@pytest.mark.parametrize("size", [7, INLINE_BYTES + 1])
+def test_weights_arrive_and_leave_byte_for_byte(size: int, monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """Small ones as a scalar, large ones as an array, in both directions."""
+    packed = bytes(size - 1) + b"x"
+    content = task(packed)
+    if size > INLINE_BYTES:
+        values = np.frombuffer(packed, np.uint8)
+        content = RecordDict({"task": ConfigRecord({"kind": "train"}), "weights": array(values)})
+    seen: list[Incoming] = []
+
+    def echo(incoming: Incoming) -> Outcome:
+        seen.append(incoming)
+        return Outcome('{"a":1}', incoming.packed)
+
+    _, fake = work(monkeypatch, secret, content, echo)
+    assert (seen[0].packed, seen[0].instruction) == (packed, {"kind": "train"})
+    reply = fake.replies[0].content
+    result = reply["result"]
+    assert isinstance(result, ConfigRecord)
+    assert result["metrics"] == '{"a":1}'
+    assert ("weights" in reply) == (size > INLINE_BYTES)
+    assert result.get("packed", packed) == packed
+
+
+def test_supernode_that_is_away_is_one_code(secret: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor goes on; it does not end itself as Flower's own helpers would."""
+    monkeypatch.setattr(flower_adapter, "RETRY_FOR_S", 0.1)
+    link = SuperNodeLink("127.0.0.1:1", secret_file=secret)
+    with pytest.raises(MyofedError) as caught:
+        link.next_task()
+    assert caught.value.code == "SUPERNODE_AWAY"
+
+    def away(client: Any) -> None:
+        raise httpx.ConnectError("away")
+
+    monkeypatch.setattr(flower_adapter, "pull_task_input", away)
+    with pytest.raises(MyofedError) as caught:
+        link.work("token", never)
+    assert caught.value.code == "SUPERNODE_AWAY"
+
+
+def test_object_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A SuperNode that lost a message's run keeps its task; nobody waits for it for ever."""
+    monkeypatch.setattr(flower_adapter, "OBJECTS_WITHIN_S", 0.0)
+    answers = [SimpleNamespace(object_available=False, object_found=True)] * 3
+    monkeypatch.setattr(flower_adapter.RuntimeHttpClient, "PullObject", lambda self, request: answers.pop())
+    client = flower_adapter._PatientClient("http://127.0.0.1:1")
+    with pytest.raises(MyofedError) as caught:
+        client.PullObject(flower_adapter.PullObjectRequest())
+    assert caught.value.code == "MESSAGE_INCOMPLETE"
+    answers.append(SimpleNamespace(object_available=True, object_found=True))
+    assert client.PullObject(flower_adapter.PullObjectRequest()).object_available
