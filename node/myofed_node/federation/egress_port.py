@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
 import sys
 from pathlib import Path
@@ -44,6 +45,10 @@ def outside_client(folder: SiteFolder, config: SiteConfig) -> httpx.AsyncClient:
 
 def serve(folder: SiteFolder, config: SiteConfig) -> None:
     """Serves on 127.0.0.1 until SIGTERM or SIGINT; port and token are those that `up` wrote to run/egress.json."""
+    # uvicorn raises the stop signal again when it is done; the default action would end the process before the requests
+    # under way could be noted in the ledger.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
     address = EgressAddress.model_validate_json(folder.egress_address.read_bytes())
     settings = EgressSettings(
         local_token=address.token,
