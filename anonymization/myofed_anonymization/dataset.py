@@ -14,6 +14,7 @@ from pydicom.tag import BaseTag
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
 from myofed_anonymization.elements import NUMBERS, STRINGS, encodings_of, raw_element, value_bytes
 from myofed_anonymization.private_tags import private_creators, safe_rule
+from myofed_anonymization.text import names_in, tokens_of
 from myofed_anonymization.treatment import Treatment, fallback_bytes, treated_text
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
@@ -132,7 +133,7 @@ def _code_is_standard(item: Dataset, treatment: Treatment) -> bool:
         value_bytes(item.get_item(tag)).decode("latin-1").strip() if tag in item else ""
         for tag in (CODE_VALUE, CODING_SCHEME)
     )
-    own = code.lower() in treatment.patient.forbidden
+    own = bool(tokens_of(code) & names_in(treatment.patient.forbidden))
     return scheme in treatment.rules.policy.coding_schemes and bool(_CODE.fullmatch(code)) and not own
 
 

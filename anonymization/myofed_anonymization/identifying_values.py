@@ -17,6 +17,8 @@ from pydicom.tag import BaseTag
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.profile import load_profile
 
+SQUEEZED = 6
+"""Below this length letters and digits run together by chance when the signs between them are left out."""
 OWN_WORD = "removed"
 """What we write in place of a value."""
 REGISTERED = "1.2.840.10008."
@@ -60,6 +62,11 @@ class Identifying:
         """The words of names and identifiers, lower case, without those too short to tell from a count or a code."""
         found = {word.lower() for value in self.personal for word in re.split(r"[\W_]+", value)}
         return frozenset(word for word in found if not is_too_short(word))
+
+    def squeezed(self) -> frozenset[str]:
+        """The whole names and identifiers, letters and digits only, in lower case, where six or more remain."""
+        found = {re.sub(r"[\W_]+", "", value.lower()) for value in self.personal}
+        return frozenset(value for value in found if len(value) >= SQUEEZED)
 
     def values(self, common: Common) -> frozenset[str]:
         """The whole names, identifiers and texts to look for, lower case; a text of common words alone is none of them."""

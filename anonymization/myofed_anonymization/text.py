@@ -14,6 +14,9 @@ _CODE_STRING = re.compile(r"[A-Za-z0-9 _.+*/-]{0,64}")
 _CHARACTER_SET = re.compile(r"ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}")
 """Defined terms of SpecificCharacterSet (PS3.3 C.12.1.1.2), the only ones with spaces and numbers."""
 _LONG_NUMBER = re.compile(r"\d{6}")
+_DATE_IN_CODE = re.compile(
+    r"(?<!\d)(?:\d{1,2}([ _.+*/-])(?:\d{1,2}|[A-Za-z]{3})\1(?:\d{4}|\d{2})|\d{4}([ _.-])\d{1,2}\2\d{1,2})(?!\d)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +71,38 @@ class Vocabulary:
         return token.isascii() and word not in forbidden and (word in self.words or bool(forms.fullmatch(word)))
 
     def clean_code_string(self, text: str, *, forbidden: frozenset[str]) -> str:
-        """The CS value when it has that form, no long number and no unlisted word of the patient's own; else empty.
+        """The CS value when it has that form, no long number, no date and no unlisted word of the patient's own; else empty.
 
-        A defined term is one word (PS3.3 writes LINEAR_EXACT); of a value with spaces every word must be listed.
+        A defined term is one word (PS3.3 writes LINEAR_EXACT); of a value with spaces every word must be listed. A word made
+        of the patient's own words alone (a name without its space) is one of them. One letter is a defined term, never a
+        name: the M of ImageType stays in the files of John M. Smith.
         """
         if _CHARACTER_SET.fullmatch(text):
             return text
-        if not _CODE_STRING.fullmatch(text) or _LONG_NUMBER.search(text):
+        if not _CODE_STRING.fullmatch(text) or _LONG_NUMBER.search(text) or _DATE_IN_CODE.search(text):
             return ""
-        names = {token.lower() for token in _TOKEN.findall(text.replace("_", " "))} & (forbidden - self.words)
+        own = names_in(forbidden) - self.words
+        names = any(_made_of(token.lower(), own) for token in _TOKEN.findall(text.replace("_", " ")))
         listed = " " not in text or self.clean(text, forbidden=frozenset()) == text
         return text if listed and not names else ""
 
 
 def _any_of(forms: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{form})" for form in forms) or r"(?!)")
+
+
+def names_in(forbidden: frozenset[str]) -> frozenset[str]:
+    """The words that can be told from a code: two characters or more."""
+    return frozenset(word for word in forbidden if len(word) > 1)
+
+
+def _made_of(token: str, words: frozenset[str]) -> bool:
+    """Whether the token is a chain of these words and nothing else, digits after it aside."""
+    letters = token.rstrip("0123456789")
+    ends = {0}
+    for start in range(len(letters)):
+        ends |= {start + len(word) for word in words if start in ends and letters.startswith(word, start)}
+    return token in words or (bool(letters) and len(letters) in ends)
 
 
 def tokens_of(text: str) -> frozenset[str]:

@@ -11,7 +11,7 @@ from myofed_anonymization.identity import Patient
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.profile import Profile
-from myofed_anonymization.text import Vocabulary
+from myofed_anonymization.text import Vocabulary, names_in
 from myofed_anonymization.uids import new_uid
 
 SEXES = frozenset({"M", "F", "O"})
@@ -94,7 +94,8 @@ def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # n
         case Verb.SEX:
             return value if value in SEXES else ""
         case Verb.LABEL:
-            return short_label(value) or f"S{rules.keys.mac('label', value).hex()[:8].upper()}" * bool(value)
+            label = short_label(value) if value.lower() not in names_in(forbidden) else ""
+            return label or f"S{rules.keys.mac('label', value).hex()[:8].upper()}" * bool(value)
         case _:
             return value
 

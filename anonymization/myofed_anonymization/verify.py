@@ -240,6 +240,7 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
     """How many elements were looked at; none is forbidden by its tag, and none holds an identifying value or word."""
     values = identifying.values(common)
     names = identifying.words()
+    squeezed = identifying.squeezed() - common.words
     for path, (owner, tag, vr) in new.items():
         if _is_forbidden(path, vr):
             raise WithheldError(WithheldCode.LEAK_FOUND)
@@ -253,7 +254,9 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
             leak = not identifying.uids.isdisjoint(texts)
         else:
             spared = common.words if vr == "CS" else frozenset[str]()
-            leak = tag not in STRUCTURAL and any(_leaks(text, values - spared, names - spared) for text in texts)
+            leak = tag not in STRUCTURAL and any(
+                _leaks(text, values - spared, names - spared) or _holds_squeezed(text, squeezed) for text in texts
+            )
         if leak:
             raise WithheldError(WithheldCode.LEAK_FOUND)
     return len(new)
@@ -262,6 +265,12 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
 def _leaks(text: str, values: frozenset[str], names: frozenset[str]) -> bool:
     parts = {part.lower() for part in re.split(r"[\W_]+", text)}
     return not text.isascii() or text.lower() in values or not names.isdisjoint(parts)
+
+
+def _holds_squeezed(text: str, squeezed: frozenset[str]) -> bool:
+    """Whether a whole name or identifier stands in the text when signs and spaces are left out: 483 920 117, HANS_MUSTER."""
+    whole = re.sub(r"[\W_]+", "", text.lower())
+    return any(value in whole for value in squeezed)
 
 
 def _is_forbidden(path: Path, vr: str) -> bool:

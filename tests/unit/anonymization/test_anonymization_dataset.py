@@ -193,6 +193,24 @@ def test_long_stack_labels_get_a_keyed_one(tmp_path: Path) -> None:
     assert first.startswith("S")
 
 
+def test_a_stack_label_that_is_the_patients_name_gets_a_keyed_one(tmp_path: Path) -> None:
+    """Four letters are a label of the scanner, unless they are Mr Lee."""
+    frame = item(FrameContentSequence=[item(StackID="LEE", InStackPositionNumber=1)])
+    result = only(tmp_path, enhanced(PatientName="Lee^An", PerFrameFunctionalGroupsSequence=[frame] * 2))
+    assert {one.FrameContentSequence[0].StackID != "LEE" for one in result.PerFrameFunctionalGroupsSequence} == {True}
+
+
+def test_image_type_of_a_patient_with_a_middle_initial_stays(tmp_path: Path) -> None:
+    """John M. Smith's magnitude stays a magnitude: without it no series of his could be converted."""
+    assert only(tmp_path, mr(PatientName="Smith^John^M")).ImageType == ["ORIGINAL", "PRIMARY", "M", "ND"]
+
+
+def test_a_code_made_of_the_patients_name_goes_with_its_sequence(tmp_path: Path) -> None:
+    """A standard scheme's designator beside a name makes no code of it."""
+    code = item(CodeValue="OTTILIE_FANTASIA", CodingSchemeDesignator="SRT", CodeMeaning="thigh")
+    assert "AnatomicRegionSequence" not in only(tmp_path, mr(AnatomicRegionSequence=[code]))
+
+
 def test_sex_and_age_are_values_of_the_standard(tmp_path: Path) -> None:
     """Retained characteristics hold M, F, O and a capped age, and nothing else."""
     result = only(tmp_path, mr(PatientSex="FANTASIA", PatientAge="104Y"))

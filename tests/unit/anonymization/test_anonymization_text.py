@@ -80,3 +80,39 @@ def test_a_vocabulary_without_forms_is_possible() -> None:
     """A site may switch all forms off."""
     policy = default_policy().model_copy(update={"word_forms": (), "software_forms": (), "value_forms": ()})
     assert Vocabulary.from_policy(policy).clean("t1 3mm", forbidden=NOBODY) == "t1"
+
+
+@pytest.mark.parametrize("text", ["030 555 123 456", "483 920 117", "483-920-117", "203"])
+@pytest.mark.parametrize("prefix", ["", "thigh "])
+def test_an_identifier_or_telephone_number_in_groups_of_three_digits_goes(prefix: str, text: str) -> None:
+    """Three digits alone are no scanner model: grouped they are anyone's number."""
+    assert VOCABULARY.clean(prefix + text, forbidden=NOBODY) == prefix.strip()
+
+
+@pytest.mark.parametrize("text", ["DISCOVERY MR750w", "Optima MR450w", "Optima 450w"])
+def test_scanner_models_stay(text: str) -> None:
+    """A model's number has letters beside it."""
+    assert VOCABULARY.clean(text, forbidden=NOBODY) == text
+
+
+def test_a_middle_initial_does_not_remove_the_defined_term_of_one_letter() -> None:
+    """The M of ImageType says magnitude, whoever the patient is."""
+    assert VOCABULARY.clean_code_string("M", forbidden=tokens_of("Smith^John^M")) == "M"
+
+
+@pytest.mark.parametrize("text", ["OTTILIEFANTASIA", "FANTASIAOTTILIE", "FANTASIA1965", "ND_OTTILIEFANTASIA", "LI"])
+def test_names_without_their_space_go_from_code_strings(text: str) -> None:
+    """A chain of the patient's own words is no defined term."""
+    assert VOCABULARY.clean_code_string(text, forbidden=tokens_of("Fantasia^Ottilie^Li")) == ""
+
+
+@pytest.mark.parametrize("text", ["17-MAR-1945", "17.3.1945", "17_3_45", "1945-3-17"])
+def test_dates_go_from_code_strings(text: str) -> None:
+    """No defined term is a date."""
+    assert VOCABULARY.clean_code_string(text, forbidden=NOBODY) == ""
+
+
+def test_a_longer_word_that_begins_with_a_name_stays_in_code_strings() -> None:
+    """ORIGINAL stays for Mr Origin, PRIMARY for Ms Prima."""
+    for text in ("ORIGINAL", "PRIMARY"):
+        assert VOCABULARY.clean_code_string(text, forbidden=tokens_of("Origin^Prima")) == text

@@ -71,6 +71,8 @@ def refusal(written: Dataset | bytes, original: Dataset | bytes = ORIGINAL) -> W
         {"PatientComments": "born 14.02.1961"},
         {"PatientComments": "scan 2021-07-15"},
         {"PatientComments": "x20210715"},
+        {"PatientComments": "m r n 88 44 22"},
+        {"ImageType": ["ORIGINAL", "PRIMARY", "FANTASIAOTTILIE"]},
         {"SeriesDescription": "167067"},
         {"ImageType": ["ORIGINAL", "PRIMARY", "FANTASIA"]},
         {"StudyDate": "20210715"},
