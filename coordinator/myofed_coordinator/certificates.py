@@ -122,14 +122,14 @@ def check_request(csr_pem: str, *, site: str) -> x509.CertificateSigningRequest:
     try:
         request = x509.load_pem_x509_csr(csr_pem.encode())
         valid = request.is_signature_valid
-        key = request.public_key()
-    except (ValueError, InvalidSignature, UnsupportedAlgorithm) as error:
+        key, subject = request.public_key(), request.subject
+    except (ValueError, InvalidSignature, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise _bad_request("does not parse") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name not in CLIENT_CURVES:
         raise _bad_request("key is not on P-256 or P-384")
     if not valid:
         raise _bad_request("is signed with another key than it names")
-    if request.subject != _name(site):
+    if subject != _name(site):
         raise MyofedError(
             "ENROL_WRONG_SITE",
             "the signing request's subject is not exactly the common name of the invited site",

@@ -147,14 +147,19 @@ class EnrolmentService:
     def revoke(self, site: str, *, actor: str, now: datetime) -> None:
         """No certificate of the site is accepted from the next request on, and no invite of it is open.
 
+        A site that was invited and has not asked yet loses its invites alone: whoever found one cannot use it.
+
         Raises:
-            MyofedError: SITE_UNKNOWN.
+            MyofedError: SITE_UNKNOWN, the site neither asked nor has an open invite.
         """
         with self._database.write() as session:
-            row = _site(session, site)
-            if row.state == "revoked":
+            row = session.get(SiteRow, site)
+            if row is None and not _is_invited(session, site):
+                raise refusals.unknown_site(site)
+            if row is not None and row.state == "revoked" and not _is_invited(session, site):
                 return
-            row.state = "revoked"
+            if row is not None:
+                row.state = "revoked"
             session.execute(
                 update(CertificateRow)
                 .where(CertificateRow.site == site, CertificateRow.revoked_at.is_(None))
@@ -289,6 +294,11 @@ def _check_keys_free(session: Session, body: EnrolmentBody, *, node_key: str) ->
     )
     if taken is not None:
         raise refusals.key_taken()
+    retired = select(CertificateRow.sha256).where(
+        CertificateRow.node_key_sha256 == node_key, CertificateRow.revoked_at.is_not(None)
+    )
+    if session.scalar(retired) is not None:
+        raise refusals.key_retired()
 
 
 def _reply(session: Session, row: SiteRow) -> EnrolmentReply:
@@ -298,6 +308,12 @@ def _reply(session: Session, row: SiteRow) -> EnrolmentReply:
     if certificate is None:
         return EnrolmentReply(state="pending", code="PENDING")
     return EnrolmentReply(state="approved", code="OK", certificate_pem=certificate.pem)
+
+
+def _is_invited(session: Session, site: str) -> bool:
+    """Whether an invite of this site was not withdrawn."""
+    found = select(InviteRow.site).where(InviteRow.site == site, InviteRow.withdrawn.is_(False)).limit(1)
+    return session.scalar(found) is not None
 
 
 def _site(session: Session, site: str) -> SiteRow:

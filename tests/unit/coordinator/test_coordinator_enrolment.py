@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -170,7 +171,8 @@ def test_revoked_site_comes_back_only_with_a_new_invite(services: Services, enro
     old = services.enrolment.list_sites()[0].certificate_sha256 or ""
     services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
     invite = invite_for(services, pre_approved=True)
-    reply = services.enrolment.receive_request(site.request(invite), now=NOW)
+    assert code_of(services, site.request(invite)) == "ENROL_KEY_RETIRED"  # the engine never takes a revoked key again
+    reply = services.enrolment.receive_request(make_site("hospital-a").request(invite), now=NOW)
     new = fingerprint(x509.load_pem_x509_certificate((reply.certificate_pem or "").encode()))
     assert services.enrolment.lookup(old).revoked
     assert not services.enrolment.lookup(new).revoked
@@ -211,3 +213,40 @@ def test_only_the_digest_of_a_token_is_kept(services: Services) -> None:
     kept = [path.read_bytes() for path in services.home.root.rglob("*") if path.is_file()]
     assert kept
     assert not any(invite.token.encode() in content for content in kept)
+
+
+@pytest.mark.parametrize("pre_approved", [False, True])
+def test_invite_of_a_site_that_never_asked_can_be_withdrawn(services: Services, pre_approved: bool) -> None:
+    """An invite that went to the wrong person opens nothing after `sites revoke`."""
+    invite = invite_for(services, pre_approved=pre_approved)
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    assert code_of(services, make_site("hospital-a").request(invite)) == "SITE_REVOKED"
+    assert services.enrolment.list_sites() == []
+
+
+def test_new_invite_of_a_revoked_site_can_be_withdrawn(services: Services, enrol: Callable[[str], FakeSite]) -> None:
+    """Revoking again closes the invite that was made after the first time."""
+    enrol("hospital-a")
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    invite = invite_for(services)
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    assert code_of(services, make_site("hospital-a").request(invite)) == "SITE_REVOKED"
+
+
+def test_site_that_was_never_invited_cannot_be_revoked(services: Services) -> None:
+    """A mistyped name is told, not silently accepted."""
+    with pytest.raises(MyofedError) as refusal:
+        services.enrolment.revoke("hospital-q", actor="admin", now=NOW)
+    assert refusal.value.code == "SITE_UNKNOWN"
+
+
+def test_certificate_request_of_an_unknown_version_is_refused(services: Services) -> None:
+    """Its parser raises an error of its own kind; the caller still gets a code and no defect of the server."""
+    invite = invite_for(services)
+    site = make_site("hospital-a")
+    der = bytearray(x509.load_pem_x509_csr(site.csr().encode()).public_bytes(Encoding.DER))
+    version = der.index(b"\x02\x01\x00") + 2
+    der[version] = 1
+    body = base64.encodebytes(bytes(der)).decode()
+    changed = f"-----BEGIN CERTIFICATE REQUEST-----\n{body}-----END CERTIFICATE REQUEST-----\n"
+    assert code_of(services, site.request(invite, csr_pem=changed)) == "ENROL_BAD_CSR"
