@@ -14,13 +14,14 @@ from myofed_node import client_certificate
 from myofed_node.audit import SiteAudit
 from myofed_node.coordinator_link import CoordinatorLink, load_link, save_link
 from myofed_node.enrolment_client import post_enrolment
-from myofed_node.keys import flower_public_key, identity_public_key, sign
+from myofed_node.keys import flower_public_key, identity_public_key, renew_enrolment_keys, sign
 from myofed_node.site_setup import Site
 from myofed_schemas.clock import system_now, utc_moment, utc_text
 from myofed_schemas.enrolment import EnrolmentBody, EnrolmentReply, EnrolmentRequest, Invite
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
+from myofed_schemas.service_loop import only_one
 
 ASK_AGAIN_S = 2.0
 MAX_INVITE_BYTES = 100_000
@@ -42,6 +43,19 @@ def read_invite(path: Path) -> Invite:
             hint="ask the coordinator for a new one: myofed-coordinator invite SITE --out FILE",
             exit_code=ExitCode.BAD_INPUT,
         ) from None
+
+
+def join_anew(site: Site, invite: Invite, *, now: datetime) -> None:
+    """The site's enrolment is forgotten and its keys are new; what was wrong with the invite was found out before.
+
+    Raises:
+        MyofedError: INVITE_OTHER_SITE, INVITE_EXPIRED, or ALREADY_RUNNING while the site's services are up.
+    """
+    _check_invite(site, invite, now=now)
+    site.folder.run.mkdir(mode=0o700, exist_ok=True)
+    with only_one(site.folder.run / "up.lock"):
+        renew_enrolment_keys(site.folder, now=now)
+    SiteAudit(site.folder).append("KEYS_RENEWED", subject=site.config.site, now=now)
 
 
 def join_within(

@@ -55,6 +55,29 @@ def make_site_keys(folder: SiteFolder, *, now: datetime) -> None:
     make_loopback_certificate(folder, now=now)
 
 
+def renew_enrolment_keys(folder: SiteFolder, *, now: datetime) -> None:
+    """The site is not enrolled any more, and its TLS, Flower and identity keys are new; pseudonyms stay as they are.
+
+    For a site that comes back after a revocation: revoked keys never come back. Approvals signed with the old identity
+    key no longer hold. The mark "enrolled" goes first, so that a call cut short is simply made again.
+
+    Args:
+        folder: The site's folder; its services must be down.
+        now: UTC.
+    """
+    for path in (
+        folder.coordinator,
+        folder.tls_certificate,
+        folder.tls_request,
+        folder.tls_key,
+        folder.flower_public_key,
+        folder.flower_key,
+        folder.identity_key,
+    ):
+        path.unlink(missing_ok=True)
+    make_site_keys(folder, now=now)
+
+
 def load_deid_keys(folder: SiteFolder) -> SiteKeys:
     """The key on which pseudonyms, UIDs and date shifts depend.
 

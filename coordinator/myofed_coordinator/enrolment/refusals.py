@@ -55,6 +55,15 @@ def key_taken() -> MyofedError:
     )
 
 
+def key_retired() -> MyofedError:
+    """The Flower key was revoked with its certificate; the engine never takes it again, and neither do we."""
+    return refused(
+        "ENROL_KEY_RETIRED",
+        "the Flower key of the request was revoked",
+        hint="`myofed-node join --new-keys` makes new ones",
+    )
+
+
 def unknown_site(site: str) -> MyofedError:
     """No site of this name ever sent a request."""
     return MyofedError(

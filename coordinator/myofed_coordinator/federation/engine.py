@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import Instruction, TaskMetrics
 
 
@@ -52,6 +53,17 @@ class EngineNode:
 
     node_id: int
     key_sha256: str
+
+
+class NodeRefusedError(MyofedError):
+    """The engine will not take this node's key, now or later; the other nodes are not touched."""
+
+    def __init__(self, site: str) -> None:
+        super().__init__(
+            "ENGINE_NODE_REFUSED",
+            f"expected the engine to take the Flower key of {site}, found that it was used before",
+            hint="revoke the site, invite it again, and let it join with --new-keys",
+        )
 
 
 class Engine(Protocol):

@@ -29,12 +29,14 @@ from flwr.supercore.fab import Fab
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 from flwr.supercore.primitives.asymmetric import public_key_to_bytes
 
-from myofed_coordinator.federation.engine import EngineNode
+from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
 COMPONENT = "flwr CLI"
 FINISHED = "finished"
+NODE_REFUSED = (httpx.codes.CONFLICT, httpx.codes.PRECONDITION_FAILED)
+"""How the SuperLink says that a key is, or once was, registered."""
 
 
 class EngineControl:
@@ -68,12 +70,19 @@ class EngineControl:
         """The engine accepts the node with this key.
 
         Raises:
+            NodeRefusedError: ENGINE_NODE_REFUSED: it never will.
             MyofedError: ENGINE_AWAY.
         """
         key = load_ssh_public_key(openssh_public_key.encode())
         assert isinstance(key, ec.EllipticCurvePublicKey)
-        with _engine_errors():
+        try:
             self._client.RegisterNode(RegisterNodeRequest(public_key=public_key_to_bytes(key), name=name))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code in NODE_REFUSED:
+                raise NodeRefusedError(name) from None
+            raise _away() from None
+        except httpx.TransportError:
+            raise _away() from None
 
     def unregister(self, node_id: int) -> None:
         """The engine does not accept this node any more.

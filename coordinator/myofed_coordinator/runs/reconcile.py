@@ -8,7 +8,7 @@ from typing import Protocol
 
 from myofed_coordinator import certificates
 from myofed_coordinator.audit import Deed
-from myofed_coordinator.federation.engine import EngineNode
+from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
 from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, RunSites, Submission
 from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.services import Services
@@ -51,7 +51,7 @@ class Reconciler:
         self._runs = RunsService(services)
         self._control = control
         self._now = now
-        self._registered: list[tuple[str, str]] = []
+        self._registered: list[tuple[str, str]] | None = None
         self._alive: set[str] = set()
         self._first = True
 
@@ -78,12 +78,17 @@ class Reconciler:
             return
         wanted = {certificates.node_key_sha256(key): (site, key) for site, key in approved}
         known = {node.key_sha256: node.node_id for node in self._control.nodes()}
-        for digest in wanted.keys() - known.keys():
-            site, key = wanted[digest]
-            self._control.register(key, name=site)
+        for digest in sorted(wanted.keys() - known.keys()):
+            self._register(*wanted[digest])
         for digest in known.keys() - wanted.keys():
             self._control.unregister(known[digest])
         self._registered = approved
+
+    def _register(self, site: str, key: str) -> None:
+        try:
+            self._control.register(key, name=site)
+        except NodeRefusedError as refusal:  # one bad key must not stop the others' runs; the audit chain says so
+            self._services.audit.append(Deed("system", refusal.code, site, {}), now=self._now())
 
     def _update_sites(self, folder: RunFolder) -> None:
         """Sites that are revoked, or took their approval back, are out of the run; none is added to one under way."""

@@ -57,15 +57,20 @@ def join(
     folder: OptionalFolderArgument = None,
     site: OptionalSiteOption = None,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", help="Wait so long for approval.")] = 0.0,
+    new_keys: Annotated[
+        bool, typer.Option("--new-keys", help="After a revocation: new TLS, Flower and identity keys; pseudonyms stay.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Enrol at the coordinator that the invite names. Not yet approved: exit 23; the same command goes on later."""
     with reporting(as_json=as_json) as console:
-        from myofed_node.join import join_within, read_invite
+        from myofed_node.join import join_anew, join_within, read_invite
         from myofed_node.site_setup import open_site
 
-        opened = open_site(_either(folder, site))
-        reply = join_within(opened, read_invite(invite), wait_s=wait, say=console.say)
+        opened, read = open_site(_either(folder, site)), read_invite(invite)
+        if new_keys:
+            join_anew(opened, read, now=system_now())
+        reply = join_within(opened, read, wait_s=wait, say=console.say)
         console.result(reply, [f"{opened.config.site}: {reply.state} ({reply.code})"])
         if reply.state != "approved":
             raise typer.Exit(ExitCode.PENDING)

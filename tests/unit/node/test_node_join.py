@@ -14,11 +14,12 @@ from site_factories import NOW, demo_site
 import myofed_node.join
 from myofed_node.audit import SiteAudit
 from myofed_node.coordinator_link import load_link
-from myofed_node.join import join_once, join_within, read_invite
+from myofed_node.join import join_anew, join_once, join_within, read_invite
 from myofed_node.site_setup import Site
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, Invite
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.service_loop import only_one
 
 TOKEN = "t" * 43
 
@@ -170,6 +171,33 @@ def test_enrolled_site_asks_nobody_again_and_takes_no_second_coordinator(site: S
     other = office.invite(coordinator_key="b" * 64)
     assert _code(lambda: join_once(site, other, now=NOW)) == "ALREADY_ENROLLED"
     assert len(office.bodies) == asked
+
+
+def test_site_that_comes_back_has_new_keys_and_its_old_pseudonyms(site: Site, office: Office) -> None:
+    """Revoked keys never come back; the key of pseudonyms stays, or the data set would fall apart."""
+    office.state = "approved"
+    join_once(site, office.invite(), now=NOW)
+    folder = site.folder
+    renewed = (folder.tls_key, folder.flower_key, folder.flower_public_key, folder.identity_key)
+    before, pseudonyms = [path.read_bytes() for path in renewed], folder.deid_key.read_bytes()
+    join_anew(site, office.invite(), now=NOW)
+    assert not folder.coordinator.exists()
+    assert not any(path.read_bytes() == old for path, old in zip(renewed, before, strict=True))
+    assert folder.deid_key.read_bytes() == pseudonyms
+    assert join_once(site, office.invite(), now=NOW).state == "approved"
+
+
+def test_keys_are_not_renewed_for_a_wrong_invite_or_while_services_run(site: Site, office: Office) -> None:
+    """Nothing is lost before it is clear that the way back is open."""
+    office.state = "approved"
+    join_once(site, office.invite(), now=NOW)
+    key = site.folder.flower_key.read_bytes()
+    assert _code(lambda: join_anew(site, office.invite(site="other"), now=NOW)) == "INVITE_OTHER_SITE"
+    site.folder.run.mkdir(exist_ok=True)
+    with only_one(site.folder.run / "up.lock"):
+        assert _code(lambda: join_anew(site, office.invite(), now=NOW)) == "ALREADY_RUNNING"
+    assert site.folder.flower_key.read_bytes() == key
+    assert site.folder.coordinator.exists()
 
 
 def test_waiting_ends_with_approval_or_with_the_time(site: Site, office: Office) -> None:
