@@ -18,6 +18,7 @@ from myofed_schemas.wire import WireModel
 MINIMUM_SUBJECTS_FLOOR = 10
 CARD_K_FLOOR = 10
 CARD_ROUND_TO_FLOOR = 5
+SCORED_SUBJECTS_FLOOR = 5
 """Below these a policy must call itself a demonstration (governance: k >= 10, rounding to 5)."""
 
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$", max_length=300)]
@@ -34,6 +35,7 @@ class SitePolicy(WireModel):
         hold_head: Head MR (a face can be rebuilt from it) waits for a person at intake.
         max_local_steps: A study may not ask for more optimiser steps a round.
         max_batch: A study may not ask for a larger batch.
+        min_scored_subjects: Dice of a muscle leaves only as a sum over at least so many subjects.
     """
 
     demo: bool = False
@@ -43,6 +45,7 @@ class SitePolicy(WireModel):
     hold_head: bool = True
     max_local_steps: int = Field(default=500, ge=1, le=1000)
     max_batch: int = Field(default=32, ge=1, le=64)
+    min_scored_subjects: int = Field(default=SCORED_SUBJECTS_FLOOR, ge=1)
 
     @model_validator(mode="after")
     def _not_below_the_floor(self) -> Self:
@@ -50,6 +53,7 @@ class SitePolicy(WireModel):
             "minimum_subjects": (self.minimum_subjects, MINIMUM_SUBJECTS_FLOOR),
             "card_k": (self.card_k, CARD_K_FLOOR),
             "card_round_to": (self.card_round_to, CARD_ROUND_TO_FLOOR),
+            "min_scored_subjects": (self.min_scored_subjects, SCORED_SUBJECTS_FLOOR),
         }
         low = [
             f"{name} is {value}, expected at least {floor}" for name, (value, floor) in floors.items() if value < floor
@@ -64,7 +68,7 @@ class SitePolicy(WireModel):
         return DisclosurePolicy(k=self.card_k, round_to=self.card_round_to, demo=self.demo)
 
 
-DEMO_POLICY = SitePolicy(demo=True, minimum_subjects=3, card_k=3, card_round_to=1)
+DEMO_POLICY = SitePolicy(demo=True, minimum_subjects=3, card_k=3, card_round_to=1, min_scored_subjects=1)
 """What `init --demo-policy` writes: a dozen synthetic subjects are enough to show the whole house."""
 
 
@@ -208,6 +212,7 @@ COMMENTS = {
     "policy.hold_head": "Head MR waits for a person before it enters the data set (a face can be rebuilt from it).",
     "policy.max_local_steps": "A study may not ask for more optimiser steps in a round.",
     "policy.max_batch": "A study may not ask for a larger batch.",
+    "policy.min_scored_subjects": "Dice leaves only as a sum over at least so many subjects (floor 5).",
     "outbound_proxy": "HTTP proxy for everything that leaves, e.g. http://proxy.example:3128; null connects directly.",
     "capture_egress": "true keeps a copy of every body that leaves, to search it in tests; needs policy.demo.",
     "worker_threads": "CPU threads of the training process.",

@@ -22,7 +22,7 @@ from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, T
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.federation import Instruction, TaskMetrics
+from myofed_schemas.federation import Instruction, MuscleScore, TaskMetrics
 
 WORKER_STARTS_S = 60.0
 """A restarted worker loads torch; a task that finds none waits this long before it gives up."""
@@ -45,11 +45,13 @@ class Means:
     Attributes:
         call_worker: Reaches the training process.
         now: UTC.
+        min_scored_subjects: A sum of Dice over fewer subjects stays here (one subject's "sum" is that subject's value).
         sleep: Waits between two tries to reach a worker that starts.
     """
 
     call_worker: CallWorker
     now: Callable[[], datetime]
+    min_scored_subjects: int
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -91,11 +93,15 @@ class Executor:
             _request(instruction, approved, dataset=str(self._folder.dataset)), packed, approved
         )
         if instruction.kind == "train" and reply.metrics is not None:
-            return Outcome(metrics_json=reply.metrics.model_dump_json(), packed=trained)
+            metrics = reply.metrics.model_copy(update={"scores": self._may_leave(reply.metrics.scores)})
+            return Outcome(metrics_json=metrics.model_dump_json(), packed=trained)
         if instruction.kind == "evaluate":
-            metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=reply.scores)
+            metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=self._may_leave(reply.scores))
             return Outcome(metrics_json=metrics.model_dump_json(), packed=b"")
         raise MyofedError("REPLY_INVALID", "expected metrics from the worker, found none")
+
+    def _may_leave(self, scores: tuple[MuscleScore, ...]) -> tuple[MuscleScore, ...]:
+        return tuple(score for score in scores if score.subjects >= self._means.min_scored_subjects)
 
     def _work(
         self, request: TrainRequest | EvaluateRequest, packed: bytes, approved: ApprovedStudy

@@ -56,11 +56,17 @@ class Bench:
     manifest: StudyManifest
     worker: FakeWorker
     slept: list[float] = field(default_factory=list)
+    min_scored_subjects: int = 1
 
     @property
     def executor(self) -> Executor:
         approvals = Approvals(self.site.folder, self.site.config)
-        means = Means(call_worker=self.worker, now=lambda: NOW, sleep=self.slept.append)
+        means = Means(
+            call_worker=self.worker,
+            now=lambda: NOW,
+            min_scored_subjects=self.min_scored_subjects,
+            sleep=self.slept.append,
+        )
         return Executor(self.site.folder, approvals, means)
 
     def message(self, *, packed: bytes = WEIGHTS, **changes: object) -> Incoming:
@@ -186,6 +192,14 @@ def test_evaluation_is_of_validation_subjects_only_and_returns_no_weights(bench:
     (request,) = bench.worker.asked
     assert isinstance(request, EvaluateRequest)
     assert set(request.subjects) == set(Approvals(bench.site.folder, bench.site.config).roles("thigh").validation)
+
+
+def test_dice_of_a_few_subjects_does_not_leave(bench: Bench) -> None:
+    """A sum over one subject is that subject's value: below the site's floor the muscle is left out, training goes on."""
+    bench.min_scored_subjects = 3  # the fake worker scored two
+    trained = json.loads(bench.executor.handle(bench.message()).metrics_json)
+    evaluated = json.loads(bench.executor.handle(bench.message(kind="evaluate", round=3)).metrics_json)
+    assert (trained["scores"], evaluated["scores"], trained["loss"]) == ([], [], 0.5)
 
 
 def test_site_without_validation_subjects_says_so(tmp_path: Path) -> None:
