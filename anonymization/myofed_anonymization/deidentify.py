@@ -69,7 +69,7 @@ def deidentify(
         The report, as written.
 
     Raises:
-        MyofedError: SOURCE_MISSING, SOURCE_UNREADABLE, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY or OUT_OF_ANOTHER_RUN.
+        MyofedError: SOURCE_MISSING, SOURCE_EMPTY, SOURCE_UNREADABLE, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY or OUT_OF_ANOTHER_RUN.
         OSError: `out` cannot be written.
     """
     roots = [sources] if isinstance(sources, Path) else list(sources)
@@ -99,6 +99,10 @@ def _inputs(roots: list[Path], out: Path) -> list[Path]:
                 "OUT_INSIDE_SOURCE", "expected an output folder outside the sources", "choose another folder"
             )
         found |= set(_walk(root))
+    if not found:
+        raise _refusal(
+            "SOURCE_EMPTY", "expected a source with files, found none", "check the path, or whether it is mounted"
+        )
     return sorted(found)
 
 

@@ -68,8 +68,11 @@ def read(content: bytes) -> FileDataset:
     """The data set in these bytes, its elements undecoded.
 
     Raises:
-        WithheldError: NOT_DICOM, DICOM_DAMAGED or TRANSFER_SYNTAX_REFUSED.
+        WithheldError: NOT_DICOM, DICOM_DAMAGED (zeros only or nothing at all: what an interrupted copy leaves of an image) or
+            TRANSFER_SYNTAX_REFUSED.
     """
+    if not content.strip(b"\0"):
+        raise WithheldError(WithheldCode.DICOM_DAMAGED)
     if content[128:132] != b"DICM":
         raise WithheldError(WithheldCode.NOT_DICOM)
     with damage_withholds():

@@ -70,7 +70,7 @@ def ingest(
         progress: See Progress.
 
     Raises:
-        MyofedError: SOURCE_MISSING, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY, or a code of `convert`.
+        MyofedError: SOURCE_MISSING, SOURCE_EMPTY, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY, or a code of `convert`.
     """
     roots = [sources] if isinstance(sources, Path) else list(sources)
     inputs = _input_files(roots, out)
@@ -91,7 +91,12 @@ def _input_files(roots: list[Path], out: Path) -> list[Path]:
             raise _refusal("SOURCE_MISSING", "expected a file or folder as source, found nothing", "check the path")
         if out.resolve().is_relative_to(root.resolve()):
             raise _refusal("OUT_INSIDE_SOURCE", "expected OUT outside the sources, found it inside", "choose another")
-    return sorted({path for root in roots for path in ([root] if not root.is_dir() else _below(root))})
+    found = {path for root in roots for path in ([root] if not root.is_dir() else _below(root))}
+    if not found:
+        raise _refusal(
+            "SOURCE_EMPTY", "expected a source with files, found none", "check the path, or whether it is mounted"
+        )
+    return sorted(found)
 
 
 def _below(root: Path) -> Iterator[Path]:

@@ -41,6 +41,8 @@ def refusal(source: Path, out: Path) -> str:
 def test_impossible_sources_are_refused(tmp_path: Path) -> None:
     """A missing source, and an output inside the source, are told before anything is written."""
     assert refusal(tmp_path / "nowhere", tmp_path / "out") == "SOURCE_MISSING"
+    (tmp_path / "unmounted").mkdir()
+    assert refusal(tmp_path / "unmounted", tmp_path / "out") == "SOURCE_EMPTY"
     assert refusal(tmp_path, tmp_path / "out") == "OUT_INSIDE_SOURCE"
     assert not (tmp_path / "out").exists()
 

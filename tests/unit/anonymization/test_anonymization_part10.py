@@ -14,7 +14,8 @@ from myofed_schemas.deid import WithheldCode
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", WithheldCode.NOT_DICOM),
+        (b"", WithheldCode.DICOM_DAMAGED),
+        (bytes(4096), WithheldCode.DICOM_DAMAGED),
         (b"Fantasia" * 40, WithheldCode.NOT_DICOM),
         (bytes(128) + b"DICM", WithheldCode.TRANSFER_SYNTAX_REFUSED),
         (bytes(128) + b"DICM\x02\x00\x01\x00OB\x00", WithheldCode.DICOM_DAMAGED),

@@ -66,6 +66,10 @@ def test_source_that_is_not_there_or_holds_the_output_is_refused(tmp_path: Path)
     with pytest.raises(MyofedError) as refusal:
         run(tmp_path / "lost", tmp_path / "out")
     assert refusal.value.code == "SOURCE_MISSING"
+    (tmp_path / "unmounted").mkdir()
+    with pytest.raises(MyofedError) as refusal:
+        run(tmp_path / "unmounted", tmp_path / "out")
+    assert refusal.value.code == "SOURCE_EMPTY"
     with pytest.raises(MyofedError) as refusal:
         run(source, source / "out")
     assert refusal.value.code == "OUT_INSIDE_SOURCE"
@@ -169,3 +173,14 @@ def test_nothing_to_convert_is_reported_and_conforms(tmp_path: Path) -> None:
     report = run(source, tmp_path / "out")
     assert [(f.outcome, f.code) for f in report.files] == [("skipped", "NOT_DICOM")]
     assert json.loads((tmp_path / "out" / REPORT_NAME).read_text())["series"] == []
+
+
+def test_image_that_an_interrupted_copy_left_empty_is_not_skipped(tmp_path: Path) -> None:
+    """A file without bytes may have been a slice at the edge of a volume: a person looks, the exit code is not 0."""
+    source = export(tmp_path / "in", Kind())
+    max(path for path in source.rglob("*") if path.is_file()).write_bytes(b"")
+    report = run(source, tmp_path / "out")
+    assert not report.complete
+    assert [file.code for file in report.files if file.outcome == "quarantined" and file.series is None] == [
+        "DICOM_DAMAGED"
+    ]

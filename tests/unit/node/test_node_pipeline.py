@@ -200,6 +200,7 @@ def test_killed_ingest_is_finished_by_an_ingest_of_another_source(
         _ingest(site, other)
         images = sorted(path.name for path in site.folder.dataset.glob("sub-S1/ses-A/*/*.nii.gz"))
         assert len(images) == (3 if on_its_way else 1), step
+    assert step > 30, "the ingest was killed at many steps"
 
 
 def _copy(site: Site, root: Path) -> Site:
