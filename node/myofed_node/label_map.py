@@ -90,7 +90,8 @@ def drawn_map(path: Path, image_path: Path, table: Mapping[int, int]) -> DrawnMa
     """The delivered map in canonical values, proven to lie on exactly the image's grid.
 
     Raises:
-        LabelRefusedError: LABEL_FILE_UNREADABLE, LABEL_GRID, LABEL_NOT_INTEGER, LABEL_VALUE_UNKNOWN, LABELS_EMPTY.
+        LabelRefusedError: LABEL_FILE_UNREADABLE, LABEL_GRID, LABEL_NOT_INTEGER, LABEL_VALUE_UNKNOWN, LABELS_EMPTY,
+            LABEL_SIDES_SWAPPED.
     """
     try:
         delivered, image = read_nifti(path), read_nifti(image_path)
@@ -111,12 +112,28 @@ def drawn_map(path: Path, image_path: Path, table: Mapping[int, int]) -> DrawnMa
     lookup = np.zeros(max(found) + 1, dtype=np.int16)
     for value in found:
         lookup[value] = table[value]
+    canonical = lookup[whole.astype(np.int64)]
+    _check_sides(canonical, np.asarray(image.affine, dtype=np.float64))
     return DrawnMap(
-        values=lookup[whole.astype(np.int64)],
+        values=canonical,
         affine_ras=np.asarray(image.affine, dtype=np.float64),
         labels=tuple(sorted(table.values())),
         values_present=tuple(sorted(table[value] for value in found)),
     )
+
+
+def _check_sides(values: NDArray[np.int16], affine_ras: NDArray[np.float64]) -> None:
+    """Returns when the left one of every muscle drawn on both sides lies to the patient's left of the right one.
+
+    A table with its sides exchanged would teach the muscle as background: each leg is cut out by the image's geometry.
+    """
+    labels = [int(value) for value in np.unique(values) if value]
+    towards_right_mm = {value: float(np.argwhere(values == value).mean(axis=0) @ affine_ras[0, :3]) for value in labels}
+    for value, place in towards_right_mm.items():
+        named, side = muscle_of_label_value(value)
+        opposite = named.label_value(Side.RIGHT) if side is Side.LEFT else None
+        if opposite in towards_right_mm and place > towards_right_mm[opposite]:
+            raise LabelRefusedError("LABEL_SIDES_SWAPPED")
 
 
 def write_label_map(dataset: Path, name: ImageName, drawn: DrawnMap) -> tuple[PurePosixPath, str]:

@@ -60,12 +60,13 @@ def test_table_that_leaves_a_doubt_is_refused(tmp_path: Path, table: str, code: 
         (labels(a=1) * np.float32(0.5), None, "LABEL_NOT_INTEGER"),
         (labels(a=1, b=7), None, "LABEL_VALUE_UNKNOWN"),
         (labels(), None, "LABELS_EMPTY"),
+        (labels(a=1, b=2), None, "LABEL_SIDES_SWAPPED"),
     ],
 )
 def test_map_that_does_not_fit_is_refused(
     tmp_path: Path, values: np.ndarray, affine: np.ndarray | None, code: str
 ) -> None:
-    """Another grid (even by 0.01 mm), a fraction, an unnamed value or nothing drawn."""
+    """Another grid (even by 0.01 mm), a fraction, an unnamed value, nothing drawn, or left drawn where right is."""
     drawn, image = files(tmp_path, values, affine)
     with pytest.raises(LabelRefusedError) as refusal:
         drawn_map(drawn, image, TABLE)
@@ -86,7 +87,7 @@ def test_second_map_of_an_image_is_refused_and_the_first_stays(tmp_path: Path) -
     drawn, image = files(tmp_path, labels(a=1))
     path, _ = write_label_map(tmp_path / "d", NAME, drawn_map(drawn, image, TABLE))
     before = (tmp_path / "d" / path).read_bytes()
-    other, image = files(tmp_path, labels(a=1, b=2))
+    other, image = files(tmp_path, labels(a=2, b=1))
     with pytest.raises(LabelRefusedError) as refusal:
         write_label_map(tmp_path / "d", NAME, drawn_map(other, image, TABLE))
     assert refusal.value.code == "LABEL_EXISTS"
@@ -95,11 +96,11 @@ def test_second_map_of_an_image_is_refused_and_the_first_stays(tmp_path: Path) -
 
 def test_values_become_canonical_at_the_same_voxels(tmp_path: Path) -> None:
     """The reader's 1 is left vastus lateralis wherever it was drawn; 0 stays 0."""
-    drawn, image = files(tmp_path, labels(a=1, b=2))
+    drawn, image = files(tmp_path, labels(a=2, b=1))
     made = drawn_map(drawn, image, TABLE)
     path, _ = write_label_map(tmp_path / "d", NAME, made)
     written = np.asarray(read_nifti(tmp_path / "d" / path).dataobj)
-    assert (written[0, 0, 0], written[1, 1, 1], int((written > 0).sum())) == (7101, 7102, 2)
+    assert (written[0, 0, 0], written[1, 1, 1], int((written > 0).sum())) == (7102, 7101, 2)
     assert made.values_present == (7101, 7102)
     table = (tmp_path / "d" / path).with_name("sub-A_ses-1_INPH_dseg.tsv").read_text().splitlines()
     assert table[1] == "7101\tleft vastus lateralis\tVL\tleft\tquadriceps"
