@@ -32,6 +32,7 @@ class Exchange:
         headers: Lower-case name -> value; of a repeated header the last.
         site: Filled in once the certificate was looked up.
         status: Of the answer; 0 while there is none.
+        complete: The whole body was received.
         in_bytes: Body bytes received.
         out_bytes: Body bytes sent.
     """
@@ -45,6 +46,7 @@ class Exchange:
         self.headers: dict[str, str] = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
         self.site = ""
         self.status = 0
+        self.complete = False
         self.in_bytes = 0
         self.out_bytes = 0
 
@@ -81,6 +83,7 @@ class Exchange:
     async def receive(self) -> Message:
         """The next ASGI event, its body counted."""
         message = await self._receive()
+        self.complete = not message.get("more_body", False)
         self.in_bytes += len(message.get("body", b""))
         return message
 

@@ -125,7 +125,7 @@ class Gateway:
     async def _refuse(exchange: Exchange, refusal: RefusedError) -> None:
         """Takes in a body of allowed size first: the sender then reads our answer, and both sides count the same."""
         try:
-            if exchange.in_bytes == 0 and refusal.status not in (411, 413):
+            if not exchange.complete and refusal.status not in (411, 413):
                 await exchange.body()
         except (RefusedError, ClientGoneError):
             pass
