@@ -1,64 +1,214 @@
-"""The engine is brought in line with what is decided; one bad node stops nobody."""
+"""The runs' supervisor: what it tells the engine, step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from coordinator_factories import NOW, FakeSite
+import pytest
+from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
-from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
-from myofed_coordinator.runs.reconcile import Reconciler
+from myofed_coordinator.certificates import node_key_sha256
+from myofed_coordinator.federation.engine import EngineNode
+from myofed_coordinator.runs.folder import RunFolder
+from myofed_coordinator.runs.reconcile import MAX_ATTEMPTS, STARTS_WITHIN, Reconciler
+from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.services import Services
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.federation import RoundReport
+
+WEIGHTS = make_weights()
+BIG = 2**64 - 5
+"""Flower numbers its runs up to 2**64."""
 
 
 @dataclass
 class FakeControl:
-    """An engine that keeps what it is told, and refuses the keys of some sites."""
+    """An engine that remembers what it was told."""
 
-    refuses: frozenset[str] = frozenset()
-    registered: list[str] = field(default_factory=list)
-    known: list[EngineNode] = field(default_factory=list)
-    dropped: list[int] = field(default_factory=list)
+    known: dict[str, int] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    stopped: list[int] = field(default_factory=list)
+    ended: bool = False
+    away: bool = False
+    listed: int = 0
 
     def nodes(self) -> list[EngineNode]:
-        return self.known
+        if self.away:
+            raise MyofedError("ENGINE_AWAY", "away")
+        self.listed += 1
+        return [EngineNode(number, digest) for digest, number in self.known.items()]
 
     def register(self, openssh_public_key: str, *, name: str) -> None:
-        if name in self.refuses:
-            raise NodeRefusedError(name)
-        self.registered.append(name)
+        self.known[node_key_sha256(openssh_public_key)] = len(self.known) + 1
 
     def unregister(self, node_id: int) -> None:
-        self.dropped.append(node_id)
+        self.known = {digest: number for digest, number in self.known.items() if number != node_id}
 
     def start(self, config: Mapping[str, str]) -> int:
-        raise AssertionError("no run was ordered")
+        self.started.append(config["run-id"])
+        return BIG
 
     def has_ended(self, engine_run: int) -> bool:
-        raise AssertionError("no run was ordered")
+        assert engine_run == BIG
+        return self.ended
 
     def stop(self, engine_run: int) -> None:
-        raise AssertionError("no run was ordered")
+        self.stopped.append(engine_run)
 
 
-def test_node_key_that_the_engine_refuses_stops_neither_other_nodes_nor_runs(
-    services: Services, enrol: Callable[[str], FakeSite]
-) -> None:
-    """It is in the audit chain once; the other sites are registered and the step goes on."""
-    enrol("hospital-a")
-    enrol("hospital-b")
-    control = FakeControl(refuses=frozenset({"hospital-a"}))
-    reconciler = Reconciler(services, control, now=lambda: NOW)
+@dataclass
+class Bench:
+    services: Services
+    control: FakeControl
+    folder: RunFolder
+    now: datetime = NOW
+
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.services, self.control, now=lambda: self.now)
+
+    def actions(self) -> list[str]:
+        return [entry.action for entry in self.services.audit.entries()]
+
+
+@pytest.fixture
+def bench(services: Services, enrol: Callable[[str], FakeSite]) -> Bench:
+    sites = [enrol(f"hospital-{letter}") for letter in "ab"]
+    manifest = make_manifest(WEIGHTS, sites=("hospital-a", "hospital-b"), min_sites=1)
+    services.studies.create(manifest, WEIGHTS, actor="admin", now=NOW)
+    for site in sites:
+        services.studies.record_decision(site.decide(manifest), site=site.name, now=NOW)
+    runs = RunsService(services)
+    return Bench(services, FakeControl(), runs.folder(runs.start("thigh-muscles", actor="admin", now=NOW).run_id))
+
+
+def report(number: int) -> RoundReport:
+    return RoundReport(
+        round=number,
+        started_at="2026-11-22T10:00:00Z",
+        seconds=1.0,
+        sites=("hospital-a",),
+        errors=(),
+        loss=None,
+        dice=None,
+        dice_per_site={},
+        weights_sha256="0" * 64,
+    )
+
+
+def test_engine_that_is_away_changes_nothing(bench: Bench) -> None:
+    """The step fails with a code, and the next one does everything."""
+    bench.control.away = True
+    reconciler = bench.reconciler()
+    with pytest.raises(MyofedError):
+        reconciler.step()
+    assert bench.folder.submission() is None
+    bench.control.away = False
     reconciler.step()
+    assert bench.control.started == [bench.folder.run_id]
+
+
+def test_engine_knows_the_nodes_of_approved_sites_and_no_others(bench: Bench) -> None:
+    """Registered once, and taken out when the site is revoked; the engine is not asked again without a change."""
+    bench.control.known = {"f" * 64: 99}
+    reconciler = bench.reconciler()
+    for _ in range(3):
+        reconciler.step()
+    assert len(bench.control.known) == 2
+    assert 99 not in bench.control.known.values()
+    assert bench.control.listed == 1
+    bench.services.enrolment.revoke("hospital-b", actor="admin", now=NOW)
     reconciler.step()
-    assert control.registered == ["hospital-b"]
-    refused = [e for e in services.audit.entries() if e.action == "ENGINE_NODE_REFUSED"]
-    assert [e.subject for e in refused] == ["hospital-a"]
+    assert len(bench.control.known) == 1
 
 
-def test_node_of_a_site_that_is_not_approved_is_taken_out_of_the_engine(services: Services) -> None:
-    """The engine knows the approved sites' nodes and no other."""
-    control = FakeControl(known=[EngineNode(7, "ab" * 32)])
-    Reconciler(services, control, now=lambda: NOW).step()
-    assert control.dropped == [7]
+def test_revoked_site_is_taken_out_of_the_run(bench: Bench) -> None:
+    """The ServerApp reads the run's sites at every look."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    bench.services.enrolment.revoke("hospital-b", actor="admin", now=NOW)
+    reconciler.step()
+    assert set(bench.folder.sites().node_keys) == {"hospital-a"}
+
+
+def test_run_is_submitted_once(bench: Bench) -> None:
+    """A submission that has not started yet is waited for; one that runs is left alone."""
+    reconciler = bench.reconciler()
+    for _ in range(3):
+        reconciler.step()
+    with bench.folder.locked():
+        reconciler.step()
+    assert bench.control.started == [bench.folder.run_id]
+    submission = bench.folder.submission()
+    assert submission is not None
+    assert submission.engine_run == str(BIG)
+
+
+@pytest.mark.parametrize("how", ["died", "never came", "engine says ended", "supervisor restarted"])
+def test_lost_run_is_submitted_again(bench: Bench, how: str) -> None:
+    """Whatever took the ServerApp away, the old engine run is ended first."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    if how == "died":
+        with bench.folder.locked():
+            reconciler.step()
+    bench.control.ended = how == "engine says ended"
+    bench.now += STARTS_WITHIN + timedelta(seconds=1) if how == "never came" else timedelta()
+    if how == "supervisor restarted":
+        reconciler = bench.reconciler()
+    reconciler.step()
+    assert bench.control.started == [bench.folder.run_id] * 2
+    assert bench.control.stopped == [BIG]
+
+
+def test_run_that_is_lost_again_and_again_fails(bench: Bench) -> None:
+    """A stated end, not an endless loop; a finished round starts the count anew."""
+    bench.control.ended = True
+    reconciler = bench.reconciler()
+    reconciler.step()
+    for _ in range(MAX_ATTEMPTS - 1):
+        reconciler.step()
+    bench.folder.write_status(bench.folder.status().model_copy(update={"state": "running", "rounds": (report(1),)}))
+    reconciler.step()
+    assert bench.folder.status().state == "running"
+    for _ in range(MAX_ATTEMPTS):
+        reconciler.step()
+    status = bench.folder.status()
+    assert (status.state, status.code) == ("failed", "RUN_LOST")
+    assert len(status.rounds) == 1
+
+
+def test_stopped_run_is_not_submitted(bench: Bench) -> None:
+    """A person's stop holds, whether a ServerApp lives or not."""
+    bench.folder.stop_request.touch()
+    bench.reconciler().step()
+    assert bench.control.started == []
+    assert bench.folder.status().state == "stopped"
+
+
+def test_completed_run_has_its_model_registered_and_its_end_in_the_chain_once(bench: Bench) -> None:
+    """The last checkpoint is the model; a closed run is not looked at again."""
+    bench.folder.weights(1).write_bytes(WEIGHTS)
+    digest = bench.folder.manifest().manifest.initial_weights_sha256
+    final = {"state": "completed", "rounds": (report(1),), "model_sha256": digest}
+    bench.folder.write_status(bench.folder.status().model_copy(update=final))
+    for _ in range(2):
+        bench.reconciler().step()
+    assert bench.services.models.show(digest).statement.run_id == bench.folder.run_id
+    assert bench.actions().count("RUN_ENDED") == 1
+    assert bench.control.started == []
+
+
+def test_failed_run_is_closed_without_a_model(bench: Bench) -> None:
+    """The engine is told to end it, the chain has the code."""
+    bench.reconciler().step()
+    bench.folder.write_status(bench.folder.status().model_copy(update={"state": "failed", "code": "QUORUM_LOST"}))
+    with bench.folder.locked():
+        bench.reconciler().step()
+    assert not bench.folder.closed.exists(), "the ServerApp is about to leave"
+    bench.reconciler().step()
+    assert bench.folder.closed.exists()
+    assert bench.control.stopped == [BIG]
+    assert bench.services.models.list_models() == []
+    assert list(bench.services.audit.entries())[-1].detail["code"] == "QUORUM_LOST"

@@ -1,0 +1,159 @@
+"""The round loop's engine over Flower's Grid."""
+
+from __future__ import annotations
+
+import hashlib
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+from wall_examples import metrics
+
+from myofed_coordinator.federation import grid_engine
+from myofed_coordinator.federation.engine import Reply, Task
+from myofed_coordinator.federation.grid_engine import GridEngine
+from myofed_schemas.federation import INLINE_BYTES, Instruction
+
+INSTRUCTION = Instruction(
+    kind="train",
+    study_id="thigh-muscles",
+    manifest_digest="0" * 64,
+    run_id="run-0123abcd",
+    round=2,
+    weights_sha256="0" * 64,
+)
+
+
+class FakeGrid:
+    """Flower's Grid as far as it is used."""
+
+    def __init__(self) -> None:
+        self.pushed: list[Any] = []
+        self.pulled: list[list[str]] = []
+        self.waiting: list[Any] = []
+
+    def get_nodes(self) -> list[Any]:
+        return [SimpleNamespace(public_key=b"key of a", node_id=7)]
+
+    def push_messages(self, messages: Any) -> list[str]:
+        self.pushed += messages
+        return [f"m{number}" for number, _ in enumerate(self.pushed)]
+
+    def pull_messages(self, tickets: Any) -> list[Any]:
+        self.pulled.append(list(tickets))
+        ready = [m for m in self.waiting if m.metadata.reply_to_message_id in tickets]
+        self.waiting = [m for m in self.waiting if m not in ready]
+        return ready
+
+
+@pytest.fixture
+def grid(monkeypatch: pytest.MonkeyPatch) -> FakeGrid:
+    for name in ("_task_id", "_run_id", "_node_id"):
+        monkeypatch.setattr(TaskIdentity, name, 1)
+    return FakeGrid()
+
+
+def engine(grid: FakeGrid, told: list[int] | None = None) -> GridEngine:
+    return GridEngine(grid, announce=lambda: (told if told is not None else []).append(len(grid.pushed)))  # type: ignore[arg-type]
+
+
+def reply(content: RecordDict | None, *, error: tuple[int, str | None] | None = None) -> Any:
+    return SimpleNamespace(
+        metadata=SimpleNamespace(reply_to_message_id="m0"),
+        content=content,
+        has_error=lambda: error is not None,
+        error=SimpleNamespace(code=error[0], reason=error[1]) if error else None,
+    )
+
+
+def result(**scalars: Any) -> RecordDict:
+    return RecordDict({"result": ConfigRecord({"metrics": metrics().model_dump_json(), **scalars})})
+
+
+def answer(grid: FakeGrid, waiting: Any) -> Reply:
+    grid.waiting = [waiting]
+    (came,) = engine(grid).replies(["m0"])
+    return came
+
+
+ERRORS = [
+    ((2, "NOT_APPROVED"), "NOT_APPROVED"),
+    ((2, "<class 'ValueError'>:<'a patient's name'>"), "SITE_FAILED"),
+    ((2, None), "SITE_FAILED"),
+    ((2, "A" * 65), "SITE_FAILED"),
+    ((3, "expired"), "SITE_TIMEOUT"),
+    ((5, "Node Unavailable"), "SITE_UNAVAILABLE"),
+    ((8, "x"), "EXECUTOR_LOST"),
+    ((99, "OK"), "ENGINE_ERROR"),
+]
+
+
+@pytest.mark.parametrize(("error", "code"), ERRORS)
+def test_error_becomes_one_code_and_no_text_of_a_site(grid: FakeGrid, error: tuple[int, str | None], code: str) -> None:
+    """What a site writes is taken over only where it is a code."""
+    assert answer(grid, reply(None, error=error)) == Reply("m0", code)
+
+
+INVALID = {
+    "nothing": RecordDict(),
+    "metrics of another kind": RecordDict({"result": MetricRecord({"examples": 1})}),
+    "no metrics": RecordDict({"result": ConfigRecord({})}),
+    "metrics that are no JSON": RecordDict({"result": ConfigRecord({"metrics": "{"})}),
+    "a field more": RecordDict({"result": ConfigRecord({"metrics": '{"patient":"x"}'})}),
+    "endless metrics": RecordDict({"result": ConfigRecord({"metrics": " " * (65 << 10)})}),
+    "text as weights": result(packed="text"),
+    "floats as weights": RecordDict({**result(), "weights": ArrayRecord({"packed": Array(np.zeros(2))})}),
+    "two arrays": RecordDict({**result(), "weights": ArrayRecord({"a": Array(np.zeros(2, np.uint8))})}),
+    "a pickle": RecordDict(
+        {**result(), "weights": ArrayRecord({"packed": Array("uint8", (3,), "numpy.ndarray", b"\x80\x04K\x01.")})}
+    ),
+}
+
+
+@pytest.mark.parametrize("why", INVALID)
+def test_reply_of_another_form_is_one_code(grid: FakeGrid, why: str) -> None:
+    """A site cannot stop the round by the form of its answer."""
+    assert answer(grid, reply(INVALID[why])) == Reply("m0", "REPLY_INVALID")
+
+
+def test_reply_has_its_weights_and_metrics(grid: FakeGrid) -> None:
+    """As a scalar, as an array, or none at all."""
+    array = ArrayRecord({"packed": Array(np.frombuffer(b"large", np.uint8))})
+    assert answer(grid, reply(result(packed=b"small"))) == Reply("m0", "OK", b"small", metrics())
+    assert answer(grid, reply(RecordDict({**result(), "weights": array}))) == Reply("m0", "OK", b"large", metrics())
+    assert answer(grid, reply(result())) == Reply("m0", "OK", b"", metrics())
+
+
+@pytest.mark.parametrize("size", [5, INLINE_BYTES + 1])
+def test_task_is_one_message_a_node_and_the_nodes_are_told_after_it_was_sent(grid: FakeGrid, size: int) -> None:
+    """Small weights travel as a scalar, large ones as one array; the timeout is the message's time to live."""
+    told: list[int] = []
+    task = Task(INSTRUCTION, bytes(size), 30.0)
+    assert engine(grid, told).send([(7, task), (8, task)]) == ["m0", "m1"]
+    assert told == [2]
+    message = grid.pushed[0]
+    scalars = dict(message.content["task"])
+    packed = scalars.pop("packed", None)
+    assert Instruction.model_validate(scalars) == INSTRUCTION
+    assert (packed is None) == (size > INLINE_BYTES) == ("weights" in message.content)
+    assert (message.metadata.dst_node_id, message.metadata.ttl) == (7, 30.0)
+    assert (message.metadata.message_type, message.metadata.group_id) == ("train", "2")
+
+
+def test_large_replies_are_pulled_one_at_a_time(grid: FakeGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory does not grow with the number of sites; small ones come in one request."""
+    monkeypatch.setattr(grid_engine, "PULL_BYTES", 10)
+    it = engine(grid)
+    it.send([(7, Task(INSTRUCTION, bytes(6), 30.0))])
+    assert list(it.replies(["m0", "m1", "m2"])) == []
+    it.send([(7, Task(INSTRUCTION, bytes(2), 30.0))])
+    assert list(it.replies(["m0", "m1", "m2"])) == []
+    assert grid.pulled == [["m0"], ["m1"], ["m2"], ["m0", "m1", "m2"]]
+
+
+def test_nodes_are_known_by_the_digest_of_their_keys(grid: FakeGrid) -> None:
+    """A name can be given twice, a key cannot."""
+    assert engine(grid).online() == {hashlib.sha256(b"key of a").hexdigest(): 7}
