@@ -16,6 +16,7 @@ from myofed_schemas.model import ModelRecord
 
 models = new_group("Models: what runs made, each with a signed record.")
 catalog = new_group("The catalog of the sites' dataset cards.")
+DEMO = "DEMO POLICY: synthetic patients only; limits on counts are lowered"
 ModelArgument = Annotated[str, typer.Argument(help="SHA-256, or its first 8 or more characters.", show_default=False)]
 
 
@@ -100,7 +101,8 @@ def query(
     total = (
         f"{len(answer.cards)} cards, at least {answer.subjects_at_least} subjects; {answer.withheld} counts withheld"
     )
-    show(answer, lines=[*(_card_line(card) for card in answer.cards), total], as_json=json)
+    warning = [DEMO] if any(card.disclosure.demo for card in answer.cards) else []
+    show(answer, lines=[*(_card_line(card) for card in answer.cards), total, *warning], as_json=json)
 
 
 def _line(record: ModelRecord) -> str:

@@ -20,6 +20,7 @@ from myofed_coordinator.config import load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
 from myofed_coordinator.studies.draft import COMPLETED_HERE
+from myofed_schemas.catalog import DisclosurePolicy
 from myofed_schemas.enrolment import Invite
 from myofed_schemas.exit_codes import ExitCode
 
@@ -157,6 +158,18 @@ def test_people_read_text_and_machines_json(home: HomeFolder) -> None:
         result = CliRunner().invoke(app, command, env={"MYOFED_HOME": str(home.root)})
         assert (result.exit_code, result.stdout) == (0, "")
         assert result.stderr
+
+
+@pytest.mark.parametrize("demo", [False, True])
+def test_query_says_when_a_card_has_a_demo_policy(home: HomeFolder, tmp_path: Path, demo: bool) -> None:
+    """Counts below the floors are never shown to a person without that word."""
+    enrolled(home, tmp_path)
+    services = services_of(home)
+    card = make_card("hospital-a", version=2, disclosure=DisclosurePolicy(k=3 if demo else 10, round_to=5, demo=demo))
+    services.catalog.publish(card, site="hospital-a", now=NOW)
+    services.close()
+    result = CliRunner().invoke(app, ["catalog", "query"], env={"MYOFED_HOME": str(home.root)})
+    assert ("DEMO POLICY" in result.stderr) is demo
 
 
 def test_installed_program_starts() -> None:
