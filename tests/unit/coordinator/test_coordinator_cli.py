@@ -12,7 +12,7 @@ import click
 import pytest
 import typer
 import yaml
-from coordinator_factories import NOW, make_card, make_manifest, make_site, make_weights
+from coordinator_factories import HOUR, NOW, make_card, make_manifest, make_site, make_weights
 from typer.testing import CliRunner
 
 from myofed_coordinator.cli import app
@@ -161,11 +161,12 @@ def test_people_read_text_and_machines_json(home: HomeFolder) -> None:
 
 
 @pytest.mark.parametrize("demo", [False, True])
-def test_query_says_when_a_card_has_a_demo_policy(home: HomeFolder, tmp_path: Path, demo: bool) -> None:
+def test_query_says_when_a_card_has_a_demo_policy(home: HomeFolder, demo: bool) -> None:
     """Counts below the floors are never shown to a person without that word."""
-    enrolled(home, tmp_path)
     services = services_of(home)
-    card = make_card("hospital-a", version=2, disclosure=DisclosurePolicy(k=3 if demo else 10, round_to=5, demo=demo))
+    invite = services.enrolment.create_invite("hospital-a", actor="admin", now=NOW, valid=HOUR, pre_approved=True)
+    services.enrolment.receive_request(make_site("hospital-a").request(invite), now=NOW)
+    card = make_card("hospital-a", disclosure=DisclosurePolicy(k=3 if demo else 10, round_to=5, demo=demo))
     services.catalog.publish(card, site="hospital-a", now=NOW)
     services.close()
     result = CliRunner().invoke(app, ["catalog", "query"], env={"MYOFED_HOME": str(home.root)})
