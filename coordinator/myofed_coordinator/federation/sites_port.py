@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ssl
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
 import uvicorn
+from sqlalchemy.exc import OperationalError
 
 from myofed_coordinator.api.site import site_app
 from myofed_coordinator.config import CoordinatorConfig, load_config, split_address
+from myofed_coordinator.enrolment.service import EnrolmentService, RegisteredSite
 from myofed_coordinator.federation.engine_proxy import EngineProxy
+from myofed_coordinator.federation.exchange import RefusedError
 from myofed_coordinator.federation.gateway import Behind, Gateway, SitesPortLog
 from myofed_coordinator.federation.news import News
 from myofed_coordinator.federation.peer_certificate import PeerCertificateProtocol, tls_1_3
@@ -39,12 +43,20 @@ def build(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> G
     )
     return Gateway(
         Behind(
-            lookup=services.enrolment.lookup,
+            lookup=partial(_lookup, services.enrolment),
             engine=EngineProxy(engine, news=News(home.news), replies=News(home.replies)),
             site_app=site_app(services, clock=system_now),
             log=SitesPortLog(home.sites_port_log, now=system_now),
         )
     )
+
+
+def _lookup(enrolment: EnrolmentService, certificate_sha256: str) -> RegisteredSite | None:
+    """As `EnrolmentService.lookup`; a database that is away is 503, on which a SuperNode tries again."""
+    try:
+        return enrolment.lookup(certificate_sha256)
+    except OperationalError:
+        raise RefusedError(503, "DATABASE_UNREACHABLE") from None
 
 
 def serve(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> None:

@@ -28,7 +28,11 @@ log = logging.getLogger("myofed.executor")
 def build(folder: SiteFolder, config: SiteConfig) -> Executor:
     """The executor of this site."""
     call_worker = partial(worker_client.call, folder.worker_socket)
-    return Executor(folder, Approvals(folder, config), Means(call_worker=call_worker, now=system_now, min_scored_subjects=config.policy.min_scored_subjects))
+    return Executor(
+        folder,
+        Approvals(folder, config),
+        Means(call_worker=call_worker, now=system_now, min_scored_subjects=config.policy.min_scored_subjects),
+    )
 
 
 def fail_closed(executor: Executor, incoming: Incoming) -> Outcome:
