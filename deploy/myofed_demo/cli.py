@@ -128,7 +128,6 @@ def main() -> None:
     except typer.Exit as done:
         status = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped; no process was left behind", file=sys.stderr)  # noqa: T201
         status = ExitCode.INTERRUPTED
     except MyofedError as error:
         print(f"myofed-demo: {error}", file=sys.stderr)  # noqa: T201
@@ -136,4 +135,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         status = ExitCode.USAGE
+    if status == ExitCode.INTERRUPTED:  # typer turns Ctrl-C into this exit status by itself
+        print("stopped; no process was left behind", file=sys.stderr)  # noqa: T201
     sys.exit(int(status or 0))
