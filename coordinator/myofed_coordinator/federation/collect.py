@@ -105,8 +105,8 @@ def ask(folder: RunFolder, engine: Engine, pace: Pace, *, task: Task, accept: Ac
     pending = _send(folder, engine, task, answers)
     deadline = pace.clock.monotonic() + task.timeout_s + GRACE_S
     while pending:
-        came = _take(engine.replies(list(pending)), pending, accept, answers)
         _drop_removed(folder, pending, answers)
+        came = _take(folder, engine.replies(list(pending)), pending, accept, answers)
         if not pending:
             break
         if pace.clock.monotonic() > deadline:
@@ -127,13 +127,16 @@ def _send(folder: RunFolder, engine: Engine, task: Task, answers: Answers) -> di
     return dict(zip(tickets, present, strict=True))
 
 
-def _take(replies: Iterable[Reply], pending: dict[str, str], accept: Accept, answers: Answers) -> int:
+def _take(
+    folder: RunFolder, replies: Iterable[Reply], pending: dict[str, str], accept: Accept, answers: Answers
+) -> int:
     came = 0
     for reply in replies:
         site = pending.pop(reply.ticket)
         came += 1
         if reply.code != "OK":
-            answers.errors[site] = reply.code
+            # The engine says "unavailable" of a site that was taken out of it; why is known here.
+            answers.errors[site] = reply.code if site in folder.sites().node_keys else "SITE_REVOKED"
             continue
         try:
             accept(site, reply)

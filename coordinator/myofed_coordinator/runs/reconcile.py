@@ -61,14 +61,15 @@ class Reconciler:
         Raises:
             MyofedError: ENGINE_AWAY; the next step tries again.
         """
+        open_runs = [folder for folder in self._runs.folders() if not folder.closed.exists()]
+        for folder in open_runs:  # before the engine drops a node: its run must know why
+            if folder.status().state not in FINAL_STATES:
+                self._update_sites(folder)
         self._sync_nodes()
-        for folder in self._runs.folders():
-            if folder.closed.exists():
-                continue
+        for folder in open_runs:
             if folder.status().state in FINAL_STATES:
                 self._close(folder)
             else:
-                self._update_sites(folder)
                 self._advance(folder)
         self._first = False
 
