@@ -84,7 +84,7 @@ def test_site_that_took_its_approval_back_does_not_train_and_the_run_goes_on(it:
     decision.unlink()
     status = it.finish(folder, seconds=60)
     decision.write_bytes(kept)
-    assert status.state == "completed"
+    assert (status.state, len(status.rounds)) == ("completed", 2)
     assert all(("site-c", "NOT_APPROVED") in [(e.site, e.code) for e in r.errors] for r in status.rounds)
     assert node.tasks() == tasks
     assert "NOT_APPROVED" in codes(node)
@@ -105,8 +105,9 @@ def test_manifest_changed_by_one_byte_is_not_trained_and_a_run_below_its_quorum_
     errors = {(e.site, e.code) for e in read_events(folder) if e.event == "SITE_ERROR"}
     assert errors == {(name, "MANIFEST_CHANGED") for name in it.nodes}
     assert {node.name: node.tasks() for node in it.nodes.values()} == before
-    log = (it.home.runs / folder.run_id / "events.jsonl").read_text()
-    assert all(set(json.loads(line)) == {"at", "code", "event", "round", "site"} for line in log.splitlines())
+    lines = (it.home.runs / folder.run_id / "events.jsonl").read_text().splitlines()
+    assert len(lines) >= len(errors)
+    assert all(set(json.loads(line)) == {"at", "code", "event", "round", "site"} for line in lines)
 
 
 def test_site_revoked_by_the_coordinator_is_out_at_its_next_request_and_the_run_goes_on(it: wall.Federation) -> None:

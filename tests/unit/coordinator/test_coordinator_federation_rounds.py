@@ -163,6 +163,7 @@ def test_every_message_names_manifest_round_and_digest_of_its_weights(tmp_path: 
     folder = make_run(tmp_path)
     engine = everyone()
     run(folder, engine)
+    assert engine.sent
     for _, task in engine.sent:
         assert task.instruction.manifest_digest == folder.manifest().digest
         assert task.instruction.weights_sha256 == weights_digest(task.packed)

@@ -25,7 +25,9 @@ def visit() -> tuple[Exam, Subject]:
 def test_kind_of_image_stands_in_the_private_element(tmp_path: Path) -> None:
     """ImageType says OTHER; (0043,xx2F) of GEMS_PARM_01 says magnitude."""
     write_images(tmp_path, *visit())
-    for file in (dcmread(path) for path in tmp_path.rglob("*MRDC*")):
+    files = [dcmread(path) for path in tmp_path.rglob("*MRDC*")]
+    assert files
+    for file in files:
         assert file.ImageType[2] == "OTHER"
         assert file.private_block(0x0043, "GEMS_PARM_01")[0x2F].value == 0
 
