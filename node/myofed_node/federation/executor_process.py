@@ -12,7 +12,7 @@ from pathlib import Path
 from myofed_node.config import SiteConfig, load_config
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.executor import Executor, Means
-from myofed_node.federation.flower_adapter import Handler, Incoming, Outcome, SuperNodeLink
+from myofed_node.federation.flower_adapter import Handler, Incoming, Outcome, SuperNodeLink, Ticket
 from myofed_node.learning import worker_client
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
@@ -53,27 +53,27 @@ def fail_closed(executor: Executor, incoming: Incoming) -> Outcome:
 def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> None:
     """Works on tasks until the process is stopped, each in its own thread.
 
-    Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, and
-    must not have to wait for that.
+    Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, which
+    the second tells it.
     """
     link = SuperNodeLink(f"127.0.0.1:{supernode_port}", secret_file=folder.executor_secret)
     handler = partial(fail_closed, build(folder, config))
     while True:
         try:
-            token = link.next_task()
+            ticket = link.next_task()
         except MyofedError as error:
             log.warning("%s", error.code)
             time.sleep(AWAY_S)
             continue
-        if token is None:
+        if ticket is None:
             time.sleep(POLL_S)
             continue
-        threading.Thread(target=_answer, args=(link, token, handler), daemon=True).start()
+        threading.Thread(target=_answer, args=(link, ticket, handler), daemon=True).start()
 
 
-def _answer(link: SuperNodeLink, token: str, handler: Handler) -> None:
+def _answer(link: SuperNodeLink, ticket: Ticket, handler: Handler) -> None:
     try:
-        log.info("task answered: %s", link.work(token, handler))
+        log.info("task answered: %s", link.work(ticket, handler))
     except MyofedError as error:
         log.warning("task lost: %s", error.code)
 

@@ -13,8 +13,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import numpy as np
@@ -35,6 +36,8 @@ from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, 
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import INLINE_BYTES, PACKED
+
+Client = TypeVar("Client", bound=RuntimeHttpClient)
 
 ACQUIRE_TASK = "/flwr.proto.Runtime/AcquireTask"
 COMPONENT = "flwr-clientapp"
@@ -77,16 +80,31 @@ Handler = Callable[[Incoming], Outcome]
 """The site's own code; raises MyofedError, of which only the code is sent."""
 
 
+@dataclass(frozen=True)
+class Ticket:
+    """A task of the SuperNode.
+
+    Attributes:
+        token: Proves to the SuperNode whose task it is.
+        superseded: Set once a later task was given out. The SuperNode fetches one message after the other, so what this
+            task still lacks by then never comes.
+    """
+
+    token: str
+    superseded: threading.Event = field(default_factory=threading.Event)
+
+
 class SuperNodeLink:
     """The executor's side of the SuperNode's Runtime API."""
 
     def __init__(self, address: str, *, secret_file: Path) -> None:
         self._address = address
         auth = SuperExecAuthHttpInterceptor(master_secret=secret_file.read_bytes(), protected_methods={ACQUIRE_TASK})
-        self._acquire = _client(address, auth)
+        self._acquire = _client(address, auth, kind=RuntimeHttpClient)
+        self._last = Ticket("")
 
-    def next_task(self) -> str | None:
-        """The token of a task that waits, or None.
+    def next_task(self) -> Ticket | None:
+        """A task that waits, or None; with a task, the one before it is superseded.
 
         Raises:
             MyofedError: SUPERNODE_AWAY.
@@ -95,18 +113,24 @@ class SuperNodeLink:
             answer = self._acquire.AcquireTask(AcquireTaskRequest(supported_task_types=[TaskType.CLIENT_APP]))
         except httpx.HTTPError:
             raise MyofedError("SUPERNODE_AWAY", "expected the SuperNode on loopback, found no answer") from None
-        return str(answer.token) if answer.HasField("task") and answer.token else None
+        if not (answer.HasField("task") and answer.token):
+            return None
+        self._last.superseded.set()
+        self._last = Ticket(answer.token)
+        return self._last
 
-    def work(self, token: str, handler: Handler) -> str:
+    def work(self, ticket: Ticket, handler: Handler) -> str:
         """The task is answered: with the handler's outcome, or with a code.
 
         Returns:
             The code that was sent, `OK` for an outcome.
 
         Raises:
-            MyofedError: SUPERNODE_AWAY where the answer could not be handed over.
+            MyofedError: MESSAGE_INCOMPLETE where there was nothing to answer, SUPERNODE_AWAY where the answer could not
+                be handed over.
         """
-        client = _client(self._address, RuntimeTokenHttpInterceptor(token), kind=_PatientClient)
+        client = _client(self._address, RuntimeTokenHttpInterceptor(ticket.token), kind=_PatientClient)
+        client.superseded = ticket.superseded
         try:
             with _Heartbeat(client):
                 return _work(client, handler)
@@ -120,8 +144,10 @@ class _PatientClient(RuntimeHttpClient):
     """Waits for objects that the SuperNode is still fetching, looking often; Flower would wait 1 s and more each time.
 
     A task whose objects never come (its run ended while the SuperNode fetched them: flwr 1.41.0 leaves the task behind)
-    is given up after OBJECTS_WITHIN_S.
+    is given up when it is superseded, at the latest after OBJECTS_WITHIN_S.
     """
+
+    superseded: threading.Event
 
     def PullObject(self, request: PullObjectRequest) -> PullObjectResponse:  # noqa: N802  Flower's name
         """The object, or the SuperNode's word that it does not exist.
@@ -131,10 +157,11 @@ class _PatientClient(RuntimeHttpClient):
         """
         deadline = time.monotonic() + OBJECTS_WITHIN_S
         while True:
+            gone = self.superseded.is_set()  # asked first: whatever a superseded task gets is there by now
             answer = super().PullObject(request)
             if answer.object_available or not answer.object_found:
                 return answer
-            if time.monotonic() > deadline:
+            if gone or time.monotonic() > deadline:
                 raise MyofedError("MESSAGE_INCOMPLETE", "expected the whole message, found parts of it only")
             time.sleep(OBJECT_POLL_S)
 
@@ -163,8 +190,13 @@ class _Heartbeat:
 
 
 def _work(client: RuntimeHttpClient, handler: Handler) -> str:
-    message, context, _run, _bundle = pull_task_input(client)
     code = "OK"
+    try:
+        message, context, _run, _bundle = pull_task_input(client)
+    except MyofedError as error:
+        # Ended without an answer: left to its lease, the SuperNode would answer for it in the middle of a later task.
+        push_task_output(client, None, SubStatus.FAILED, error.code)
+        raise
     try:
         reply = _reply(handler(_incoming(message)), message)
     except MyofedError as error:
@@ -223,8 +255,8 @@ def _client(
     address: str,
     interceptor: RuntimeTokenHttpInterceptor | SuperExecAuthHttpInterceptor,
     *,
-    kind: type[RuntimeHttpClient] = RuntimeHttpClient,
-) -> RuntimeHttpClient:
+    kind: type[Client],
+) -> Client:
     return kind.from_server_address(
         server_address=address,
         insecure=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 
 from myofed_node.federation import flower_adapter
-from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink
+from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink, Ticket
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import INLINE_BYTES
 
@@ -83,7 +84,7 @@ def work(monkeypatch: pytest.MonkeyPatch, secret: Path, content: RecordDict, han
     monkeypatch.setattr(flower_adapter, "pull_task_input", fake.pull)
     monkeypatch.setattr(flower_adapter, "push_message", fake.push)
     monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
-    return SuperNodeLink("127.0.0.1:9", secret_file=secret).work("token", handler), fake
+    return SuperNodeLink("127.0.0.1:9", secret_file=secret).work(Ticket("token"), handler), fake
 
 
 def task(packed: object = b"weights") -> RecordDict:
@@ -192,18 +193,82 @@ def test_supernode_that_is_away_is_one_code(secret: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(flower_adapter, "pull_task_input", away)
     with pytest.raises(MyofedError) as caught:
-        link.work("token", never)
+        link.work(Ticket("token"), never)
     assert caught.value.code == "SUPERNODE_AWAY"
+
+
+def patient(monkeypatch: pytest.MonkeyPatch, *available: bool) -> tuple[flower_adapter._PatientClient, list[bool]]:
+    """A client whose SuperNode has the object or not, answer by answer."""
+    answers = list(available)
+    monkeypatch.setattr(
+        flower_adapter.RuntimeHttpClient,
+        "PullObject",
+        lambda self, request: SimpleNamespace(object_available=answers.pop(0), object_found=True),
+    )
+    monkeypatch.setattr(flower_adapter, "OBJECT_POLL_S", 0.0)
+    client = flower_adapter._PatientClient("http://127.0.0.1:1")
+    client.superseded = threading.Event()
+    return client, answers
 
 
 def test_object_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A SuperNode that lost a message's run keeps its task; nobody waits for it for ever."""
-    monkeypatch.setattr(flower_adapter, "OBJECTS_WITHIN_S", 0.0)
-    answers = [SimpleNamespace(object_available=False, object_found=True)] * 3
-    monkeypatch.setattr(flower_adapter.RuntimeHttpClient, "PullObject", lambda self, request: answers.pop())
-    client = flower_adapter._PatientClient("http://127.0.0.1:1")
+    client, _ = patient(monkeypatch, False, False)
+    monkeypatch.setattr(flower_adapter, "OBJECTS_WITHIN_S", -1.0)
     with pytest.raises(MyofedError) as caught:
         client.PullObject(flower_adapter.PullObjectRequest())
     assert caught.value.code == "MESSAGE_INCOMPLETE"
-    answers.append(SimpleNamespace(object_available=True, object_found=True))
+
+
+def test_object_that_is_being_fetched_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The executor is quicker than the SuperNode's line to the coordinator."""
+    client, answers = patient(monkeypatch, False, False, True)
     assert client.PullObject(flower_adapter.PullObjectRequest()).object_available
+    assert answers == []
+
+
+def test_task_that_is_superseded_is_given_up_unless_its_object_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SuperNode fetches one message after the other: what a superseded task lacks never comes."""
+    client, _ = patient(monkeypatch, True, False)
+    client.superseded.set()
+    assert client.PullObject(flower_adapter.PullObjectRequest()).object_available
+    with pytest.raises(MyofedError) as caught:
+        client.PullObject(flower_adapter.PullObjectRequest())
+    assert caught.value.code == "MESSAGE_INCOMPLETE"
+
+
+def test_next_task_supersedes_the_one_before_it(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """And none does so while nothing waits."""
+    link = SuperNodeLink("127.0.0.1:1", secret_file=secret)
+    answers = [("one", True), ("", False), ("two", True)]
+
+    def acquire(request: Any) -> Any:
+        token, there = answers.pop(0)
+        return SimpleNamespace(HasField=lambda name: there, token=token)
+
+    monkeypatch.setattr(link._acquire, "AcquireTask", acquire)
+    first = link.next_task()
+    assert first is not None
+    assert link.next_task() is None
+    assert not first.superseded.is_set()
+    second = link.next_task()
+    assert second is not None
+    assert (first.superseded.is_set(), second.superseded.is_set()) == (True, False)
+
+
+def test_task_whose_message_is_not_whole_is_ended_without_an_answer(
+    monkeypatch: pytest.MonkeyPatch, secret: Path
+) -> None:
+    """Left to its lease, the SuperNode would answer for it in the middle of a later task."""
+    fake = FakeSuperNode(RecordDict())
+
+    def incomplete(client: Any) -> None:
+        raise MyofedError("MESSAGE_INCOMPLETE", "parts only")
+
+    monkeypatch.setattr(flower_adapter, "pull_task_input", incomplete)
+    monkeypatch.setattr(flower_adapter, "push_message", fake.push)
+    monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
+    with pytest.raises(MyofedError) as caught:
+        SuperNodeLink("127.0.0.1:9", secret_file=secret).work(Ticket("token"), never)
+    assert caught.value.code == "MESSAGE_INCOMPLETE"
+    assert (fake.replies, fake.ended) == ([], [("failed", "MESSAGE_INCOMPLETE")])
