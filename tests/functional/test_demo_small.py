@@ -63,7 +63,12 @@ def test_interrupted_demonstration_leaves_no_process_behind(workdir: Path, after
     """Ctrl-C while patients are made, and while services run."""
     program = str(Path(sys.executable).parent / "myofed-demo")
     demo = subprocess.Popen(
-        [program, "--workdir", str(workdir / "demo"), *SMALL], stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        [program, "--workdir", str(workdir / "demo"), *SMALL],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+        # A shell starts background jobs with SIGINT ignored, and children inherit that: here somebody is at the keys.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  one thread
     )
     time.sleep(after_s)
     assert demo.poll() is None, "it ended before it could be interrupted"

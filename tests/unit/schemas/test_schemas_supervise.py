@@ -73,6 +73,14 @@ def test_later_child_waits_until_the_earlier_is_ready(tmp_path: Path) -> None:
     supervisor.stop()
 
 
+def test_child_that_was_never_started_is_no_obstacle_to_stopping(tmp_path: Path) -> None:
+    """A service that is stopped while it still comes up ends like any other."""
+    supervisor = Supervisor([spec(tmp_path, "a", SLEEP, ready=lambda: False), spec(tmp_path, "b", SLEEP)])
+    supervisor.step()
+    supervisor.stop()
+    assert supervisor.states() == {"a": "down", "b": "down"}
+
+
 def test_child_that_never_gets_ready_is_restarted(tmp_path: Path) -> None:
     """A hanging start does not hang the service for ever."""
     supervisor = Supervisor([spec(tmp_path, "a", SLEEP, ready=lambda: False, ready_timeout_s=0.05)])
