@@ -67,7 +67,7 @@ COVERAGE ?= 90
 # The coordinator must install and work without torch, monai, pydicom and nibabel.
 .venv-coordinator/.done: pyproject.toml constraints.txt | $(WHEEL)
 	$(PYTHON) -m venv .venv-coordinator
-	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[coordinator,postgres]" pytest hypothesis
+	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[coordinator,postgres]" pytest pytest-timeout hypothesis
 	@touch $@
 .PHONY: test-coordinator
 test-coordinator: .venv-coordinator/.done $(WHEEL)  ## The coordinator's tests where only its extra is installed
