@@ -74,12 +74,16 @@ class Instruction(WireModel):
     weights_sha256: Sha256
 
 
+MAX_SCORED = 1_000_000
+"""More subjects than any site has: a larger number is no count."""
+
+
 class MuscleScore(WireModel):
     """Sufficient statistics of Dice over a site's subjects for one muscle; no per-subject value."""
 
     muscle: MuscleId
-    dice_sum: float = Field(ge=0)
-    subjects: int = Field(ge=0)
+    dice_sum: float = Field(ge=0, le=MAX_SCORED)
+    subjects: int = Field(ge=0, le=MAX_SCORED)
 
 
 class TaskMetrics(WireModel):

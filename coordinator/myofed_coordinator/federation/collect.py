@@ -84,7 +84,7 @@ def gather(folder: RunFolder, engine: Engine, pace: Pace, *, quorum: int) -> Non
             return
         if waited > pace.absent_s:
             raise MyofedError("QUORUM_ABSENT", f"expected {quorum} sites connected, found {present}")
-        _check_stop(folder)
+        check_stop(folder)
         pace.clock.sleep(pace.poll_s)
 
 
@@ -112,7 +112,7 @@ def ask(folder: RunFolder, engine: Engine, pace: Pace, *, task: Task, accept: Ac
         if pace.clock.monotonic() > deadline:
             answers.errors.update(dict.fromkeys(pending.values(), "SITE_TIMEOUT"))
             break
-        _check_stop(folder)
+        check_stop(folder)
         if not came:
             pace.doze()
     return answers
@@ -132,7 +132,9 @@ def _take(
 ) -> int:
     came = 0
     for reply in replies:
-        site = pending.pop(reply.ticket)
+        site = pending.pop(reply.ticket, None)
+        if site is None:
+            continue  # a message that answers nothing we asked
         came += 1
         if reply.code != "OK":
             # The engine says "unavailable" of a site that was taken out of it; why is known here.
@@ -153,6 +155,11 @@ def _drop_removed(folder: RunFolder, pending: dict[str, str], answers: Answers) 
             answers.errors[site] = "SITE_REVOKED"
 
 
-def _check_stop(folder: RunFolder) -> None:
+def check_stop(folder: RunFolder) -> None:
+    """The run may go on.
+
+    Raises:
+        StopRequestedError: Its people asked to stop.
+    """
     if folder.stop_request.exists():
         raise StopRequestedError

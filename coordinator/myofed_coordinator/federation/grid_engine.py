@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -59,6 +60,19 @@ class GridEngine:
                 yield _reply(message)
 
 
+UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    ValidationError,
+    AttributeError,
+    EOFError,
+    OverflowError,
+    zipfile.BadZipFile,
+)
+"""What reading a site's reply can raise: numpy.load takes empty bytes and zip files for something else than an array."""
+
+
 def _message(node: int, task: Task) -> Message:
     scalars: dict[str, str | int | bytes] = task.instruction.model_dump()
     content = RecordDict()
@@ -79,7 +93,7 @@ def _reply(message: Message) -> Reply:
         return Reply(ticket, _code_of(message.error.code, message.error.reason or ""))
     try:
         metrics, packed = _metrics(message.content), _packed(message.content)
-    except (KeyError, TypeError, ValueError, ValidationError):
+    except UNREADABLE:
         return Reply(ticket, "REPLY_INVALID")
     return Reply(ticket, "OK", packed, metrics)
 

@@ -11,10 +11,10 @@ from typing import Literal
 
 from myofed_coordinator.federation.aggregation import Contribution, check_metrics, federated_average, weight_of
 from myofed_coordinator.federation.checkpoint import load_progress, save_checkpoint
-from myofed_coordinator.federation.collect import Answers, Pace, StopRequestedError, ask, gather
+from myofed_coordinator.federation.collect import Answers, Pace, StopRequestedError, ask, check_stop, gather
 from myofed_coordinator.federation.engine import Engine, Reply, Task
 from myofed_coordinator.federation.weights import Tensors, pack, unpack, weights_digest
-from myofed_coordinator.runs.folder import RunEvent, RunFolder
+from myofed_coordinator.runs.folder import FINAL_STATES, RunEvent, RunFolder
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -53,7 +53,10 @@ class RoundLoop:
         Raises:
             MyofedError: The run failed; the same code is in the status.
         """
+        if self._folder.closed.exists() or self._folder.status().state in FINAL_STATES:
+            return self._folder.status()  # submitted twice, or ended while this process started
         try:
+            check_stop(self._folder)
             return self._rounds()
         except StopRequestedError:
             return self._write("stopped", "STOPPED", self._folder.status().rounds)
@@ -81,6 +84,7 @@ class RoundLoop:
         self._empty_updates()
         question = _Question("train", number, packed)
         answers = self._ask(question)
+        self._leave_out_revoked(question, answers)
         self._check_quorum(question, answers)
         averaged = pack(self._average(question))
         report = RoundReport(
@@ -146,6 +150,13 @@ class RoundLoop:
 
     def _read_update(self, site: str) -> Tensors:
         return unpack((self._folder.updates / f"{site}.safetensors").read_bytes(), self._manifest.state_dict)
+
+    def _leave_out_revoked(self, question: _Question, answers: Answers) -> None:
+        """A site that was revoked after it answered is not averaged and does not count."""
+        for site in question.metrics.keys() - self._folder.sites().node_keys.keys():
+            del question.metrics[site]
+            answers.errors[site] = "SITE_REVOKED"
+            self._note("SITE_ERROR", number=question.round, site=site, code="SITE_REVOKED")
 
     def _check_quorum(self, question: _Question, answers: Answers) -> None:
         if len(question.metrics) < self._manifest.min_sites:

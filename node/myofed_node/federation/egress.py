@@ -91,6 +91,11 @@ class Egress:
             content=body or None,
         )
         try:
+            self._settings.ledger.ready()
+        except (MyofedError, OSError):  # what cannot be noted does not leave
+            await _answer(send, 503, ErrorBody(code="LEDGER_UNUSABLE").model_dump_json().encode())
+            return
+        try:
             response = await self._client.send(request, stream=True)
         except NOTHING_LEFT:
             self._note(_passage(outgoing, b"", status=0))

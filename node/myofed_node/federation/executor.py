@@ -92,6 +92,7 @@ class Executor:
         reply, trained = self._work(
             _request(instruction, approved, dataset=str(self._folder.dataset)), packed, approved
         )
+        self._approvals.check(instruction)  # an approval taken back meanwhile: nothing leaves
         if instruction.kind == "train" and reply.metrics is not None:
             metrics = reply.metrics.model_copy(update={"scores": self._may_leave(reply.metrics.scores)})
             return Outcome(metrics_json=metrics.model_dump_json(), packed=trained)

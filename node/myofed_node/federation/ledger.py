@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -52,6 +53,10 @@ class Passage:
     in_sha256: str = EMPTY_SHA256
 
 
+ROOM_BYTES = 16 << 20
+"""Free space below which nothing leaves any more: what leaves must be noted."""
+
+
 class EgressLedger:
     """The chain in `egress.jsonl`; `join` and the egress append, each under the file's lock."""
 
@@ -60,6 +65,21 @@ class EgressLedger:
         self._known_size = -1
         self._sequence = 0
         self._head = LEDGER_GENESIS
+
+    def ready(self) -> None:
+        """The ledger can take an entry: its end is whole, and the disk has room. Asked BEFORE anything leaves.
+
+        Raises:
+            MyofedError: LEDGER_BROKEN.
+            OSError: The disk is full or the file cannot be written.
+        """
+        with _locked(self._path) as stream:
+            if stream.seek(0, os.SEEK_END) != self._known_size:
+                self._reread(stream)
+                self._known_size = stream.seek(0, os.SEEK_END)
+            free = os.fstatvfs(stream.fileno())
+            if free.f_bavail * free.f_frsize < ROOM_BYTES:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def append(self, passage: Passage, *, now: datetime) -> EgressEntry:
         """The request stands at the end of the ledger, on disk.

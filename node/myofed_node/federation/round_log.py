@@ -16,7 +16,7 @@ from myofed_schemas.ids import UtcTime
 from myofed_schemas.study import StudyManifest
 from myofed_schemas.wire import WireModel
 
-MAX_ASKED = 4
+MAX_ASKED = 6
 """How often the same question is answered: a coordinator that resumes after a loss asks its last round again."""
 MAX_RUNS = 5
 """Runs under one approval; more need a new decision of the site's people."""

@@ -115,6 +115,32 @@ def test_site_revoked_while_it_is_awaited_is_out_at_once(tmp_path: Path) -> None
     assert [r.sites for r in status.rounds] == [("hospital-a", "hospital-c")] * 2
 
 
+def test_site_revoked_after_it_answered_is_not_averaged(tmp_path: Path) -> None:
+    """hospital-a answers ten, and is taken out of the run while hospital-b is awaited."""
+    folder = make_run(tmp_path, rounds=1)
+
+    def revoke_the_first(site: str, task: Task) -> Reply:
+        keys = folder.sites().node_keys
+        folder.write_sites(RunSites(node_keys={s: k for s, k in keys.items() if s != "hospital-a"}))
+        return good(1.0)
+
+    others = {"hospital-a": lambda site, task: good(10.0), "hospital-b": revoke_the_first}
+    (report,) = run(folder, everyone(**others)).rounds
+    assert report.sites == ("hospital-b", "hospital-c")
+    events = [(e.site, e.code) for e in read_events(folder) if e.event == "SITE_ERROR"]
+    assert ("hospital-a", "SITE_REVOKED") in events
+    assert unpack(folder.weights(1).read_bytes(), SPEC)["net.weight"].tolist() == [[1.0] * 3] * 2
+
+
+def test_run_that_has_ended_is_not_begun_again(tmp_path: Path) -> None:
+    """A ServerApp that comes late, or twice, finds the end and leaves it."""
+    folder = make_run(tmp_path, rounds=1)
+    ended = run(folder, everyone())
+    engine = everyone()
+    assert run(folder, engine) == ended
+    assert engine.sent == []
+
+
 def test_offline_site_is_named_and_the_run_goes_on(tmp_path: Path) -> None:
     """After the time to gather, the run starts with a quorum."""
     folder = make_run(tmp_path, rounds=1)

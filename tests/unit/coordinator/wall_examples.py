@@ -12,7 +12,7 @@ import numpy as np
 from myofed_coordinator.federation.engine import Reply, Task
 from myofed_coordinator.federation.weights import Tensors, pack, unpack, weights_digest
 from myofed_coordinator.runs.folder import RunFolder, RunSites
-from myofed_schemas.federation import MuscleScore, TaskMetrics
+from myofed_schemas.federation import MuscleScore, RunStatus, TaskMetrics
 from myofed_schemas.study import (
     Architecture,
     InputImage,
@@ -86,6 +86,16 @@ def make_run(root: Path, **changes: object) -> RunFolder:
     folder.write_manifest(signed)
     folder.write_sites(RunSites(node_keys={site: key_of(site) for site in manifest.sites}))
     folder.initial_weights.write_bytes(pack(tensors(0.0)))
+    folder.write_status(
+        RunStatus(
+            run_id=folder.run_id,
+            study_id=manifest.study_id,
+            manifest_digest=manifest.digest(),
+            state="submitted",
+            code="OK",
+            rounds=(),
+        )
+    )
     return folder
 
 

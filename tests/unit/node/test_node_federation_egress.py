@@ -159,6 +159,20 @@ def test_request_under_way_when_the_node_stops_stands_in_the_ledger(wall: Wall) 
     assert [(e.status, e.out_bytes) for e in read_ledger(wall.tmp_path / "egress.jsonl")] == [(0, 8)]
 
 
+def test_nothing_leaves_that_cannot_be_noted(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken ledger, and a full disk."""
+    ledger = wall.tmp_path / "egress.jsonl"
+    wall.ask("POST", FLEET_PATHS[0], b"question")
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole[:-20] + b"tampered with\n")
+    status, body = wall.ask("POST", FLEET_PATHS[0], b"question")
+    assert (status, code(body), len(wall.seen)) == (503, "LEDGER_UNUSABLE", 1)
+    ledger.write_bytes(whole)
+    monkeypatch.setattr("myofed_node.federation.ledger.ROOM_BYTES", 1 << 60)
+    status, body = wall.ask("POST", FLEET_PATHS[0], b"question")
+    assert (status, code(body), len(wall.seen)) == (503, "LEDGER_UNUSABLE", 1)
+
+
 def test_answer_that_is_cut_or_endless_is_502(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     """No part of an answer is handed on as the whole."""
     monkeypatch.setattr("myofed_node.federation.egress.ANSWER_BYTES", 3)

@@ -194,6 +194,24 @@ def test_evaluation_is_of_validation_subjects_only_and_returns_no_weights(bench:
     assert set(request.subjects) == set(Approvals(bench.site.folder, bench.site.config).roles("thigh").validation)
 
 
+def test_nothing_leaves_when_the_approval_was_taken_back_during_the_work(bench: Bench) -> None:
+    """The decision is read again before the weights go out."""
+    approvals = Approvals(bench.site.folder, bench.site.config)
+    answer = bench.worker.__call__
+
+    def revoke_while_working(request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+        if not isinstance(request, PingRequest):
+            approvals.revoke("thigh", by="tester", now=NOW)
+        return answer(request, blob, timeout_s=timeout_s)
+
+    means = Means(call_worker=revoke_while_working, now=lambda: NOW, min_scored_subjects=1, sleep=bench.slept.append)
+    executor = Executor(bench.site.folder, approvals, means)
+    with pytest.raises(MyofedError) as caught:
+        fail_closed(executor, bench.message())
+    assert caught.value.code == "REVOKED"
+    assert len(bench.worker.asked) == 1
+
+
 def test_dice_of_a_few_subjects_does_not_leave(bench: Bench) -> None:
     """A sum over one subject is that subject's value: below the site's floor the muscle is left out, training goes on."""
     bench.min_scored_subjects = 3  # the fake worker scored two
