@@ -81,14 +81,16 @@ class StudyDesk:
             self._fetch_initial_weights(signed.manifest)
         return new
 
-    def approve(self, study_id: str, *, by: str, now: datetime) -> Decided:
+    def approve(self, study_id: str, *, by: str, now: datetime, digest: str = "") -> Decided:
         """The newest version may train here, and the coordinator knows it as soon as it can be reached.
 
+        With `digest`, only the manifest whose digest begins so: a version that came after the person read is refused.
+
         Raises:
-            MyofedError: STUDY_UNKNOWN, POLICY_*, SPLIT_TOO_FEW; nothing is changed then.
+            MyofedError: STUDY_UNKNOWN, MANIFEST_NOT_THE_ONE_READ, POLICY_*, SPLIT_TOO_FEW; nothing is changed then.
         """
         subjects = labelled_subjects(self.site.folder.dataset)
-        return self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects))
+        return self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects, digest=digest))
 
     def decline(self, study_id: str, *, by: str, now: datetime) -> Decided:
         """The newest version does not train here.

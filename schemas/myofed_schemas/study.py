@@ -12,6 +12,9 @@ from myofed_schemas.ids import Code, MuscleId, Sha256, SiteId, StudyId, UtcTime
 from myofed_schemas.wire import WireModel
 
 DuoTerm = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
+"""No control characters: people read it on a terminal before they approve."""
+
 HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 HexPublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
@@ -19,8 +22,8 @@ HexPublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 class TensorSpec(WireModel):
     """One entry of the state dict: what a message may carry, and nothing else."""
 
-    name: str = Field(min_length=1, max_length=200)
-    shape: tuple[int, ...]
+    name: str = Field(pattern=r"^[A-Za-z0-9_.]{1,200}$")
+    shape: tuple[Annotated[int, Field(ge=0, le=2**31)], ...] = Field(max_length=8)
     dtype: Literal["float32", "int64"]
 
 
@@ -33,8 +36,8 @@ class Architecture(WireModel):
     name: Literal["monai-unet-2d"]
     in_channels: int = Field(ge=1, le=4)
     out_channels: int = Field(ge=2, le=64)
-    channels: tuple[int, ...] = Field(min_length=2, max_length=7)
-    strides: tuple[int, ...] = Field(min_length=1, max_length=6)
+    channels: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(min_length=2, max_length=7)
+    strides: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(min_length=1, max_length=6)
     num_res_units: int = Field(ge=0, le=4)
     norm: Literal["instance", "batch"]
 
@@ -48,7 +51,7 @@ class InputImage(WireModel):
 
     kind: Literal["in-phase-magnitude"]
     spacing_mm: float = Field(ge=0.5, le=5.0)
-    size_px: tuple[int, int]
+    size_px: tuple[Annotated[int, Field(ge=16, le=1024)], Annotated[int, Field(ge=16, le=1024)]]
 
 
 class Training(WireModel):
@@ -79,8 +82,8 @@ class StudyManifest(WireModel):
     schema_version: Literal["myofed-study-1"] = "myofed-study-1"
     study_id: StudyId
     version: int = Field(ge=1)
-    title: str = Field(min_length=3, max_length=200)
-    purpose: str = Field(min_length=3, max_length=2000)
+    title: str = Field(min_length=3, max_length=200, pattern=PRINTABLE)
+    purpose: str = Field(min_length=3, max_length=2000, pattern=PRINTABLE)
     duo: tuple[DuoTerm, ...] = ()
     sites: tuple[SiteId, ...] = Field(min_length=1)
     label_set: Literal["individual"] = "individual"

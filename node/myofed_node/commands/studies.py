@@ -45,10 +45,17 @@ def show_study(study: StudyArgument, site: SiteOption, as_json: JsonOption = Fal
         console.result(newest, manifest_lines(newest.manifest))
 
 
-def approve(study: StudyArgument, site: SiteOption, as_json: JsonOption = False) -> None:
+def approve(
+    study: StudyArgument,
+    site: SiteOption,
+    digest: Annotated[
+        str, typer.Option("--digest", help="Beginning of the digest you read; a newer version is refused.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
     """Approve the newest version of a study: exactly this manifest may train here, nothing else."""
     with reporting(as_json=as_json) as console:
-        _tell(console, _desk(site).approve(study, by=getpass.getuser(), now=system_now()))
+        _tell(console, _desk(site).approve(study, by=getpass.getuser(), now=system_now(), digest=digest))
 
 
 def decline(study: StudyArgument, site: SiteOption, as_json: JsonOption = False) -> None:

@@ -111,7 +111,9 @@ class Approvals:
         signed = self._files.decision(study_id)
         return StudyState(self._files.manifest(study_id, versions[-1]), signed.decision if signed else None)
 
-    def approve(self, study_id: str, *, by: str, now: datetime, subjects: Sequence[str]) -> SignedDecision:
+    def approve(
+        self, study_id: str, *, by: str, now: datetime, subjects: Sequence[str], digest: str = ""
+    ) -> SignedDecision:
         """The newest version may train here from now on, on a split of these subjects that stays as it is.
 
         Args:
@@ -119,11 +121,14 @@ class Approvals:
             by: Login of the person who decides.
             now: UTC.
             subjects: Labels of all labelled subjects.
+            digest: Beginning of the digest of the manifest that the person read; a newer one is refused then.
 
         Raises:
-            MyofedError: A code of `check_policy` or `split_subjects`; nothing is changed then.
+            MyofedError: MANIFEST_NOT_THE_ONE_READ, a code of `check_policy` or `split_subjects`; nothing is changed then.
         """
         signed = self.show(study_id).newest
+        if not signed.digest.startswith(digest):
+            raise refused("MANIFEST_NOT_THE_ONE_READ", f"digest {digest}", signed.digest[:16])
         self._check_genuine(signed)
         check_policy(signed.manifest, self._config.policy, site=self._config.site, subjects=len(subjects))
         split = self._files.split_path(study_id, signed.manifest.version)

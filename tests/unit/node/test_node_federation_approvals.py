@@ -160,6 +160,18 @@ def test_revoked_approval_is_over_at_the_next_message(desk: Desk) -> None:
     assert desk.actions()[-2:] == ["STUDY_APPROVED", "STUDY_REVOKED"]
 
 
+def test_version_that_came_after_the_person_read_is_not_approved(desk: Desk) -> None:
+    """Who names the digest that was read never approves another manifest by mistake."""
+    read = desk.offer()
+    desk.offer(version=2)
+    with pytest.raises(MyofedError) as caught:
+        desk.approvals.approve("thigh", by="tester", now=NOW, subjects=SUBJECTS, digest=read.digest[:12])
+    assert caught.value.code == "MANIFEST_NOT_THE_ONE_READ"
+    assert desk.approvals.show("thigh").newest.manifest.version == 2
+    with pytest.raises(MyofedError):
+        desk.approvals.check(message(read.manifest))
+
+
 def test_approval_of_a_version_is_none_of_the_next(desk: Desk) -> None:
     """A new version waits for its own decision; a run of the old one may end."""
     old = desk.approve()

@@ -17,6 +17,9 @@ from wire_examples import manifest
         ({"min_sites": 3}, "only 2 sites"),
         ({"study_id": "../x"}, "study_id"),
         ({"strategy": "anything"}, "strategy"),
+        ({"title": "Thigh\x1b[2J muscles"}, "title"),
+        ({"purpose": "line\nleaves this site: nothing"}, "purpose"),
+        ({"image": {"kind": "in-phase-magnitude", "spacing_mm": 2.0, "size_px": (96, 10**6)}}, "size_px"),
     ],
 )
 def test_manifest_that_does_not_fit_together_is_refused(change: dict[str, object], says: str) -> None:
