@@ -108,11 +108,6 @@ class Service:
                 preexec_fn=die_with_parent,  # noqa: PLW1509  one C call; a killed demo leaves no process
             )
 
-    @property
-    def pid(self) -> int:
-        """Process id of the `up` command."""
-        return self._process.pid
-
     def check(self) -> None:
         """The service still runs.
 

@@ -110,15 +110,6 @@ class Federation:
         """The node's services have been told to come up."""
         self._up(name, ["myofed-node", "up", str(self.site(name))])
 
-    def restart(self, name: str) -> None:
-        """A service that was stopped comes up again, with the same folder."""
-        argv = ["myofed-coordinator", "up", str(self.home)] if name == "coordinator" else []
-        self._up(name, argv or ["myofed-node", "up", str(self.site(name))])
-
-    def service_pid(self, name: str) -> int:
-        """Process id of an `up` command, for tests that kill it."""
-        return self._services[name].pid
-
     def wait_for(self, what: str, condition: Callable[[], bool], timeout_s: float = START_TIMEOUT_S) -> None:
         """`condition` came true.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -261,8 +260,3 @@ def _proven(egress: dict[str, EgressCheck]) -> dict[str, EgressCheck]:
                 hint="The ledger must hold every byte: this is a defect of the software.",
             )
     return egress
-
-
-def remove_workdir(workdir: Path) -> None:
-    """The folder is gone; it holds nothing but synthetic patients."""
-    shutil.rmtree(workdir, ignore_errors=True)

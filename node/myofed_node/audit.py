@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from myofed_node.chained_lines import last_line, locked
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError, verify_chain
 from myofed_schemas.clock import utc_text
@@ -52,7 +50,7 @@ class SiteAudit:
             MyofedError: AUDIT_BROKEN where the last entry cannot be read: nothing is appended to a broken chain.
             OSError: The disk is full.
         """
-        with _locked(self._path) as stream:
+        with locked(self._path) as stream:
             last = _last_entry(stream)
             entry = AuditEntry(
                 sequence=last.sequence + 1 if last else 1,
@@ -100,27 +98,9 @@ class SiteAudit:
         return head
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """The file, open for reading and appending, held by this process alone."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as stream:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-        yield stream
-
-
 def _last_entry(stream: BinaryIO) -> AuditEntry | None:
-    """The last whole entry; the stream stands at the end of it, and a half-written line behind it is gone."""
-    size = stream.seek(0, os.SEEK_END)
-    tail_start = stream.seek(max(0, size - LONGEST_LINE_BYTES))
-    tail = stream.read()
-    whole = tail.rfind(b"\n") + 1
-    if whole < len(tail):
-        stream.truncate(tail_start + whole)
-    stream.seek(tail_start + whole)
-    if not whole:
-        return None
-    return _parse(tail[tail.rfind(b"\n", 0, whole - 1) + 1 : whole], number=0)
+    line = last_line(stream, longest=LONGEST_LINE_BYTES)
+    return None if line is None else _parse(line, number=0)
 
 
 def _parse(line: bytes, *, number: int) -> AuditEntry:

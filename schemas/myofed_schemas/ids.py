@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, NewType
+from typing import Annotated
 
 from pydantic import StringConstraints
 
@@ -29,6 +29,3 @@ UtcTime = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d
 
 MuscleId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,4}$")]
 """A row of muscles.tsv, e.g. `VL`."""
-
-ModelDigest = NewType("ModelDigest", str)
-"""SHA-256 of a safetensors file."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import BinaryIO, Literal
 
 from pydantic import ValidationError
 
+from myofed_node.chained_lines import last_line, locked
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -73,7 +72,7 @@ class EgressLedger:
             MyofedError: LEDGER_BROKEN.
             OSError: The disk is full or the file cannot be written.
         """
-        with _locked(self._path) as stream:
+        with locked(self._path) as stream:
             if stream.seek(0, os.SEEK_END) != self._known_size:
                 self._reread(stream)
                 self._known_size = stream.seek(0, os.SEEK_END)
@@ -90,7 +89,7 @@ class EgressLedger:
             MyofedError: LEDGER_BROKEN where the last entry cannot be read: nothing more may leave then.
             OSError: The disk is full.
         """
-        with _locked(self._path) as stream:
+        with locked(self._path) as stream:
             if stream.seek(0, os.SEEK_END) != self._known_size:
                 self._reread(stream)
             entry = EgressEntry(
@@ -143,26 +142,9 @@ def verify_ledger(path: Path) -> EgressSummary:
         raise _broken("somewhere in the chain") from None
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+b") as stream:
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
-        yield stream
-
-
 def _last_entry(stream: BinaryIO) -> EgressEntry | None:
-    """The last whole entry; the stream stands behind it, and a half-written line after it is gone."""
-    size = stream.seek(0, os.SEEK_END)
-    start = stream.seek(max(0, size - LONGEST_LINE_BYTES))
-    tail = stream.read()
-    whole = tail.rfind(b"\n") + 1
-    if whole < len(tail):
-        stream.truncate(start + whole)
-    stream.seek(start + whole)
-    if not whole:
-        return None
-    return _parse(tail[tail.rfind(b"\n", 0, whole - 1) + 1 : whole], number=0)
+    line = last_line(stream, longest=LONGEST_LINE_BYTES)
+    return None if line is None else _parse(line, number=0)
 
 
 def _parse(line: bytes, *, number: int) -> EgressEntry:
