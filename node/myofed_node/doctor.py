@@ -80,6 +80,7 @@ def examine(site: Site, *, now: datetime, api: CoordinatorApi | None = None) -> 
     looks = (
         Look("versions", checks.versions),
         Look("permissions", lambda: checks.permissions(site.folder)),
+        Look("key custody", lambda: checks.key_custody(site.folder, site.config), warn_only=True),
         Look("disk space", lambda: checks.disk_space(site.folder)),
         Look("store", lambda: checks.store(site.folder)),
         Look("audit chain", lambda: checks.audit_chain(site.folder)),

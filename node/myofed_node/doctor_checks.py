@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import shutil
 from datetime import datetime
+from pathlib import Path
 
 from myofed_node.audit import SiteAudit
 from myofed_node.client_certificate import not_after
@@ -48,21 +50,84 @@ def permissions(folder: SiteFolder) -> str:
     Raises:
         MyofedError: PERMISSIONS_TOO_WIDE, KEY_MISSING.
     """
-    private = [folder.root, folder.keys, *sorted(folder.keys.glob("*"))]
+    private = [folder.root, folder.keys, *sorted(folder.keys.rglob("*"))]
     wide = [path.name for path in private if path.stat().st_mode & 0o077]
     if wide:
         raise _defect(
             "PERMISSIONS_TOO_WIDE",
             f"expected 0700 on folders and 0600 on keys, found more on {len(wide)}: {', '.join(wide[:5])}",
-            "chmod 700 on the site folder and its keys folder, 600 on every file in keys",
+            "chmod 700 on the site folder, keys and keys/deid, 600 on every file in keys",
         )
     needed = (folder.deid_key, folder.identity_key, folder.tls_key, folder.flower_key, folder.executor_secret)
-    missing = [path.name for path in needed if not path.exists()]
+    missing = [path.name for path in needed if not _there(path)]
     if missing:
         raise _defect(
             "KEY_MISSING", f"expected all keys, found none named {', '.join(missing)}", "restore the keys' backup"
         )
-    return f"{len(private) - 2} files among the keys, all 0600"
+    return f"{sum(path.is_file() for path in private)} files among the keys, all 0600"
+
+
+def key_custody(folder: SiteFolder, config: SiteConfig) -> str:
+    """No service can read the de-identification key: tried by a process confined as they are, and asked of those that run.
+
+    The vault's key and the list of pseudonyms, where the settings name them, lie in the same folder or out of reach.
+
+    Raises:
+        MyofedError: KEY_READABLE_BY_SERVICES, KEY_MISSING.
+    """
+    from myofed_node.confinement import Confinement, find_confinement
+    from myofed_node.confinement_state import unconfined_services
+
+    if not _there(folder.deid_key):
+        raise _defect("KEY_MISSING", "expected keys/deid/deid.key, found none", "restore the keys' backup")
+    confinement = find_confinement(folder)
+    if confinement is Confinement.NONE:
+        raise _readable(
+            "found that this host offers neither user namespaces nor Landlock for it",
+            "allow unprivileged user namespaces (sysctl kernel.unprivileged_userns_clone=1, or AppArmor's restriction "
+            "off), or move keys/deid out of the site folder and leave a symbolic link (needs Landlock, Linux 5.19); "
+            "docs/operate-node.md: Who can read the site key",
+        )
+    if confinement is not Confinement.OWN_USER and (names := folder.deid_key.stat().st_nlink) > 1:
+        raise _readable(f"found {names} names (hard links) of the key file", "find -samefile the others, remove them")
+    if beside := _readable_elsewhere(folder, config):
+        raise _readable(
+            f"found another secret of the de-identification outside of keys/deid: {', '.join(beside)}",
+            "move the file into keys/deid and name it in config.yaml, e.g. keys/deid/vault.key; or give it another owner",
+        )
+    if loose := unconfined_services(folder):
+        raise _readable(f"found these running as if they could: {', '.join(loose)}", "stop and start `myofed-node up`")
+    return f"web, worker and egress cannot read the de-identification key ({CUSTODY[confinement.value]})"
+
+
+CUSTODY = {
+    "own-user": "it belongs to another user",
+    "hidden": "its folder is hidden from them",
+    "landlock": "Landlock",
+}
+"""How the key is kept from the services, in words."""
+
+
+def _readable(found: str, mend: str) -> MyofedError:
+    return _defect(
+        "KEY_READABLE_BY_SERVICES", f"expected that no service can read the de-identification key, {found}", mend
+    )
+
+
+def _readable_elsewhere(folder: SiteFolder, config: SiteConfig) -> list[str]:
+    """Settings that name a secret file which is not kept from the services with the key."""
+    kept = folder.deid_keys.resolve()
+    named = {"vault.key_file": config.vault.key_file, "pseudonyms": config.pseudonyms}
+    paths = {setting: (folder.root / name).resolve() for setting, name in named.items() if name}
+    return [setting for setting, path in paths.items() if not path.is_relative_to(kept) and os.access(path, os.R_OK)]
+
+
+def _there(path: Path) -> bool:
+    """It exists, or lies in a folder of another user, who must know."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def disk_space(folder: SiteFolder) -> str:

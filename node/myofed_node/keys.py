@@ -18,7 +18,7 @@ from myofed_node.site_folder import SiteFolder
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.files import write_atomically
+from myofed_schemas.files import fsync_folder, write_atomically
 from myofed_schemas.wire import WireModel
 
 if TYPE_CHECKING:
@@ -36,9 +36,12 @@ def make_site_keys(folder: SiteFolder, *, now: datetime) -> None:
         now: Start of the loopback certificate's validity, UTC.
 
     Raises:
+        MyofedError: KEY_TWICE.
         OSError: The folder cannot be written.
     """
     folder.keys.mkdir(mode=0o700, exist_ok=True)
+    settle_deid_key(folder)
+    folder.deid_keys.mkdir(mode=0o700, exist_ok=True)
     makers: dict[Path, Callable[[], bytes]] = {
         folder.deid_key: lambda: secrets.token_bytes(SECRET_BYTES),
         folder.executor_secret: lambda: secrets.token_bytes(SECRET_BYTES),
@@ -53,6 +56,36 @@ def make_site_keys(folder: SiteFolder, *, now: datetime) -> None:
     if not folder.flower_public_key.exists():
         write_atomically(folder.flower_public_key, flower_public_key(folder).encode() + b"\n")
     make_loopback_certificate(folder, now=now)
+
+
+def settle_deid_key(folder: SiteFolder) -> None:
+    """The de-identification key lies in its own folder, also where version 0.1 had put it beside the others.
+
+    Killed at any moment, the next call goes on; the key is never in no place. It keeps its mode, so that a key that others
+    could read is still told.
+
+    Raises:
+        MyofedError: KEY_TWICE where another key lies there already; nothing was changed.
+        OSError: The folder cannot be written.
+    """
+    early = folder.early_deid_key
+    try:
+        key, mode = early.read_bytes(), early.stat().st_mode & 0o777
+    except FileNotFoundError:
+        return
+    folder.deid_keys.mkdir(mode=0o700, exist_ok=True)
+    if not folder.deid_key.exists():
+        write_atomically(folder.deid_key, key, mode=mode)
+        fsync_folder(folder.keys)
+    if folder.deid_key.read_bytes() != key:
+        raise MyofedError(
+            "KEY_TWICE",
+            "expected one de-identification key, found another in keys/deid.key than in keys/deid/deid.key",
+            hint="remove the one that the data set was not made with; the backup tells which it is",
+            exit_code=ExitCode.SITE_FOLDER,
+        )
+    early.unlink(missing_ok=True)
+    fsync_folder(folder.keys)
 
 
 def renew_enrolment_keys(folder: SiteFolder, *, now: datetime) -> None:

@@ -18,7 +18,7 @@ from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.heartbeat import clock_skew_s, heartbeat
 from myofed_node.service_state import ServiceState, save_service_state
-from myofed_node.site_setup import Site, open_site
+from myofed_node.site_setup import Site, look_into_site
 from myofed_node.study_desk import StudyDesk
 from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.errors import MyofedError
@@ -120,7 +120,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run(open_site(Path(sys.argv[1])), stop=stop)
+        run(look_into_site(Path(sys.argv[1])), stop=stop)
     except MyofedError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)

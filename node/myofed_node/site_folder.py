@@ -28,8 +28,18 @@ class SiteFolder:
         return self.root / "keys"
 
     @property
+    def deid_keys(self) -> Path:
+        """Folder of what the de-identification alone may read, 0700: kept from every service (see `confinement`)."""
+        return self.keys / "deid"
+
+    @property
     def deid_key(self) -> Path:
         """32 random bytes: pseudonyms, UIDs and date shifts depend on it."""
+        return self.deid_keys / "deid.key"
+
+    @property
+    def early_deid_key(self) -> Path:
+        """Where sites of version 0.1 have that key; `open_site` moves it."""
         return self.keys / "deid.key"
 
     @property
@@ -160,6 +170,10 @@ class SiteFolder:
     def service_state(self) -> Path:
         """JSON: the last beat of the service process and the address of the site's page."""
         return self.run / "service.json"
+
+    def confinement(self, name: str) -> Path:
+        """JSON: how the running service of this name is kept from the de-identification key."""
+        return self.run / f"confinement-{name}.json"
 
     @property
     def cosigned_head(self) -> Path:

@@ -55,10 +55,23 @@ def make_site(root: Path, *, config: SiteConfig, now: datetime) -> Site:
 
 
 def open_site(root: Path) -> Site:
-    """The site in this folder, its settings read and checked.
+    """The site in this folder, its settings read and checked, its de-identification key where this version has it.
 
     Raises:
-        MyofedError: SITE_CONFIG_MISSING, SITE_CONFIG_INVALID, or SITE_UNFINISHED after a killed `init`.
+        MyofedError: SITE_CONFIG_MISSING, SITE_CONFIG_INVALID, KEY_TWICE, or SITE_UNFINISHED after a killed `init`.
+    """
+    from myofed_node.keys import settle_deid_key
+
+    site = look_into_site(root)
+    settle_deid_key(site.folder)
+    return site
+
+
+def look_into_site(root: Path) -> Site:
+    """The site in this folder, its settings read and checked; for a service, which neither sees nor moves that key.
+
+    Raises:
+        MyofedError: As `open_site`, but for KEY_TWICE.
     """
     if (root / UNFINISHED).exists():
         raise MyofedError(

@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from myofed_node.config import SiteConfig
+from myofed_node.confinement import Confinement, find_confinement, without_key
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.egress_client import EgressAddress
 from myofed_node.learning import worker_client
-from myofed_node.learning.network import find_isolation, without_network
+from myofed_node.learning.network import Isolation, find_isolation, without_network
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
@@ -64,29 +65,26 @@ def run(folder: SiteFolder, config: SiteConfig) -> ExitCode:
 
 
 def children(folder: SiteFolder, config: SiteConfig, ports: Ports) -> list[list[ChildSpec]]:
-    """The processes of `up`, in groups that start side by side: worker; egress, SuperNode, executor; service."""
-    here = str(folder.root)
+    """The processes of `up`, in groups that start side by side: worker; egress, SuperNode, executor; service.
+
+    None of them de-identifies, so each is kept from the key of the pseudonyms as far as this host can do it.
+    """
+    here, confinement = str(folder.root), find_confinement(folder)
+    child = partial(_child, folder, confinement)
     worker = _module(
         "myofed_node.learning.worker", "--socket", str(folder.worker_socket), "--threads", str(config.worker_threads)
     )
-    listening = partial(is_listening, "127.0.0.1")
+    isolation, listening = find_isolation(), partial(is_listening, "127.0.0.1")
+    egress = _module("myofed_node.federation.egress_port", here)
+    executor = _module("myofed_node.federation.executor_process", here, str(ports.supernode))
     return [
+        [child("worker", worker, isolation=isolation, ready=partial(_answers, folder))],
         [
-            _child(
-                folder, "worker", without_network(worker, isolation=find_isolation()), ready=partial(_answers, folder)
-            )
+            child("egress", egress, ready=partial(listening, ports.egress)),
+            child("supernode", supernode_command(folder, ports), ready=partial(listening, ports.supernode)),
+            child("executor", executor),
         ],
-        [
-            _child(
-                folder,
-                "egress",
-                _module("myofed_node.federation.egress_port", here),
-                ready=partial(listening, ports.egress),
-            ),
-            _child(folder, "supernode", supernode_command(folder, ports), ready=partial(listening, ports.supernode)),
-            _child(folder, "executor", _module("myofed_node.federation.executor_process", here, str(ports.supernode))),
-        ],
-        [_child(folder, "service", _module("myofed_node.service", here))],
+        [child("service", _module("myofed_node.service", here))],
     ]
 
 
@@ -135,13 +133,21 @@ def _module(name: str, *arguments: str) -> list[str]:
 
 
 def _child(
-    folder: SiteFolder, name: str, command: Sequence[str], *, ready: Callable[[], bool] = lambda: True
+    folder: SiteFolder,
+    confinement: Confinement,
+    name: str,
+    command: Sequence[str],
+    *,
+    isolation: Isolation = Isolation.NONE,
+    ready: Callable[[], bool] = lambda: True,
 ) -> ChildSpec:
+    """A service, kept from the de-identification key, and with `isolation` from the network."""
     home = folder.run / "home" / name
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    confined = without_key(command, folder=folder, name=name, confinement=confinement)
     return ChildSpec(
         name=name,
-        argv=command,
+        argv=without_network(confined, isolation=isolation),
         environment=environment(folder, process=name),
         log=folder.logs / f"{name}.log",
         cwd=folder.run,

@@ -13,9 +13,10 @@ import pytest
 from consortium_ca import Consortium
 from site_factories import NOW, FakeCoordinator, demo_site, enrol
 
-from myofed_node import client_certificate
+from myofed_node import client_certificate, confinement
 from myofed_node import doctor_checks as checks
 from myofed_node.config import SiteConfig
+from myofed_node.confinement import Confinement
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.ledger import EgressLedger, Passage
 from myofed_node.learning import network
@@ -54,12 +55,72 @@ def test_engine_of_another_version_is_a_defect(monkeypatch: pytest.MonkeyPatch) 
     assert _defect(checks.versions) == "FLWR_VERSION"
 
 
-@pytest.mark.parametrize("name", ["root", "keys", "deid_key", "tls_key"])
+@pytest.mark.parametrize("name", ["root", "keys", "deid_keys", "deid_key", "tls_key"])
 def test_wider_permissions_are_a_defect(site: Site, name: str) -> None:
     """Folder, keys' folder, each key."""
     path: Path = getattr(site.folder, name)
     path.chmod(path.stat().st_mode | 0o040)
     assert _defect(lambda: checks.permissions(site.folder)) == "PERMISSIONS_TOO_WIDE"
+
+
+def test_key_custody_is_tried_and_told(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In words how the key is kept, or what to change on this host."""
+    for way in Confinement:
+        monkeypatch.setattr(confinement, "find_confinement", lambda _folder, way=way: way)
+        if way is Confinement.NONE:
+            assert _defect(lambda: checks.key_custody(site.folder, site.config)) == "KEY_READABLE_BY_SERVICES"
+        else:
+            assert checks.CUSTODY[way.value] in checks.key_custody(site.folder, site.config)
+
+
+def test_second_name_of_the_key_is_a_defect(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hard link elsewhere is the same file, outside of the folder that is kept from the services."""
+    monkeypatch.setattr(confinement, "find_confinement", lambda _folder: Confinement.HIDDEN)
+    (site.folder.dataset / "copy").hardlink_to(site.folder.deid_key)
+    assert _defect(lambda: checks.key_custody(site.folder, site.config)) == "KEY_READABLE_BY_SERVICES"
+
+
+def test_running_service_that_is_not_confined_is_a_defect(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was started before the upgrade, or on its own; it is named."""
+    monkeypatch.setattr(confinement, "find_confinement", lambda _folder: Confinement.HIDDEN)
+    _running(site.folder)
+    with pytest.raises(MyofedError, match="egress") as caught:
+        checks.key_custody(site.folder, site.config)
+    assert caught.value.code == "KEY_READABLE_BY_SERVICES"
+
+
+def test_secret_beside_the_keys_folder_is_a_defect(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vault's key or a list of pseudonyms that every service could read; inside keys/deid, or absent, it is none."""
+    monkeypatch.setattr(confinement, "find_confinement", lambda _folder: Confinement.HIDDEN)
+    for name, defect in (("keys/list.csv", True), ("keys/deid/list.csv", False), ("keys/absent.csv", False)):
+        config = site.config.model_copy(update={"pseudonyms": name})
+        if "absent" not in name:
+            (site.folder.root / name).touch(mode=0o600)
+        if defect:
+            assert _defect(lambda config=config: checks.key_custody(site.folder, config)) == "KEY_READABLE_BY_SERVICES"
+        else:
+            assert "hidden" in checks.key_custody(site.folder, config)
+
+
+def test_custody_of_a_key_that_is_missing_is_a_defect(site: Site) -> None:
+    """Nothing tried proves nothing."""
+    site.folder.deid_key.unlink()
+    assert _defect(lambda: checks.key_custody(site.folder, site.config)) == "KEY_MISSING"
+
+
+def test_key_in_a_folder_of_another_user_is_not_missed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this account may not look, the key counts as there, and the rest is checked."""
+    real = Path.exists
+
+    def exists(path: Path) -> bool:
+        if path == site.folder.deid_key:
+            raise PermissionError
+        return real(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    monkeypatch.setattr(confinement, "find_confinement", lambda _folder: Confinement.OWN_USER)
+    assert "another user" in checks.key_custody(site.folder, site.config)
+    assert "0600" in checks.permissions(site.folder)
 
 
 def test_missing_key_is_a_defect(site: Site) -> None:

@@ -16,6 +16,7 @@ from myofed_node.keys import (
     load_tls_key,
     make_site_keys,
     read_secret,
+    settle_deid_key,
     sign,
 )
 from myofed_node.site_folder import SiteFolder
@@ -73,18 +74,54 @@ def test_key_of_another_kind_is_refused(folder: SiteFolder) -> None:
 
 
 def test_every_file_among_the_keys_is_0600(folder: SiteFolder) -> None:
-    """Nobody but the owner reads any of them, and the folder is 0700."""
-    assert folder.keys.stat().st_mode & 0o777 == 0o700
-    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.keys.iterdir()}
+    """Nobody but the owner reads any of them, and the folders are 0700."""
+    assert {path.stat().st_mode & 0o777 for path in (folder.keys, folder.deid_keys)} == {0o700}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in folder.keys.rglob("*") if path.is_file()}
     assert len(modes) == 10
     assert set(modes.values()) == {0o600}
 
 
 def test_second_call_changes_no_key(folder: SiteFolder) -> None:
     """Making keys again leaves every byte as it was."""
-    before = {path.name: path.read_bytes() for path in folder.keys.iterdir()}
+    before = {path.name: path.read_bytes() for path in folder.keys.rglob("*") if path.is_file()}
     make_site_keys(folder, now=NOW)
-    assert {path.name: path.read_bytes() for path in folder.keys.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in folder.keys.rglob("*") if path.is_file()} == before
+
+
+def _as_version_0_1(folder: SiteFolder) -> bytes:
+    """The de-identification key lies beside the others; gives its bytes."""
+    folder.deid_key.rename(folder.early_deid_key)
+    folder.deid_keys.rmdir()
+    return folder.early_deid_key.read_bytes()
+
+
+def test_early_key_is_moved_and_never_made_anew(folder: SiteFolder) -> None:
+    """Also where the first call after the upgrade makes keys; a mode that is too wide stays and is told."""
+    key = _as_version_0_1(folder)
+    folder.early_deid_key.chmod(0o640)
+    make_site_keys(folder, now=NOW)
+    assert folder.deid_key.read_bytes() == key
+    assert not folder.early_deid_key.exists()
+    with pytest.raises(MyofedError, match="0640"):
+        load_deid_keys(folder)
+
+
+def test_move_that_was_killed_is_finished(folder: SiteFolder) -> None:
+    """Between copy and removal both lie there, the same."""
+    folder.early_deid_key.write_bytes(folder.deid_key.read_bytes())
+    settle_deid_key(folder)
+    assert folder.deid_key.exists()
+    assert not folder.early_deid_key.exists()
+
+
+def test_two_different_keys_are_refused_and_both_stay(folder: SiteFolder) -> None:
+    """Only the site's people can say which one the data set was made with."""
+    folder.early_deid_key.write_bytes(b"k" * 32)
+    key = folder.deid_key.read_bytes()
+    with pytest.raises(MyofedError) as caught:
+        settle_deid_key(folder)
+    assert caught.value.code == "KEY_TWICE"
+    assert (folder.early_deid_key.read_bytes(), folder.deid_key.read_bytes()) == (b"k" * 32, key)
 
 
 def test_signature_verifies_with_the_public_key(folder: SiteFolder) -> None:

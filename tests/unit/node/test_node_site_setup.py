@@ -13,7 +13,8 @@ import myofed_node.site_setup
 import myofed_node.store
 from myofed_node.audit import SiteAudit
 from myofed_node.config import DEMO_POLICY, SiteConfig
-from myofed_node.site_setup import UNFINISHED, make_site, open_site
+from myofed_node.site_folder import SiteFolder
+from myofed_node.site_setup import UNFINISHED, look_into_site, make_site, open_site
 from myofed_schemas.errors import MyofedError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_killed_init_is_finished_by_the_next_with_the_same_keys(
     with pytest.raises(MyofedError) as caught:
         open_site(tmp_path / "a")
     assert caught.value.code == "SITE_UNFINISHED"
-    key = tmp_path / "a" / "keys" / "deid.key"
+    key = SiteFolder(tmp_path / "a").deid_key
     before = key.read_bytes() if key.exists() else None
     site = make_site(tmp_path / "a", config=CONFIG, now=NOW)
     assert before in (None, key.read_bytes())
@@ -81,3 +82,16 @@ def test_new_site_is_private_and_complete(tmp_path: Path) -> None:
     assert not (site.folder.root / UNFINISHED).exists()
     assert open_site(site.folder.root).config == CONFIG
     assert site.folder.store.stat().st_mode & 0o777 == 0o600
+
+
+def test_key_of_a_site_of_version_0_1_is_moved_when_the_site_is_opened(tmp_path: Path) -> None:
+    """Same bytes, in the folder that is kept from the services; a service only looks and moves nothing."""
+    folder = make_site(tmp_path / "a", config=CONFIG, now=NOW).folder
+    key = folder.deid_key.read_bytes()
+    folder.deid_key.rename(folder.early_deid_key)
+    folder.deid_keys.rmdir()
+    look_into_site(folder.root)
+    assert folder.early_deid_key.exists()
+    open_site(folder.root)
+    assert folder.deid_key.read_bytes() == key
+    assert not folder.early_deid_key.exists()

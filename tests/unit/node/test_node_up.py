@@ -8,6 +8,7 @@ import pytest
 from site_factories import FakeCoordinator, demo_site, enrol
 
 from myofed_node import up
+from myofed_node.confinement import find_confinement
 from myofed_node.site_setup import Site
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.service_loop import only_one
@@ -67,3 +68,12 @@ def test_worker_is_ready_once_it_answers(site: Site) -> None:
     """Nobody listens yet."""
     (worker,), *_ = up.children(site.folder, site.config, PORTS)
     assert worker.ready() is False
+
+
+def test_every_service_is_kept_from_the_key(site: Site) -> None:
+    """All five are started by the confinement, in the way that this host offers; the worker without a network, too."""
+    way = find_confinement(site.folder)
+    for spec in (spec for group in up.children(site.folder, site.config, PORTS) for spec in group):
+        start = list(spec.argv).index("myofed_node.confinement")
+        assert list(spec.argv)[start + 1 : start + 3] == [way.value, str(site.folder.deid_keys)]
+        assert str(site.folder.confinement(spec.name)) in spec.argv
