@@ -86,6 +86,8 @@ def plan_of(tag: int, *, vr: str, row: Confidentiality | None, attribute_type: s
     that refers to other instances (U*).
     """
     fallback = fallback_of(row.basic if row else "X", attribute_type=attribute_type)
+    if attribute_type == "3" and fallback == "D" and (vr.startswith("O") or vr == "UN"):
+        fallback = "X"  # no dummy of unknown bytes in a place that may be empty
     if tag in NEVER:
         return Plan(Verb.BASIC, "X", vr)
     if tag in {PATIENT_NAME, PATIENT_ID}:

@@ -13,6 +13,8 @@ from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
 PHOTOMETRIC = frozenset({"MONOCHROME1", "MONOCHROME2"})
+BITS_ALLOWED = {"mr": frozenset({8, 16, 32}), "enhanced": frozenset({8, 16, 32}), "seg": frozenset({1, 8, 16})}
+"""BitsAllocated by IOD (PS3.3 C.8.3.1, C.8.13.1, C.8.20.2); MR of 8 and 32 bits occurs."""
 REQUIRED_UIDS = (0x0020000D, 0x0020000E, 0x00080018)
 """StudyInstanceUID, SeriesInstanceUID, SOPInstanceUID."""
 SOP_CLASS, IMAGE_TYPE, CONVERSION_TYPE = 0x00080016, 0x00080008, 0x00080064
@@ -20,7 +22,7 @@ PHOTOMETRIC_INTERPRETATION, BURNED_IN, MODALITY_LUT = 0x00280004, 0x00280301, 0x
 
 
 def admit(dataset: FileDataset, *, policy: Policy) -> str:
-    """The IOD ("mr", "enhanced") of a file that may be treated.
+    """The IOD ("mr", "enhanced", "seg") of a file that may be treated.
 
     Raises:
         WithheldError: SOP_CLASS_REFUSED, UID_MISSING, SCREEN_SAVE, BURNED_IN_ANNOTATION, PHOTOMETRIC_REFUSED, MODALITY_LUT, or
@@ -37,8 +39,9 @@ def admit(dataset: FileDataset, *, policy: Policy) -> str:
         raise WithheldError(WithheldCode.PHOTOMETRIC_REFUSED)
     if MODALITY_LUT in dataset:
         raise WithheldError(WithheldCode.MODALITY_LUT)
-    check_pixels(dataset)
-    return IOD_OF_SOP_CLASS[sop_class]
+    iod = IOD_OF_SOP_CLASS[sop_class]
+    check_pixels(dataset, bits_allowed=BITS_ALLOWED[iod], max_pixels=policy.max_pixels)
+    return iod
 
 
 def _refuse_text_in_pixels(dataset: FileDataset, policy: Policy) -> None:

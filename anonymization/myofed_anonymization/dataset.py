@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
-from pydicom.charset import default_encoding
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
-from myofed_anonymization.elements import NUMBERS, STRINGS, encodings_of, raw_element, value_bytes
+from myofed_anonymization.clean_elements import UNDEFINED, Clean, CleanElement, clean_element
+from myofed_anonymization.elements import NUMBER_BYTES, NUMBERS, STRINGS, standard_vr, value_bytes
+from myofed_anonymization.policy import Policy
 from myofed_anonymization.private_tags import private_creators, safe_rule
 from myofed_anonymization.text import names_in, tokens_of
-from myofed_anonymization.treatment import Treatment, fallback_bytes, treated_text
+from myofed_anonymization.treatment import Treatment, fallback_bytes
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
 PIXEL_DATA = 0x7FE00010
-CHARACTER_SET = BaseTag(0x00080005)
 CODE_VALUE, CODING_SCHEME = BaseTag(0x00080100), BaseTag(0x00080102)
 _CODE = re.compile(r"[A-Za-z0-9./%{}\[\]*^_-]{1,16}")
-_METHOD_CODES = {
+METHODS = {
     "113100": "Basic Application Confidentiality Profile",
     "113105": "Clean Descriptors Option",
     "113107": "Retain Longitudinal Temporal Information Modified Dates Option",
     "113108": "Retain Patient Characteristics Option",
+    "113110": "Retain UIDs Option",
     "113111": "Retain Safe Private Option",
 }
 """CID 7050 of PS3.16. Retain Device Identity (113109) is not claimed: serial numbers and stations are removed."""
@@ -35,7 +36,7 @@ _METHOD_CODES = {
 Element = DataElement | RawDataElement
 
 
-def deidentified(source: Dataset, *, treatment: Treatment) -> Dataset:
+def deidentified(source: Dataset, *, treatment: Treatment) -> Clean:
     """A new data set with what may stay of `source`, marked as de-identified (0012,0062..0064) and (0028,0303).
 
     Args:
@@ -48,31 +49,33 @@ def deidentified(source: Dataset, *, treatment: Treatment) -> Dataset:
     result = _level(source, treatment=treatment, parent=0, depth=0)
     for tag in treatment.rules.profile.mandatory_type_2.get(treatment.iod, ()):
         if tag not in result:
-            result[tag] = _raw(tag, _vr(treatment, tag), b"", treatment)
+            result[tag] = clean_element(_vr(treatment, tag), b"")
             treatment.counts["added"] += 1
     for tag in (PATIENT_NAME, PATIENT_ID):
-        result[tag] = _raw(tag, _vr(treatment, tag), treatment.patient.label.encode(), treatment)
+        result[tag] = clean_element(_vr(treatment, tag), treatment.patient.label.encode())
     _mark(result, treatment)
     return result
 
 
-def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) -> Dataset:
-    kept: dict[BaseTag, Element] = _private(source, treatment=treatment, depth=depth)
+def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) -> Clean:
+    kept = _private(source, treatment=treatment, depth=depth)
     for element in source.elements():
         tag = element.tag
         if tag.is_private or tag.elem == 0:
             continue
         if tag == PIXEL_DATA and depth == 0:
-            kept[tag] = element
+            kept[tag] = _verbatim(element, treatment)
             continue
         plan = treatment.rules.plan(int(tag), parent=parent, iod=treatment.iod)
         result = _standard(source, element, plan=plan, treatment=treatment, depth=depth)
         if result is not None:
             kept[tag] = result
-    return _dataset(kept, treatment)
+    return kept
 
 
-def _standard(source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int) -> Element | None:
+def _standard(
+    source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int
+) -> CleanElement | None:
     if plan.vr == "SQ":
         return _sequence(source, element, plan=plan, treatment=treatment, depth=depth)
     if (
@@ -81,18 +84,14 @@ def _standard(source: Dataset, element: Element, *, plan: Plan, treatment: Treat
         and isinstance(element.value, bytes | str | MultiValue | None)
     ):
         content = value_bytes(element)
-        treated = (
-            treatment.patient.label.encode()
-            if plan.verb is Verb.PSEUDONYM
-            else treated_text(content, plan=plan, treatment=treatment)
-        )
+        treated = treatment.patient.label.encode() if plan.verb is Verb.PSEUDONYM else treatment.text(content, plan)
         if treated or not content:
             treatment.counts["kept" if treated == content else _NAMES.get(plan.verb, "cleaned")] += 1
-            return _raw(int(element.tag), plan.vr, treated, treatment)
+            return clean_element(plan.vr, treated)
     elif plan.verb is Verb.NUMBER_BYTES and _binary_as_declared(element, plan.vr):
         treatment.counts["kept"] += 1
-        return element
-    return _fallback(int(element.tag), plan, treatment)
+        return _verbatim(element, treatment)
+    return _fallback(plan, treatment)
 
 
 _NAMES = {Verb.UID: "uid", Verb.SHIFT: "shifted", Verb.PSEUDONYM: "replaced"}
@@ -103,26 +102,28 @@ def _binary_as_declared(element: Element, vr: str) -> bool:
     return vr in NUMBERS and element.VR in {None, *vr.split(" or ")}
 
 
-def _fallback(tag: int, plan: Plan, treatment: Treatment) -> Element | None:
+def _fallback(plan: Plan, treatment: Treatment) -> CleanElement | None:
     content = fallback_bytes(plan)
     if content is None:
         treatment.counts["removed"] += 1
         return None
     treatment.counts["replaced" if content else "emptied"] += 1
-    return _raw(tag, plan.vr, content, treatment)
+    return clean_element(plan.vr, content)
 
 
-def _sequence(source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int) -> Element | None:
+def _sequence(
+    source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int
+) -> CleanElement | None:
     decoded = source[element.tag] if plan.verb is Verb.ITEMS and element.VR in {"SQ", None} else None
     if decoded is not None and decoded.VR == "SQ" and all(_code_is_standard(item, treatment) for item in decoded.value):
         items = [_level(item, treatment=treatment, parent=int(element.tag), depth=depth + 1) for item in decoded.value]
         treatment.counts["kept"] += 1
-        return DataElement(element.tag, "SQ", Sequence(items))
+        return CleanElement("SQ", tuple(items))
     if plan.fallback == "X":
         treatment.counts["removed"] += 1
         return None
     treatment.counts["emptied"] += 1
-    return DataElement(element.tag, "SQ", Sequence([]))
+    return CleanElement("SQ", ())
 
 
 def _code_is_standard(item: Dataset, treatment: Treatment) -> bool:
@@ -137,9 +138,9 @@ def _code_is_standard(item: Dataset, treatment: Treatment) -> bool:
     return scheme in treatment.rules.policy.coding_schemes and bool(_CODE.fullmatch(code)) and not own
 
 
-def _private(source: Dataset, *, treatment: Treatment, depth: int) -> dict[BaseTag, Element]:
+def _private(source: Dataset, *, treatment: Treatment, depth: int) -> Clean:
     """The safe private elements of this level with the creators they need; no others."""
-    kept: dict[BaseTag, Element] = {}
+    kept: Clean = {}
     creators = private_creators(source)
     for tag in [tag for tag in source.keys() if tag.is_private and not tag.is_private_creator]:  # noqa: SIM118
         element = source.get_item(tag)
@@ -150,68 +151,59 @@ def _private(source: Dataset, *, treatment: Treatment, depth: int) -> dict[BaseT
             continue
         treatment.counts["private_kept"] += 1
         kept[tag] = result
-        creator = BaseTag((tag.group << 16) | (tag.elem >> 8))
-        kept[creator] = _raw(int(creator), "LO", creators[tag.group, tag.elem >> 8].encode(), treatment)
+        kept[(tag.group << 16) | (tag.elem >> 8)] = clean_element("LO", creators[tag.group, tag.elem >> 8].encode())
     return kept
 
 
-def _safe(source: Dataset, element: Element, *, vr: str, treatment: Treatment, depth: int) -> Element | None:
+def _safe(source: Dataset, element: Element, *, vr: str, treatment: Treatment, depth: int) -> CleanElement | None:
     if vr != "SQ":
-        return _raw(int(element.tag), vr, element.value or b"", treatment)
+        return clean_element(vr, element.value or b"")
     decoded = source[element.tag]
     items = decoded.value if decoded.VR == "SQ" else ()
     if depth >= treatment.rules.policy.max_depth:
         raise WithheldError(WithheldCode.NESTED_TOO_DEEP)
     levels = [_private(item, treatment=treatment, depth=depth + 1) for item in items]
-    return (
-        DataElement(element.tag, "SQ", Sequence([_dataset(level, treatment) for level in levels]))
-        if any(levels)
-        else None
-    )
+    return CleanElement("SQ", tuple(levels)) if any(levels) else None
 
 
-def _dataset(kept: dict[BaseTag, Element], treatment: Treatment) -> Dataset:
-    result = Dataset(kept)
-    encodings = encodings_of(result) if CHARACTER_SET in result else default_encoding
-    result.set_original_encoding(treatment.implicit, treatment.little, encodings)
-    return result
-
-
-def _raw(tag: int, vr: str, content: bytes, treatment: Treatment) -> RawDataElement:
-    return raw_element(tag, vr, content, implicit=treatment.implicit, little=treatment.little)
+def _verbatim(element: Element, treatment: Treatment) -> CleanElement:
+    """The element as it lies in the file; pydicom may have decoded PixelRepresentation when it met a sequence."""
+    vr = (element.VR or standard_vr(int(element.tag))).split(" or ", maxsplit=1)[0]
+    if isinstance(element.value, int):
+        value = element.value.to_bytes(NUMBER_BYTES[vr], "little", signed=element.value < 0)
+        return CleanElement(vr, value if treatment.little else value[::-1])
+    fragments = isinstance(element, RawDataElement) and element.length == UNDEFINED
+    return clean_element(vr, element.value or b"")._replace(fragments=fragments)
 
 
 def _vr(treatment: Treatment, tag: int) -> str:
     return treatment.rules.plan(tag, parent=0, iod=treatment.iod).vr
 
 
-def _mark(result: Dataset, treatment: Treatment) -> None:
+def _mark(result: Clean, treatment: Treatment) -> None:
     """Says truthfully what was done: (0012,0062), (0012,0063), (0012,0064), (0028,0303)."""
     policy = treatment.rules.policy
     dates = "MODIFIED" if policy.retain_modified_dates else "REMOVED"
-    for tag, vr, text in (
-        (0x00120062, "CS", "YES"),
-        (0x00120063, "LO", f"myofed {policy.version}"),
-        (0x00280303, "CS", dates),
-    ):
-        result[tag] = _raw(tag, vr, text.encode(), treatment)
-    claimed = {
+    result[0x00120062] = clean_element("CS", b"YES")
+    result[0x00120063] = clean_element("LO", f"myofed {policy.version}".encode())
+    result[0x00280303] = clean_element("CS", dates.encode())
+    result[0x00120064] = CleanElement("SQ", tuple(_method_item(code) for code in claimed_options(policy)))
+
+
+def claimed_options(policy: Policy) -> tuple[str, ...]:
+    """The codes of CID 7050 (PS3.16) that outputs under this policy may claim."""
+    claims = {
         "113100": True,
         "113105": policy.clean_descriptors,
         "113107": policy.retain_modified_dates,
         "113108": policy.retain_patient_characteristics,
+        "113110": policy.retain_uids,
         "113111": policy.retain_safe_private,
     }
-    items = [_method_item(code, treatment) for code, used in claimed.items() if used]
-    result[0x00120064] = DataElement(0x00120064, "SQ", Sequence(items))
+    return tuple(code for code, used in claims.items() if used)
 
 
-def _method_item(code: str, treatment: Treatment) -> Dataset:
-    texts = {0x00080100: code, 0x00080102: "DCM", 0x00080104: _METHOD_CODES[code]}
-    return _dataset(
-        {
-            BaseTag(tag): _raw(tag, "LO" if tag == 0x00080104 else "SH", text.encode(), treatment)
-            for tag, text in texts.items()
-        },
-        treatment,
-    )
+@lru_cache(maxsize=16)
+def _method_item(code: str) -> Clean:
+    texts = {0x00080100: code, 0x00080102: "DCM", 0x00080104: METHODS[code]}
+    return {tag: clean_element("LO" if tag == 0x00080104 else "SH", text.encode()) for tag, text in texts.items()}

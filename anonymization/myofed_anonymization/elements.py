@@ -45,14 +45,6 @@ def value_bytes(element: DataElement | RawDataElement) -> bytes:
     return "\\".join(value).encode()
 
 
-def raw_element(tag: int, vr: str, value: bytes, *, implicit: bool, little: bool) -> RawDataElement:
-    """An element that is written exactly so, padded to even length (PS3.5 7.1.1)."""
-    padded = value + (b"\0" if vr == "UI" else b" ") if len(value) % 2 else value
-    return RawDataElement(
-        BaseTag(tag), None if implicit else vr.split(" or ", maxsplit=1)[0], len(padded), padded, 0, implicit, little
-    )
-
-
 def peek(dataset: Dataset, tag: int, default: Any = None) -> Any:
     """The decoded value, the element in the data set left as it is (`dataset[tag]` would replace its bytes)."""
     if tag not in dataset:

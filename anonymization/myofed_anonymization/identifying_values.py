@@ -1,19 +1,15 @@
 """What in an input file identifies a person, a place or a device: gathered by VR and by the standard's table alone.
 
-This module and verify.py share no code with the actions: they read with pydicom's own decoding and know nothing of plans.
+This module and verify.py share no code with the actions: they read the bytes with element_reader.py and know nothing of plans.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR, private_dictionary_VR
-from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
-
+from myofed_anonymization.element_reader import Content, is_private, texts_of
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.profile import load_profile
 
@@ -26,9 +22,8 @@ PERSONAL = frozenset({0x00100020, 0x00101000, 0x00080050, 0x00101001, 0x00101040
 """PatientID, OtherPatientIDs, AccessionNumber, OtherPatientNames, PatientAddress, telephone: treated like names."""
 TEXT_VRS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC", "AE", "UR"})
 DECODED_VRS = TEXT_VRS | {"PN", "UI", "DA", "DT"}
-
-Path = tuple[int, ...]
-"""Tags and item numbers from the top of the data set, in turn; the last is the element's tag."""
+OURS = frozenset({0x00020012, 0x00020013})
+"""ImplementationClassUID and ImplementationVersionName: of the software that wrote a file, which may be ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +32,12 @@ class Common:
 
     words: frozenset[str]
     forms: re.Pattern[str]
+    uids_stay: bool = False
 
     @classmethod
     def from_policy(cls, policy: Policy) -> Self:
-        """The policy's words and forms of words."""
-        return cls(policy.words() | {OWN_WORD}, re.compile("|".join(policy.word_forms) or r"(?!)"))
+        """The policy's words and forms of words, and whether it retains UIDs."""
+        return cls(policy.words() | {OWN_WORD}, re.compile("|".join(policy.word_forms) or r"(?!)"), policy.retain_uids)
 
     def covers(self, value: str) -> bool:
         """Whether every word of the value is common."""
@@ -79,60 +75,28 @@ def is_too_short(value: str) -> bool:
     return len(value) < (4 if value.isdigit() else 2)
 
 
-def vr_of(dataset: Dataset, tag: BaseTag) -> str:
-    """The VR in the file; in implicit VR files that of the dictionary, with private elements decoded by pydicom's."""
-    element = dataset.get_item(tag)
-    if element.VR is not None and not (element.VR == "UN" and dictionary_has_tag(tag)):
-        return str(element.VR)
-    if tag.is_private:
-        return _private_vr(dataset, tag)
-    return dictionary_VR(tag) if dictionary_has_tag(tag) else "UN"
+def identifying_values(original: Content, *, uids_stay: bool = False) -> Identifying:
+    """All identifying values at any depth: PN, UI, DA, DT everywhere (private too), and text that Table E.1-1 or no IOD names.
 
-
-def _private_vr(dataset: Dataset, tag: BaseTag) -> str:
-    creator = BaseTag((tag.group << 16) | (tag.elem >> 8))
-    if tag.is_private_creator or creator not in dataset:
-        return "LO" if tag.is_private_creator else "UN"
-    try:
-        return private_dictionary_VR(tag, str(dataset[creator].value))
-    except KeyError:
-        return "UN"
-
-
-def elements_of(dataset: Dataset, *, path: Path = ()) -> Iterator[tuple[Path, Dataset, BaseTag, str]]:
-    """Every element at every depth as (path, its data set, tag, VR); a sequence comes before its items' elements."""
-    for tag in list(dataset.keys()):
-        vr = vr_of(dataset, tag)
-        yield (*path, int(tag)), dataset, tag, vr
-        if vr == "SQ" and dataset[tag].VR == "SQ":
-            for number, item in enumerate(dataset[tag].value):
-                yield from elements_of(item, path=(*path, int(tag), number))
-
-
-def texts_of(dataset: Dataset, tag: BaseTag) -> list[str]:
-    """The decoded values of one text element, stripped, empty ones left out."""
-    element = dataset[tag]
-    several = element.VM > 1 and not isinstance(element.value, str)
-    values = list(element.value) if several else [element.value]
-    return [text for one in values if one is not None and (text := str(one).strip(" \0"))]
-
-
-def identifying_values(original: Dataset) -> Identifying:
-    """All identifying values at any depth: PN, UI, DA, DT everywhere (private too), and text that Table E.1-1 or no IOD names."""
+    Args:
+        original: The input, as the verification's own reader has it; its meta information counts.
+        uids_stay: The policy retains UIDs: they are none of the values to look for.
+    """
     found = Identifying()
     profile = load_profile()
-    for _, dataset, tag, vr in elements_of(original):
-        if vr not in DECODED_VRS:
+    for element in (*original.meta, *original.elements.values()):
+        tag, vr = element.tag, element.vr
+        if vr not in DECODED_VRS or not element.value or tag in OURS:
             continue
-        values = texts_of(dataset, tag)
+        values = texts_of(element)
         if vr == "PN" or tag in PERSONAL:
             found.personal.update(values)
         elif vr == "UI":
-            found.uids.update(value for value in values if not value.startswith(REGISTERED))
+            found.uids.update(value for value in values if not (uids_stay or value.startswith(REGISTERED)))
         elif vr in {"DA", "DT"}:
             found.dates.update(
                 digits for value in values if re.fullmatch(r"\d{8}", digits := value.replace(".", "")[:8])
             )
-        elif not tag.is_private and (tag in profile.confidentiality or not profile.knows(tag)):
+        elif not is_private(tag) and (tag in profile.confidentiality or not profile.knows(tag)):
             found.texts.update(values)
     return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
 
 from myofed_anonymization.dates import date_shift_days, time_shift_seconds
 from myofed_anonymization.elements import encodings_of, standard_vr, values_of
 from myofed_anonymization.keys import SiteKeys
-from myofed_anonymization.pseudonyms import pseudonym
+from myofed_anonymization.pseudonym_sources import PseudonymSource
 from myofed_anonymization.text import tokens_of
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
@@ -21,18 +21,32 @@ IDENTIFIERS = frozenset({PATIENT_ID, 0x00101000, 0x00080050, 0x00101001, 0x00101
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the file says it is of: `forbidden` are lower-case words of names and identifiers; nothing of it is in a repr."""
+
+    issuer: str = field(repr=False)
+    patient_id: str = field(repr=False)
+    forbidden: frozenset[str] = field(repr=False)
+    notes: tuple[NoteCode, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Patient:
-    """What stands for the patient in the output, and `forbidden`: lower-case words of names and identifiers."""
+    """What stands for the patient in the output, and the identity it stands for."""
 
     label: SubjectLabel
     days: int
     seconds: int
-    forbidden: frozenset[str]
-    notes: tuple[NoteCode, ...]
+    identity: Identity
+
+    @property
+    def forbidden(self) -> frozenset[str]:
+        """Words that may appear nowhere in the output."""
+        return self.identity.forbidden
 
 
-def patient_of(dataset: Dataset, *, keys: SiteKeys, max_depth: int) -> Patient:
-    """The patient of this file; without PatientID the study stands for the patient, and a note says so.
+def identity_of(dataset: Dataset, *, max_depth: int) -> Identity:
+    """The identity in this file; without PatientID the study stands for the patient, and a note says so.
 
     Raises:
         WithheldError: NESTED_TOO_DEEP.
@@ -44,12 +58,22 @@ def patient_of(dataset: Dataset, *, keys: SiteKeys, max_depth: int) -> Patient:
     if not patient_id:
         issuer, patient_id = "StudyInstanceUID", values_of(dataset, STUDY_UID, encodings=encodings)[0]
         notes = (NoteCode.PATIENT_ID_MISSING,)
+    forbidden = forbidden_words(dataset, encodings=encodings, depth_left=max_depth)
+    return Identity(issuer, patient_id, forbidden, notes)
+
+
+def patient_of(identity: Identity, *, keys: SiteKeys, pseudonyms: PseudonymSource) -> Patient:
+    """The stand-ins of this person: the label from the source of pseudonyms, all else keyed.
+
+    Raises:
+        WithheldError: PSEUDONYM_MISSING, the source does not know the patient.
+    """
+    issuer, patient_id = identity.issuer, identity.patient_id
     return Patient(
-        label=pseudonym(keys, issuer=issuer, patient_id=patient_id),
+        label=pseudonyms.label(issuer=issuer, patient_id=patient_id),
         days=date_shift_days(keys, issuer=issuer, patient_id=patient_id),
         seconds=time_shift_seconds(keys, issuer=issuer, patient_id=patient_id),
-        forbidden=forbidden_words(dataset, encodings=encodings, depth_left=max_depth),
-        notes=notes,
+        identity=identity,
     )
 
 

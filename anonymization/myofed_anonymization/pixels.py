@@ -28,26 +28,37 @@ def pixel_bytes(dataset: FileDataset) -> bytes:
     return content
 
 
-def check_pixels(dataset: FileDataset) -> None:
+def check_pixels(dataset: FileDataset, *, bits_allowed: frozenset[int], max_pixels: int) -> None:
     """Returns when the Pixel Data value holds pixels and, as far as can be seen without decoding, nothing else.
 
     Uncompressed data must have the length that the image needs, anything behind it being zeros (PS3.5 8.1.1), and the
     bits above HighBit must be zero or the sign. Retired overlays in those bits (60xx,0102) withhold the file.
 
+    Args:
+        dataset: A file's; its elements stay undecoded.
+        bits_allowed: What BitsAllocated may be in this kind of object.
+        max_pixels: Rows x columns x samples x frames; who claims more is not looked at.
+
     Raises:
-        WithheldError: NO_PIXEL_DATA, PIXEL_LENGTH, PIXEL_BITS_IN_USE or OVERLAY_IN_PIXEL_DATA.
+        WithheldError: NO_PIXEL_DATA, TOO_MANY_PIXELS, PIXEL_LENGTH, PIXEL_BITS_IN_USE or OVERLAY_IN_PIXEL_DATA.
     """
     content = pixel_bytes(dataset)
     if any(tag.group >> 8 == 0x60 and tag.elem == 0x0102 and peek(dataset, tag) for tag in dataset.keys()):  # noqa: SIM118
         raise WithheldError(WithheldCode.OVERLAY_IN_PIXEL_DATA)
+    rows, columns, samples, bits = (int(peek(dataset, tag)) for tag in (ROWS, COLUMNS, SAMPLES, BITS_ALLOCATED))
+    values = rows * columns * samples * int(peek(dataset, FRAMES, 1))
+    if values > max_pixels:
+        raise WithheldError(WithheldCode.TOO_MANY_PIXELS)
     transfer_syntax = dataset.file_meta.TransferSyntaxUID
     if transfer_syntax not in UNCOMPRESSED:
         return
-    rows, columns, samples, bits = (int(peek(dataset, tag)) for tag in (ROWS, COLUMNS, SAMPLES, BITS_ALLOCATED))
-    values = rows * columns * samples * int(peek(dataset, FRAMES, 1))
-    expected = values * bits // 8
-    if bits not in {8, 16, 32} or not values or len(content) < expected or any(content[expected:]):
+    expected = -(-values * bits // 8)
+    if bits not in bits_allowed or not values or len(content) < expected or any(content[expected:]):
         raise WithheldError(WithheldCode.PIXEL_LENGTH)
+    if bits == 1:  # packed label maps (PS3.5 8.1.1): no bit to spare but those behind the last pixel
+        if content[expected - 1] >> (values % 8 or 8):
+            raise WithheldError(WithheldCode.PIXEL_BITS_IN_USE)
+        return
     kind = "i" if peek(dataset, PIXEL_REPRESENTATION) else "u"
     order = ">" if transfer_syntax == EXPLICIT_BIG else "<"
     _check_spare_bits(np.frombuffer(content, f"{order}{kind}{bits // 8}", values), int(peek(dataset, HIGH_BIT)))

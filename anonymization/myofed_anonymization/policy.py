@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -30,9 +30,17 @@ class Policy(BaseModel):
     retain_safe_private: bool
     clean_descriptors: bool
     retain_device_identity: bool
+    retain_uids: bool
     sop_classes: tuple[str, ...] = Field(min_length=1)
+    burned_in_search: Literal["rules", "suspicious", "all"]
     max_file_bytes: int = Field(ge=1)
+    max_inflated_bytes: int = Field(ge=1)
+    max_element_bytes: int = Field(ge=1)
+    max_elements: int = Field(ge=1)
+    max_pixels: int = Field(ge=1)
     max_depth: int = Field(ge=1, le=64)
+    max_seconds: int = Field(ge=1)
+    max_memory_bytes: int = Field(ge=1 << 29)
     refused_image_types: tuple[Word, ...]
     vocabulary: dict[str, tuple[Word, ...]]
     word_forms: tuple[str, ...]

@@ -5,7 +5,10 @@ The block number of a private creator is not fixed (PS3.5 7.8.1), so a full tag 
 
 from __future__ import annotations
 
+import math
 import re
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -15,16 +18,15 @@ from pydicom.dataset import Dataset
 
 from myofed_anonymization.elements import NUMBER_BYTES, value_bytes
 
-MAX_BYTES = 1024
-"""Longer values are no numbers of the kinds on the list."""
-_NUMBER_TEXT = re.compile(rb"[0-9+\-.eE \\]*")
+_NUMBER_TEXT = re.compile(rb"[+-]?[0-9]{0,10}(\.[0-9]{0,15})?([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
 class SafeRule:
-    """One row of tables/safe_private.tsv."""
+    """One row of tables/safe_private.tsv: the VR, and how many numbers the element has at most (0 for a sequence)."""
 
     vr: str
+    count: int
 
 
 @lru_cache(maxsize=1)
@@ -32,7 +34,10 @@ def safe_rules() -> dict[tuple[int, str, int], SafeRule]:
     """The safe list by (group, private creator, low byte of the element)."""
     text = resources.files("myofed_anonymization").joinpath("tables/safe_private.tsv").read_text(encoding="utf-8")
     rows = (line.split("\t") for line in text.splitlines()[2:])
-    return {(int(group, 16), creator, int(byte, 16)): SafeRule(vr) for group, creator, byte, vr, _ in rows}
+    return {
+        (int(group, 16), creator, int(byte, 16)): SafeRule(vr, int(count.replace("-", "0")))
+        for group, creator, byte, vr, count, _ in rows
+    }
 
 
 def private_creators(dataset: Dataset) -> dict[tuple[int, int], str]:
@@ -53,13 +58,33 @@ def safe_rule(element: DataElement | RawDataElement, *, creators: dict[tuple[int
         return None
     if rule.vr == "SQ":
         return rule
-    return rule if is_number(value_bytes(element) if rule.vr in {"DS", "IS"} else element.value, vr=rule.vr) else None
+    content = value_bytes(element) if rule.vr in {"DS", "IS"} else element.value
+    return rule if is_number(content, rule=rule) else None
 
 
-def is_number(content: bytes | None, *, vr: str) -> bool:
-    """Whether the bytes can be numbers of this VR: digits for DS and IS, a whole count of words for binary ones."""
-    if content is None or len(content) > MAX_BYTES:
+def is_number(content: bytes | None, *, rule: SafeRule) -> bool:
+    """Whether the bytes can be the rule's numbers: not more than it allows, digits for DS and IS, finite ones for FL and FD.
+
+    In implicit VR nothing says that bytes are text; as binary numbers they are bounded by the count alone, so the
+    verification compares what stays with the words of names and identifiers too.
+    """
+    if not content:
+        return content == b""
+    if rule.vr in {"DS", "IS"}:
+        parts = content.rstrip(b" \0").split(b"\\")
+        return len(parts) <= rule.count and all(_NUMBER_TEXT.fullmatch(part.strip()) for part in parts)
+    width = NUMBER_BYTES[rule.vr]
+    if len(content) % width or len(content) > rule.count * width:
         return False
-    if vr in {"DS", "IS"}:
-        return bool(_NUMBER_TEXT.fullmatch(content.rstrip(b" \0")))
-    return len(content) % NUMBER_BYTES[vr] == 0
+    if rule.vr not in {"FL", "FD"}:
+        return True
+    letter = "f" if rule.vr == "FL" else "d"
+    return all(any(math.isfinite(one) for one in found) for found in _both_orders(content, letter))
+
+
+def _both_orders(content: bytes, letter: str) -> Iterator[tuple[float, ...]]:
+    """Every number as little and as big endian: which one holds is the file's matter, not the list's."""
+    width = struct.calcsize(letter)
+    for start in range(0, len(content), width):
+        part = content[start : start + width]
+        yield (*struct.unpack(f"<{letter}", part), *struct.unpack(f">{letter}", part))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from myofed_anonymization.policy import Policy
 
 _TOKEN = re.compile(r"\*?[^\W_]+(?:\.[^\W_]+)*")
+_UID = re.compile(r"[0-2]\.(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){3,}")
+UID_LENGTH = 14
+"""A shorter chain of numbers is a version or a date; every root of a vendor or a hospital is longer with its instance."""
 _DATE_LIKE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}|\d{4}\.\d{1,2}\.\d{1,2}")
 _CODE_STRING = re.compile(r"[A-Za-z0-9 _.+*/-]{0,64}")
 _CHARACTER_SET = re.compile(r"ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}")
@@ -40,13 +44,21 @@ class Vocabulary:
             value_forms=_any_of(policy.value_forms),
         )
 
-    def clean(self, text: str, *, forbidden: frozenset[str], software: bool = False) -> str:
+    def clean(
+        self,
+        text: str,
+        *,
+        forbidden: frozenset[str],
+        software: bool = False,
+        uid_of: Callable[[str], str] | None = None,
+    ) -> str:
         """The text reduced to allowed words; itself when nothing had to go, otherwise the words joined by one space.
 
         Args:
             text: One value of a text element.
             forbidden: Lower-case words of the patient's own names and identifiers: they go even when listed.
             software: Whether version numbers may stay too.
+            uid_of: Gives the new UID for a UID that stands in the text; without it UIDs go.
 
         Returns:
             ASCII text; empty when no word may stay.
@@ -55,10 +67,16 @@ class Vocabulary:
             return text
         forms = self.software_forms if software else self.forms
         tokens = _TOKEN.findall(text)
-        kept = [word for token in tokens for word in self._allowed(token, forms, forbidden)]
+        kept = [word for token in tokens for word in self._allowed(token, forms, forbidden, uid_of)]
+        if software and sum(word.isdigit() for word in kept) > 1:  # a date or a telephone number, group by group
+            kept = [word for word in kept if not word.isdigit()]
         return text if kept == tokens and text.isascii() and text.isprintable() else " ".join(kept)
 
-    def _allowed(self, token: str, forms: re.Pattern[str], forbidden: frozenset[str]) -> list[str]:
+    def _allowed(
+        self, token: str, forms: re.Pattern[str], forbidden: frozenset[str], uid_of: Callable[[str], str] | None
+    ) -> list[str]:
+        if uid_of is not None and len(token) >= UID_LENGTH and _UID.fullmatch(token):
+            return [uid_of(token)]
         if _DATE_LIKE.fullmatch(token):
             return []
         if self._is_word(token, forms, forbidden):

@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
 
 from myofed_anonymization.actions import VERBATIM, Plan, Verb, age, dummy, number_text, plan_of, shifted, short_label
 from myofed_anonymization.elements import WITHOUT_BACKSLASH, standard_vr
 from myofed_anonymization.identity import Patient
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import Policy
-from myofed_anonymization.profile import Profile
+from myofed_anonymization.profile import Profile, load_profile
+from myofed_anonymization.pseudonym_sources import KeyedPseudonyms, PseudonymSource
 from myofed_anonymization.text import Vocabulary, names_in
 from myofed_anonymization.uids import new_uid
 
+MOST_REMEMBERED = 20_000
+LONGEST_REMEMBERED = 256
 SEXES = frozenset({"M", "F", "O"})
+
+
+@dataclass(slots=True)
+class Memory:
+    """Values treated before, for one patient: most values of a file stand in the other files of its series too."""
+
+    patient: Patient | None = None
+    treated: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
+
+    def for_patient(self, patient: Patient) -> dict[tuple[int, bytes], bytes]:
+        """The memory, empty where it was another patient's or is full."""
+        if self.patient != patient or len(self.treated) > MOST_REMEMBERED:
+            self.patient = patient
+            self.treated.clear()
+        return self.treated
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +44,23 @@ class Rules:
     policy: Policy
     profile: Profile
     vocabulary: Vocabulary
+    pseudonyms: PseudonymSource
     plans: dict[tuple[str, int, int], Plan] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+
+    @classmethod
+    def of(cls, keys: SiteKeys, policy: Policy, pseudonyms: PseudonymSource | None = None) -> Self:
+        """The rules of this key and policy; pseudonyms are keyed unless another source gives them."""
+        vocabulary = Vocabulary.from_policy(policy)
+        return cls(keys, policy, load_profile(), vocabulary, pseudonyms or KeyedPseudonyms(keys))
+
+    def new_uid(self, uid: str) -> str:
+        """What stands for this UID in the output."""
+        return uid if self.policy.retain_uids else new_uid(self.keys, uid)
+
+    def file_name(self, uid: str) -> str:
+        """The new UID by which a file or folder is named, given the UID in the output."""
+        return new_uid(self.keys, uid) if self.policy.retain_uids else uid
 
     def plan(self, tag: int, *, parent: int, iod: str) -> Plan:
         """What happens to a standard attribute in this place; one that nobody names is removed (default deny)."""
@@ -49,14 +84,24 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What holds for one file: the rules, whose it is, its IOD and encoding; `counts` grows as elements are treated."""
+    """What holds for one file: the rules, whose it is, its IOD and byte order; `counts` grows as elements are treated."""
 
     rules: Rules
     patient: Patient
     iod: str
-    implicit: bool
     little: bool
     counts: Counter[str] = field(default_factory=Counter)
+
+    def text(self, content: bytes, plan: Plan) -> bytes:
+        """`treated_text`, from memory where this patient had the same value in the same place."""
+        memory = self.rules.memory.for_patient(self.patient)
+        key = (id(plan), content)  # plans live as long as the rules that remember them
+        if key not in memory:
+            treated = treated_text(content, plan=plan, treatment=self)
+            if len(content) > LONGEST_REMEMBERED:
+                return treated
+            memory[key] = treated
+        return memory[key]
 
 
 def treated_text(content: bytes, *, plan: Plan, treatment: Treatment) -> bytes:
@@ -78,11 +123,11 @@ def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # n
     rules, forbidden = treatment.rules, treatment.patient.forbidden
     match plan.verb:
         case Verb.UID:
-            return new_uid(rules.keys, value)
+            return rules.new_uid(value)
         case Verb.SHIFT:
             return shifted(value, vr=plan.vr, patient=treatment.patient)
         case Verb.CLEAN:
-            return rules.vocabulary.clean(value, forbidden=forbidden)
+            return rules.vocabulary.clean(value, forbidden=forbidden, uid_of=rules.new_uid)
         case Verb.DEVICE:
             return rules.vocabulary.clean(value, forbidden=forbidden, software=True)
         case Verb.CODE_STRING:

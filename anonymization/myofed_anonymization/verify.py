@@ -11,24 +11,21 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from io import BytesIO
-from typing import cast
+from functools import lru_cache
 
-from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.tag import BaseTag
 
-from myofed_anonymization.identifying_values import (
-    TEXT_VRS,
-    Common,
-    Identifying,
+from myofed_anonymization.element_reader import (
+    PIXEL_DATA,
+    Bounds,
+    Content,
+    Element,
     Path,
-    elements_of,
-    identifying_values,
+    is_private,
+    read_elements,
     texts_of,
 )
+from myofed_anonymization.identifying_values import TEXT_VRS, Common, Identifying, identifying_values
 from myofed_anonymization.profile import IOD_OF_SOP_CLASS, load_profile
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
@@ -59,9 +56,13 @@ OWN_WORDS = frozenset(
     }
 )
 """Words of the method we write: a name that is one of them is sought in elements, not in bytes."""
+ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
 OWN_DATES = frozenset({"19000101"})
 """What we write in place of a date."""
-PIXEL_DATA = BaseTag(0x7FE00010)
+_LOOKED_INTO = TEXT_VRS | {"PN", "CS", "UI", "DA", "DT"}
+_PRIVATE_VRS = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "UL", "US", "SQ"})
+_BINARY_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+_BINARY_VRS = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 OWN_ELEMENTS = frozenset({0x00100010, 0x00100020, 0x00120063, 0x00120064})
 """What we write ourselves: the pseudonym (twice) and the method."""
 STRUCTURAL = frozenset({0x00080100, 0x00080102, 0x00209056})
@@ -128,49 +129,48 @@ class Verified:
     checks: int
 
 
-def verify(written: bytes, *, original: bytes, common: Common) -> Verified:
+def verify(written: bytes, *, original: bytes, before: Content, common: Common, bounds: Bounds) -> Verified:
     """The written file holds none of the original's identifying values, and all of its numbers and pixels.
 
     Args:
         written: Bytes of the output as read back from disk.
-        original: Bytes of the input.
+        original: Bytes of the input, inflated where they were deflated.
+        before: The elements of `original`.
         common: What the policy lets anyone say.
+        bounds: Limits of depth, number and length of elements.
 
     Raises:
         WithheldError: LEAK_FOUND, VALUE_CHANGED, PIXELS_CHANGED, TYPE_1_LOST or NOTHING_CHECKED.
     """
-    before, after = dcmread(BytesIO(original)), dcmread(BytesIO(written))
-    pixel_sha256 = _same_pixels(before, after)
-    searched = _searched_bytes(written, after)
-    identifying = identifying_values(before)
-    old, new = _by_path(before), _by_path(after)
+    after = read_elements(written, bounds=bounds)
+    pixel_sha256 = _same_pixels(original, before, written, after)
+    identifying = identifying_values(before, uids_stay=common.uids_stay)
+    old, new = before.elements, after.elements
     looked_at = _clean_elements(new, old, identifying, common)
-    sought = _clean_bytes(searched, identifying, _dates(new, old), common)
-    compared = _same_quantities(old, new) + _same_types(old, new, IOD_OF_SOP_CLASS.get(str(after.SOPClassUID), ""))
+    sought = _clean_bytes(_searched_bytes(written, after), identifying, _dates(new, old), common)
+    sop_class = new.get((0x00080016,))
+    iod = IOD_OF_SOP_CLASS.get(sop_class.value.decode("latin-1").rstrip("\0") if sop_class else "", "")
+    compared = _same_quantities(old, new) + _same_types(old, new, iod)
     if not (compared and looked_at and sought):
         raise WithheldError(WithheldCode.NOTHING_CHECKED)
     return Verified(hashlib.sha256(written).hexdigest(), pixel_sha256, compared + looked_at + sought)
 
 
-Elements = dict[Path, tuple[Dataset, BaseTag, str]]
+Elements = dict[Path, Element]
 
 
-def _by_path(dataset: Dataset) -> Elements:
-    return {path: (owner, tag, vr) for path, owner, tag, vr in elements_of(dataset)}
-
-
-def _same_pixels(before: FileDataset, after: FileDataset) -> str:
-    old, new = (hashlib.sha256(dataset.get_item(PIXEL_DATA).value or b"").hexdigest() for dataset in (before, after))
-    if old != new or before.file_meta.TransferSyntaxUID != after.file_meta.TransferSyntaxUID:
+def _same_pixels(original: bytes, before: Content, written: bytes, after: Content) -> str:
+    old, new = original[slice(*before.pixels)], written[slice(*after.pixels)]
+    padding = new[len(old) :]
+    if new[: len(old)] != old or len(padding) > 1 or any(padding) or before.transfer_syntax != after.transfer_syntax:
         raise WithheldError(WithheldCode.PIXELS_CHANGED)
-    return new
+    return hashlib.sha256(old).hexdigest()
 
 
-def _searched_bytes(written: bytes, after: FileDataset) -> bytes:
+def _searched_bytes(written: bytes, after: Content) -> bytes:
     """All bytes but uncompressed pixels, in lower case."""
-    pixels = cast("RawDataElement", after.get_item(PIXEL_DATA))
-    start, end = pixels.value_tell, pixels.value_tell + len(pixels.value or b"")
-    whole = after.file_meta.TransferSyntaxUID not in _UNCOMPRESSED
+    start, end = after.pixels
+    whole = after.transfer_syntax not in _UNCOMPRESSED
     return (written if whole else written[:start] + written[end:]).lower()
 
 
@@ -178,8 +178,8 @@ def _same_quantities(old: Elements, new: Elements) -> int:
     """How many quantities were compared; each is there, byte for byte, unless Table E.1-1 names the sequence around it."""
     compared = 0
     rows = load_profile().confidentiality
-    for path, (owner, tag, vr) in old.items():
-        if keyword_for_tag(tag) not in QUANTITIES or vr == "SQ" or any(_is_private(step) for step in path[::2]):
+    for path, element in old.items():
+        if not _is_quantity(element.tag) or element.vr == "SQ" or any(is_private(step) for step in path[::2]):
             continue
         if path not in new:
             lost = next(path[:end] for end in range(1, len(path) + 1, 2) if path[:end] not in new)
@@ -187,53 +187,50 @@ def _same_quantities(old: Elements, new: Elements) -> int:
                 raise WithheldError(WithheldCode.VALUE_CHANGED)
             continue
         compared += 1
-        if not _equal(owner, new[path][0], tag):
+        if _bare(element) != _bare(new[path]):
             raise WithheldError(WithheldCode.VALUE_CHANGED)
     return compared
 
 
-def _is_private(tag: int) -> bool:
-    return bool(tag >> 16 & 1)
+def _bare(element: Element) -> bytes:
+    """The value; that of a text without its padding."""
+    return element.value if element.vr in _BINARY_NUMBERS else element.value.strip(b" \0")
 
 
-def _equal(before: Dataset, after: Dataset, tag: BaseTag) -> bool:
-    """Whether the values are equal: as bytes without padding, or decoded where pydicom has decoded one already."""
-    old, new = before.get_item(tag).value, after.get_item(tag).value
-    if isinstance(old, bytes) and isinstance(new, bytes):
-        return old.strip(b" \0") == new.strip(b" \0")
-    return bool(before[tag].value == after[tag].value)
+@lru_cache(maxsize=8192)
+def _is_quantity(tag: int) -> bool:
+    return keyword_for_tag(tag) in QUANTITIES
 
 
 def _same_types(old: Elements, new: Elements, iod: str) -> int:
     """How many Type 1 and Type 2 attributes were compared; each that was there, with its item, still is."""
     compared = 0
     profile = load_profile()
-    for path, (_, tag, _) in old.items():
+    for path, element in old.items():
+        tag = element.tag
         attribute_type = profile.type_of(tag, parent=path[-3] if len(path) > 1 else 0, iod=iod)
         if (
             attribute_type == "3"
             or tag in FOR_DISPLAY
-            or _is_private(tag)
+            or is_private(tag)
             or (len(path) > 1 and not _has_item(new, path))
         ):
             continue
         compared += 1
         lost = path not in new
-        emptied = not lost and attribute_type == "1" and _is_empty(new[path]) and not _is_empty(old[path])
+        emptied = not lost and attribute_type == "1" and _is_empty(new[path]) and not _is_empty(element)
         if lost or emptied:
             raise WithheldError(WithheldCode.TYPE_1_LOST)
     return compared
 
 
-def _is_empty(element: tuple[Dataset, BaseTag, str]) -> bool:
-    owner, tag, _ = element
-    value = owner.get_item(tag).value
-    return value is None or (not isinstance(value, int | float) and len(value) == 0)
+def _is_empty(element: Element) -> bool:
+    return not element.items if element.vr == "SQ" else not _bare(element)
 
 
 def _has_item(new: Elements, path: Path) -> bool:
     found = new.get(path[:-2])
-    return found is not None and len(found[0][found[1]].value) > path[-2]
+    return found is not None and found.items > path[-2]
 
 
 def _clean_elements(new: Elements, old: Elements, identifying: Identifying, common: Common) -> int:
@@ -241,14 +238,17 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
     values = identifying.values(common)
     names = identifying.words()
     squeezed = identifying.squeezed() - common.words
-    for path, (owner, tag, vr) in new.items():
+    for path, element in new.items():
+        tag, vr = element.tag, element.vr
         if _is_forbidden(path, vr):
             raise WithheldError(WithheldCode.LEAK_FOUND)
-        if path[0] in OWN_ELEMENTS or vr not in TEXT_VRS | {"PN", "CS", "UI", "DA", "DT"}:
+        if is_private(tag) and vr in _BINARY_NUMBERS and not names.isdisjoint(_words_in(element.value)):
+            raise WithheldError(WithheldCode.LEAK_FOUND)
+        if path[0] in OWN_ELEMENTS or vr not in _LOOKED_INTO or not element.value:
             continue
-        texts = texts_of(owner, tag)
+        texts = texts_of(element)
         if vr in {"DA", "DT"}:
-            original = texts_of(*old[path][:2]) if path in old else []
+            original = texts_of(old[path]) if path in old else []
             leak = bool({text[:8] for text in texts} & {text[:8] for text in original} - OWN_DATES)
         elif vr == "UI":
             leak = not identifying.uids.isdisjoint(texts)
@@ -260,6 +260,11 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
         if leak:
             raise WithheldError(WithheldCode.LEAK_FOUND)
     return len(new)
+
+
+def _words_in(value: bytes) -> set[str]:
+    """Words of four letters or more in bytes that pass for numbers."""
+    return {word for word in re.split(r"[\W_]+", value.decode("latin-1").lower()) if len(word) >= 4}
 
 
 def _leaks(text: str, values: frozenset[str], names: frozenset[str]) -> bool:
@@ -276,22 +281,20 @@ def _holds_squeezed(text: str, squeezed: frozenset[str]) -> bool:
 def _is_forbidden(path: Path, vr: str) -> bool:
     """Whether an element may stand in no output: unknown, overlay, binary other than Pixel Data, private text."""
     tag = path[-1]
-    if _is_private(tag):
-        return vr not in {"DS", "IS", "FL", "FD", "SL", "SS", "UL", "US", "SQ"} and not (
-            vr == "LO" and 0x10 <= tag & 0xFFFF <= 0xFF
-        )
+    if is_private(tag):
+        return vr not in _PRIVATE_VRS and not (vr == "LO" and 0x10 <= tag & 0xFFFF <= 0xFF)
     if tag == PIXEL_DATA:
         return len(path) > 1
-    return vr in {"OB", "OW", "OF", "OD", "OL", "OV", "UN"} or not load_profile().knows(tag)
+    return vr in _BINARY_VRS or not load_profile().knows(tag)
 
 
 def _dates(new: Elements, old: Elements) -> frozenset[str]:
     """The dates that stand in date elements of the output where the original has one: each was compared with it."""
     found = {
         text[:8]
-        for path, (owner, tag, vr) in new.items()
-        if vr in {"DA", "DT"} and path in old
-        for text in texts_of(owner, tag)
+        for path, element in new.items()
+        if element.vr in {"DA", "DT"} and path in old
+        for text in texts_of(element)
     }
     return frozenset(found)
 
@@ -310,8 +313,16 @@ def _clean_bytes(searched: bytes, identifying: Identifying, own_dates: frozenset
 
 
 def _encoded(value: str) -> set[bytes]:
-    encodings = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
-    return {value.encode(encoding, errors="ignore") for encoding in encodings} - {b""}
+    """The lower-case value as bytes in every encoding that has all its letters; capitals outside ASCII too."""
+    forms = {value} if value.isascii() else {value, value.upper()}
+    return {found for form in forms for encoding in ENCODINGS if (found := _bytes_of(form, encoding))}
+
+
+def _bytes_of(value: str, encoding: str) -> bytes:
+    try:
+        return value.encode(encoding).lower()
+    except UnicodeEncodeError:
+        return b""
 
 
 def _spellings(date: str) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ CARD_ROUND_TO_FLOOR = 5
 SCORED_SUBJECTS_FLOOR = 5
 """Below these a policy must call itself a demonstration (governance: k >= 10, rounding to 5)."""
 
+FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+"""A path on this machine; a relative one starts at the site's folder."""
+
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$", max_length=300)]
 
 
@@ -90,6 +93,27 @@ class DatasetSettings(WireModel):
     diagnoses: tuple[OrphaCode, ...] = ()
 
 
+class VaultSettings(WireModel):
+    """Whether the site can find a patient again from a pseudonym (docs/key-custody.md); off unless switched on.
+
+    Attributes:
+        enabled: Record whom each pseudonym stands for, at every de-identification of this site.
+        folder: The vault's folder, for the vault alone; below the site's folder, or an absolute path.
+        key_file: 32 random bytes, 0600, outside that folder and not the site's own key.
+    """
+
+    enabled: bool = False
+    folder: FilePath | None = None
+    key_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.enabled and not (self.folder and self.key_file):
+            msg = "a vault that is enabled needs folder and key_file"
+            raise ValueError(msg)
+        return self
+
+
 class SiteConfig(WireModel):
     """Everything `config.yaml` says; read once, in the command, and passed down.
 
@@ -98,6 +122,9 @@ class SiteConfig(WireModel):
         site: The site's name in the consortium.
         dataset: How the card describes the data.
         policy: What the hospital allows.
+        vault: Whether a pseudonym can be led back to its patient.
+        pseudonyms: A trusted third party's list (CSV, 0600); None makes pseudonyms with the site's key.
+        deidentification_policy: What may stay in a header (docs/deidentification.md); None is the package's default.
         outbound_proxy: HTTP proxy for everything that leaves; None connects directly.
         capture_egress: Keep the bodies that passed the egress (tests); needs a demo policy.
         worker_threads: CPU threads of the training process.
@@ -109,6 +136,9 @@ class SiteConfig(WireModel):
     site: SiteId
     dataset: DatasetSettings = DatasetSettings()
     policy: SitePolicy = SitePolicy()
+    vault: VaultSettings = VaultSettings()
+    pseudonyms: FilePath | None = None
+    deidentification_policy: FilePath | None = None
     outbound_proxy: ProxyUrl | None = None
     capture_egress: bool = False
     worker_threads: int = Field(default=1, ge=1, le=256)
@@ -213,6 +243,12 @@ COMMENTS = {
     "policy.max_local_steps": "A study may not ask for more optimiser steps in a round.",
     "policy.max_batch": "A study may not ask for a larger batch.",
     "policy.min_scored_subjects": "Dice leaves only as a sum over at least so many subjects (floor 5).",
+    "vault": "Whether a pseudonym can be led back to its patient, for incidental findings; off by default.",
+    "vault.enabled": "true records whom each pseudonym stands for, encrypted; every look-up needs a reason and is on record.",
+    "vault.folder": "Folder for the vault alone, e.g. vault (below the site's folder) or an absolute path.",
+    "vault.key_file": "File of 32 random bytes, 0600, OUTSIDE that folder, best on another medium.",
+    "deidentification_policy": "The site's own de-identification policy (YAML); null uses the one that ships with myofed.",
+    "pseudonyms": "A trusted third party's list of pseudonyms (CSV, 0600); null makes them with the site's key.",
     "outbound_proxy": "HTTP proxy for everything that leaves, e.g. http://proxy.example:3128; null connects directly.",
     "capture_egress": "true keeps a copy of every body that leaves, to search it in tests; needs policy.demo.",
     "worker_threads": "CPU threads of the training process.",

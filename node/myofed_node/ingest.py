@@ -6,7 +6,8 @@ import datetime as dt
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,7 +15,7 @@ import pydicom
 from pydantic import ValidationError
 from pydicom.errors import InvalidDicomError
 
-from myofed_anonymization.deidentify import deidentify
+from myofed_anonymization.deidentify import Options, deidentify, read_report
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.uids import new_uid
@@ -40,10 +41,12 @@ class IngestPolicy:
     Attributes:
         deidentification: What may stay in a header.
         hold_head: Hold images of the head, and of an unknown body part, for a person's review (a site's intake only).
+        options: Who gives the pseudonyms, and whether a vault keeps them.
     """
 
     deidentification: Policy
     hold_head: bool = False
+    options: Options = field(default_factory=Options)
 
 
 def ingest(
@@ -58,7 +61,7 @@ def ingest(
     """`out` is a validated data set with `ingest-report.json`, which gives every input file and series one outcome.
 
     All work happens in a folder beside `out`, which takes its name when everything is done: `out` is complete or absent.
-    May be killed at any moment and called again; leftovers of the killed call are removed first. Where `out` is already
+    May be killed at any moment and called again; de-identification goes on where the killed call stood. Where `out` is already
     the result of the same inputs, keys and policy it is left as it is.
 
     Args:
@@ -75,13 +78,18 @@ def ingest(
     roots = [sources] if isinstance(sources, Path) else list(sources)
     inputs = _input_files(roots, out)
     work = out.parent / f".{out.name}.ingest"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(mode=0o700, parents=True)
+    shutil.rmtree(work / "dataset", ignore_errors=True)
+    work.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mine = True
     try:
         report = _in_work_folder(inputs, work, keys=keys, policy=policy, now=now, progress=progress)
         return _publish(work / "dataset", out, report)
+    except MyofedError as error:
+        mine = error.code != "OUT_BUSY"
+        raise
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if mine:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _input_files(roots: list[Path], out: Path) -> list[Path]:
@@ -126,14 +134,24 @@ def _in_work_folder(
     progress: Progress | None,
 ) -> IngestReport:
     tell = progress or (lambda _step, _done, _total: None)
-    clean = deidentify(
+    call = partial(
+        deidentify,
         inputs,
         work / "deidentified",
         keys=keys,
         policy=policy.deidentification,
         now=now,
+        options=policy.options,
         progress=lambda done, total: tell("deidentify", done, total),
     )
+    try:
+        call()  # goes on where a killed call stood
+    except MyofedError as error:
+        if error.code != "OUT_OF_ANOTHER_RUN":
+            raise
+        shutil.rmtree(work / "deidentified")
+        call()
+    clean = read_report(work / "deidentified")
     series_of = {
         file.number: _new_series_uid(inputs[file.number - 1], keys)
         for file in clean.files

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from myofed_node.audit import SiteAudit
+from myofed_node.key_custody import pseudonym_source
 from myofed_node.keys import load_deid_keys
 from myofed_node.labels import import_labels
 from myofed_node.site_setup import Site
@@ -43,9 +44,10 @@ def import_into_site(site: Site, delivery: Path, *, now: datetime) -> LabelIntak
         now: UTC.
 
     Raises:
-        MyofedError: KEY_*, or LABELS_* where the delivery as a whole cannot be read.
+        MyofedError: KEY_*, PSEUDONYMS_INVALID, or LABELS_* where the delivery as a whole cannot be read.
     """
-    report = import_labels(delivery, site.folder.dataset, keys=load_deid_keys(site.folder), now=now)
+    keys, source = load_deid_keys(site.folder), pseudonym_source(site)
+    report = import_labels(delivery, site.folder.dataset, keys=keys, now=now, pseudonyms=source)
     imported = tuple(row for row in report.rows if row.outcome == "imported")
     refused = tuple(RefusedRow(row=row.row, code=row.code) for row in report.rows if row.code is not None)
     detail: dict[str, str | int] = {"imported": len(imported), "refused": len(refused)}

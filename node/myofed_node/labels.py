@@ -10,8 +10,9 @@ from io import StringIO
 from pathlib import Path
 
 from myofed_anonymization.keys import SiteKeys
-from myofed_anonymization.pseudonyms import pseudonym
+from myofed_anonymization.pseudonym_sources import KeyedPseudonyms, PseudonymSource
 from myofed_anonymization.uids import new_uid
+from myofed_anonymization.withheld import WithheldError
 from myofed_node.label_map import LabelRefusedError, drawn_map, read_table, write_label_map
 from myofed_node.mids.inphase import in_phase_images
 from myofed_schemas.errors import MyofedError
@@ -33,7 +34,9 @@ class _Images:
     by_source: Mapping[str, tuple[ImageName, ...]]
 
 
-def import_labels(folder: Path, dataset: Path, *, keys: SiteKeys, now: dt.datetime) -> LabelImportReport:
+def import_labels(
+    folder: Path, dataset: Path, *, keys: SiteKeys, now: dt.datetime, pseudonyms: PseudonymSource | None = None
+) -> LabelImportReport:
     """Every label map of the delivery lies under derivatives/labels with canonical values, or its row says why not.
 
     A row that is refused does not stop the others. A map that was imported before gives the same files again.
@@ -44,6 +47,7 @@ def import_labels(folder: Path, dataset: Path, *, keys: SiteKeys, now: dt.dateti
         dataset: ORMIR-MIDS data set that our ingest made with the same keys.
         keys: The site's key, by which original identifiers lead to subject label and series.
         now: Time of the report, with its time zone.
+        pseudonyms: Who gave the subject labels; the site's key when None.
 
     Returns:
         One outcome a row, by number; no name or identifier of the delivery.
@@ -52,13 +56,10 @@ def import_labels(folder: Path, dataset: Path, *, keys: SiteKeys, now: dt.dateti
         MyofedError: LABELS_CSV_MISSING, LABELS_CSV_INVALID: nothing was imported.
     """
     rows = _read_delivery(folder / DELIVERY)
-    images = _index(dataset)
+    delivery = _Delivery(folder, dataset, _index(dataset), keys, pseudonyms or KeyedPseudonyms(keys))
     return LabelImportReport(
         created=now.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        rows=tuple(
-            _import_row(number, row, folder=folder, dataset=dataset, images=images, keys=keys)
-            for number, row in enumerate(rows, start=1)
-        ),
+        rows=tuple(_import_row(number, row, delivery=delivery) for number, row in enumerate(rows, start=1)),
     )
 
 
@@ -93,12 +94,30 @@ def _index(dataset: Path) -> _Images:
     return _Images(subjects, {uid: tuple(names) for uid, names in by_source.items()})
 
 
-def _import_row(
-    number: int, row: Mapping[str, str], *, folder: Path, dataset: Path, images: _Images, keys: SiteKeys
-) -> LabelRow:
+@dataclass(frozen=True)
+class _Delivery:
+    """Where maps and images lie, and what leads from original identifiers to ours."""
+
+    folder: Path
+    dataset: Path
+    images: _Images
+    keys: SiteKeys
+    pseudonyms: PseudonymSource
+
+
+def _subject(delivery: _Delivery, row: Mapping[str, str]) -> str:
     try:
-        subject = pseudonym(keys, issuer=row["issuer"], patient_id=row["patient_id"])
-        name = _image_of(subject, new_uid(keys, row["series_instance_uid"]), dataset=dataset, images=images)
+        return delivery.pseudonyms.label(issuer=row["issuer"], patient_id=row["patient_id"])
+    except WithheldError:
+        raise LabelRefusedError("SUBJECT_UNKNOWN") from None
+
+
+def _import_row(number: int, row: Mapping[str, str], *, delivery: _Delivery) -> LabelRow:
+    folder, dataset = delivery.folder, delivery.dataset
+    try:
+        subject = _subject(delivery, row)
+        series = new_uid(delivery.keys, row["series_instance_uid"])
+        name = _image_of(subject, series, dataset=dataset, images=delivery.images)
         table = read_table(_inside(folder, row["table"]))
         drawn = drawn_map(_inside(folder, row["file"]), dataset / name.image, table)
         path, sha256 = write_label_map(dataset, name, drawn)

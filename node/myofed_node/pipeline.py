@@ -16,9 +16,9 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from myofed_anonymization import default_policy
 from myofed_node.audit import SiteAudit
 from myofed_node.dataset_merge import DatasetMerge
+from myofed_node.deid_settings import deid_settings
 from myofed_node.ingest import IngestPolicy, Progress
 from myofed_node.keys import load_deid_keys
 from myofed_node.site_setup import Site
@@ -59,15 +59,16 @@ class SiteIngest:
         _check_source(source)
         folder, store = self.site.folder, SiteStore(self.site.folder.store)
         with _only_one(folder.intake / ".lock"):
-            row = store.begin_ingest(self._fingerprint(source), now=utc_text(self.now))
+            policy = self._policy()
+            row = store.begin_ingest(self._fingerprint(source, policy), now=utc_text(self.now))
             self._settle_others(store, row)
             if row.state is IngestState.STORED:
                 shutil.rmtree(self._work(row), ignore_errors=True)
                 return IngestReport.model_validate_json(self._report_path(row).read_bytes())
-            staged = self._stage(source, row, store)
+            staged = self._stage(source, row, store, policy)
             return self._take_in(staged, row, store)
 
-    def _stage(self, source: Path, row: IngestRow, store: SiteStore) -> Staged:
+    def _stage(self, source: Path, row: IngestRow, store: SiteStore, policy: IngestPolicy) -> Staged:
         work = self._work(row)
         if row.state is IngestState.VALIDATED:
             return load_staged(work)
@@ -76,7 +77,7 @@ class SiteIngest:
         def reached(state: IngestState) -> None:
             store.advance_ingest(row.id, state, now=utc_text(self.now))
 
-        rules = StagingRules(load_deid_keys(self.site.folder), self._policy, self.now)
+        rules = StagingRules(load_deid_keys(self.site.folder), policy, self.now)
         return stage(source, work, rules=rules, reached=reached, progress=self.progress)
 
     def _take_in(self, staged: Staged, row: IngestRow, store: SiteStore) -> IngestReport:
@@ -96,18 +97,20 @@ class SiteIngest:
         }
         SiteAudit(self.site.folder).append("INGESTED", subject=row.fingerprint, now=self.now, detail=counts)
 
-    @property
     def _policy(self) -> IngestPolicy:
-        return IngestPolicy(default_policy(), hold_head=self.site.config.policy.hold_head)
+        settings = deid_settings(self.site)
+        return IngestPolicy(settings.policy, hold_head=self.site.config.policy.hold_head, options=settings.options)
 
-    def _fingerprint(self, source: Path) -> str:
+    def _fingerprint(self, source: Path, policy: IngestPolicy) -> str:
         """Digest of the input files' digests and of what decides their fate; no name or path is part of it."""
-        decides = {
-            "deidentification": self._policy.deidentification.digest(),
-            "hold_head": int(self._policy.hold_head),
+        decides: dict[str, str | int] = {
+            "deidentification": policy.deidentification.digest(),
+            "hold_head": int(policy.hold_head),
             "key": load_deid_keys(self.site.folder).check(),
             "version": version("myofed"),
         }
+        if policy.options.pseudonyms:
+            decides["pseudonyms"] = policy.options.pseudonyms.check()
         return digest({"files": sorted(_sha256(path) for path in _files(source)), **decides})
 
     def _settle_others(self, store: SiteStore, mine: IngestRow) -> None:

@@ -11,6 +11,8 @@ from myofed_schemas.ids import Code, Sha256, UtcTime
 
 REPORT_NAME = "deidentification-report.json"
 """The report's file name; it lies in the output folder and is written last."""
+PAGE_NAME = "deidentification-report.html"
+"""The same for a data protection officer to read, without the list of files."""
 
 InstancePath = str
 """`<StudyInstanceUID>/<SeriesInstanceUID>/<SOPInstanceUID>.dcm`, all three new UIDs, relative to the report."""
@@ -22,6 +24,9 @@ class WithheldCode(StrEnum):
     NOT_A_REGULAR_FILE = "NOT_A_REGULAR_FILE"
     UNREADABLE = "UNREADABLE"
     TOO_LARGE = "TOO_LARGE"
+    TIME_LIMIT = "TIME_LIMIT"
+    MEMORY_LIMIT = "MEMORY_LIMIT"
+    WORKER_DIED = "WORKER_DIED"
     NOT_DICOM = "NOT_DICOM"
     DICOM_DAMAGED = "DICOM_DAMAGED"
     TRANSFER_SYNTAX_REFUSED = "TRANSFER_SYNTAX_REFUSED"
@@ -29,6 +34,9 @@ class WithheldCode(StrEnum):
     UID_MISSING = "UID_MISSING"
     SCREEN_SAVE = "SCREEN_SAVE"
     BURNED_IN_ANNOTATION = "BURNED_IN_ANNOTATION"
+    BURNED_IN_TEXT = "BURNED_IN_TEXT"
+    OCR_NEEDED = "OCR_NEEDED"
+    PIXELS_UNDECODABLE = "PIXELS_UNDECODABLE"
     PHOTOMETRIC_REFUSED = "PHOTOMETRIC_REFUSED"
     MODALITY_LUT = "MODALITY_LUT"
     NO_PIXEL_DATA = "NO_PIXEL_DATA"
@@ -36,6 +44,11 @@ class WithheldCode(StrEnum):
     PIXEL_BITS_IN_USE = "PIXEL_BITS_IN_USE"
     OVERLAY_IN_PIXEL_DATA = "OVERLAY_IN_PIXEL_DATA"
     NESTED_TOO_DEEP = "NESTED_TOO_DEEP"
+    TOO_MANY_ELEMENTS = "TOO_MANY_ELEMENTS"
+    TOO_MANY_PIXELS = "TOO_MANY_PIXELS"
+    ELEMENT_TOO_LONG = "ELEMENT_TOO_LONG"
+    INFLATES_TOO_LARGE = "INFLATES_TOO_LARGE"
+    PSEUDONYM_MISSING = "PSEUDONYM_MISSING"
     TYPE_1_LOST = "TYPE_1_LOST"
     LEAK_FOUND = "LEAK_FOUND"
     VALUE_CHANGED = "VALUE_CHANGED"
@@ -53,6 +66,10 @@ class NoteCode(StrEnum):
     """Another input file gave exactly this output; there is one output."""
     ALREADY_DEIDENTIFIED = "ALREADY_DEIDENTIFIED"
     """The input claimed (0012,0062)=YES; it was treated like any other."""
+    INFLATED = "INFLATED"
+    """The input was deflated; the output is explicit VR little endian."""
+    VENDOR_HEADER_DAMAGED = "VENDOR_HEADER_DAMAGED"
+    """A vendor's binary header could not be parsed: its numbers are missing from the side record."""
 
 
 class _Frozen(BaseModel):
@@ -90,33 +107,58 @@ class FileOutcome(_Frozen):
         return self
 
 
-class DeidentificationReport(_Frozen):
-    """`OUT/deidentification-report.json`: every input file once, and what was used to treat it."""
+class DeidentificationSummary(_Frozen):
+    """What a run did, without the list of its files: counts, and what was used to treat them."""
 
     format: Literal["myofed-deidentification-1"] = "myofed-deidentification-1"
     created: UtcTime
     policy: str
     policy_digest: Sha256
+    options: tuple[str, ...] = ()
+    """Codes of CID 7050 (PS3.16) that the outputs claim."""
     profile_edition: str
     profile_rows: int = Field(ge=1)
     tools: dict[str, str]
     """Versions of what did the work."""
     key_check: str = Field(pattern=r"^[0-9a-f]{16}$")
     """Keyed and one-way: tells two site keys apart, reveals neither."""
+    pseudonym_check: str = Field(default="", pattern=r"^([0-9a-f]{16})?$")
+    """The same for the third party that gave the pseudonyms; empty where the site's key did."""
     claim: str
     """What the profile claims, in words; the output is pseudonymised, never anonymous."""
     received: int = Field(ge=0)
     deidentified: int = Field(ge=0)
     withheld: int = Field(ge=0)
     withheld_by_code: dict[Code, int]
+    notes: dict[Code, int] = Field(default_factory=dict)
+    """Released files by note."""
+    actions: dict[str, int] = Field(default_factory=dict)
+    """Elements of all released files by what was done to them."""
+    checks: int = Field(default=0, ge=0)
+    """Comparisons that the verification made on all released files."""
+    side_records: dict[str, Sha256] = Field(default_factory=dict)
+    """SHA-256 of each series' side record by its path relative to the report."""
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        expected = (self.received, self.withheld)
+        if expected != (self.deidentified + self.withheld, sum(self.withheld_by_code.values())):
+            msg = "every input is released or withheld with one code"
+            raise ValueError(msg)
+        return self
+
+
+class DeidentificationReport(DeidentificationSummary):
+    """`OUT/deidentification-report.json`: every input file once, and what was used to treat it."""
+
     files: tuple[FileOutcome, ...]
 
     @model_validator(mode="after")
     def _sums_agree(self) -> Self:
         released = sum(file.outcome == "deidentified" for file in self.files)
-        expected = (len(self.files), released, len(self.files) - released, len(self.files) - released)
-        found = (self.received, self.deidentified, self.withheld, sum(self.withheld_by_code.values()))
-        if expected != found or [file.number for file in self.files] != list(range(1, self.received + 1)):
+        if (self.received, self.deidentified) != (len(self.files), released) or [
+            file.number for file in self.files
+        ] != list(range(1, self.received + 1)):
             msg = "every input has exactly one outcome, and the counts are theirs"
             raise ValueError(msg)
         return self

@@ -64,6 +64,9 @@ class Sidecar(_Document):
     pulse_sequence_type: str | None = Field(default=None, alias="PulseSequenceType")
     water_fat_shift_pixels: float | None = Field(default=None, alias="WaterFatShift")
     """3.35 ppm times ImagingFrequency over PixelBandwidth (reference implementation, MEGRE only)."""
+    readout_mode: Literal["Monopolar", "Bipolar"] | None = Field(default=None, alias="ReadoutMode")
+    """Whether echoes of a gradient echo are read with gradients of one polarity or of alternating ones (draft standard, MEGRE)."""
+    bandwidth_per_pixel_phase_encode_hz: float | None = Field(default=None, alias="BandwidthPerPixelPhaseEncode")
     fourth_dimension: Literal["EchoTime"] | None = Field(default=None, alias="FourthDimension")
     units: Literal["arbitrary", "rad", "percent"] = Field(default="arbitrary", alias="Units")
     provenance: Provenance = Field(alias="Provenance")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,6 +41,16 @@ class Console:
         if self._as_json:
             value = document.model_dump(mode="json") if isinstance(document, BaseModel) else document
             typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+        else:
+            for line in lines:
+                self.say(line)
+
+    def report(self, path: Path, lines: Iterable[str] = ()) -> None:
+        """The command's one result lies in this JSON file: its bytes go to stdout when asked for, lines to stderr otherwise."""
+        if self._as_json:
+            sys.stdout.flush()
+            with path.open(encoding="utf-8") as stream:
+                shutil.copyfileobj(stream, sys.stdout)
         else:
             for line in lines:
                 self.say(line)

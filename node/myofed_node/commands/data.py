@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +15,22 @@ from myofed_schemas.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from myofed_anonymization import SiteKeys
+    from myofed_node.deid_settings import DeidSettings
     from myofed_schemas.conversion import ConversionReport, IngestReport
 
 InArgument = Annotated[Path, typer.Argument(metavar="IN", help="File or folder.", show_default=False)]
 OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="New or empty folder.", show_default=False)]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="De-identification policy (YAML); docs/deidentification.md explains each line.",
+        show_default=False,
+    ),
+]
 MOST_LINES = 20
 """Quarantined series and findings named on a screen; the report names all."""
 
@@ -35,23 +48,39 @@ def register(app: typer.Typer) -> None:
 
 
 def deidentify(
-    source: InArgument, out: OutArgument, site: OptionalSiteOption = None, as_json: JsonOption = False
+    source: InArgument,
+    out: OutArgument,
+    site: OptionalSiteOption = None,
+    policy: PolicyOption = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="Worker processes; one a core when not given.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Write de-identified copies to OUT; what could not be proven clean is withheld and listed there by reason."""
+    """Write de-identified copies to OUT; what could not be proven clean is withheld and listed there by reason.
+
+    OUT/deidentification-report.html is for people to read. A call that was cut short goes on when it is made again.
+    """
     with reporting(as_json=as_json) as console:
         import myofed_anonymization as anonymization
+        from myofed_schemas.deid import PAGE_NAME, REPORT_NAME
 
-        report = anonymization.deidentify(
+        keys, settings = _deid(site, policy, console)
+        summary = anonymization.deidentify(
             source,
             out,
-            keys=_keys(site, console),
-            policy=anonymization.default_policy(),
+            keys=keys,
+            policy=settings.policy,
             now=system_now(),
+            options=replace(settings.options, processes=processes),
             progress=console.progress("de-identified"),
         )
-        reasons = [f"  {code}: {count}" for code, count in sorted(report.withheld_by_code.items())]
-        console.result(report, [f"{report.deidentified} of {report.received} files released", *reasons])
-        if report.withheld:
+        reasons = [f"  {code}: {count}" for code, count in sorted(summary.withheld_by_code.items())]
+        page = f"the report for people: {out / PAGE_NAME}"
+        console.report(
+            out / REPORT_NAME, [f"{summary.deidentified} of {summary.received} files released", *reasons, page]
+        )
+        if summary.withheld:
             raise typer.Exit(ExitCode.WITHHELD)
 
 
@@ -72,24 +101,30 @@ def ingest(
     out: Annotated[
         Path | None, typer.Option("--output", metavar="OUT", help="Instead of a site: a new folder.")
     ] = None,
+    policy: PolicyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """De-identify, convert and validate: into the site's data set, or into OUT. Every file gets one outcome."""
     with reporting(as_json=as_json) as console:
         progress = console.steps()
         if out is not None:
-            from myofed_anonymization import default_policy
             from myofed_node.ingest import IngestPolicy
             from myofed_node.ingest import ingest as ingest_folder
 
-            policy = IngestPolicy(default_policy())
-            report = ingest_folder(
-                source, out, keys=_keys(site, console), policy=policy, now=system_now(), progress=progress
-            )
+            keys, settings = _deid(site, policy, console)
+            rules = IngestPolicy(settings.policy, options=settings.options)
+            report = ingest_folder(source, out, keys=keys, policy=rules, now=system_now(), progress=progress)
         else:
             from myofed_node.pipeline import SiteIngest
             from myofed_node.site_setup import open_site
 
+            if policy is not None:
+                raise MyofedError(
+                    "POLICY_IS_THE_SITES",
+                    "expected --policy with --output only, found it with a site's own ingest",
+                    hint="a site keeps one policy: name it in config.yaml (deidentification_policy)",
+                    exit_code=ExitCode.USAGE,
+                )
             report = SiteIngest(open_site(_named(site)), system_now(), progress).run(source)
         console.result(report, _series_lines(report))
         if not report.complete:
@@ -152,16 +187,20 @@ def publish(
         console.result(publication, card_lines(publication))
 
 
-def _keys(site: Path | None, console: Console) -> SiteKeys:
-    """The site's key, or one that is thrown away after this call."""
-    from myofed_anonymization import SiteKeys
+def _deid(site: Path | None, policy: Path | None, console: Console) -> tuple[SiteKeys, DeidSettings]:
+    """The site's key and settings, or a key that is thrown away after this call; a policy that was named goes first."""
+    from myofed_anonymization import SiteKeys, load_policy
+    from myofed_node.deid_settings import DeidSettings, deid_settings
     from myofed_node.keys import load_deid_keys
     from myofed_node.site_setup import open_site
 
-    if site is not None:
-        return load_deid_keys(open_site(site).folder)
-    console.say("no --site: a key is made for this call and thrown away; pseudonyms will match no other call")
-    return SiteKeys.generate()
+    if site is None:
+        console.say("no --site: a key is made for this call and thrown away; pseudonyms will match no other call")
+        keys, settings = SiteKeys.generate(), DeidSettings()
+    else:
+        opened = open_site(site)
+        keys, settings = load_deid_keys(opened.folder), deid_settings(opened)
+    return keys, replace(settings, policy=load_policy(policy)) if policy else settings
 
 
 def _named(site: Path | None) -> Path:

@@ -20,7 +20,7 @@ from myofed_node.mids.source import SourceFile, stored_pixels
 from myofed_schemas.conversion import ConvertedImage
 from myofed_schemas.files import write_atomically
 from myofed_schemas.mids import Part
-from myofed_schemas.sidecar import Provenance
+from myofed_schemas.sidecar import Provenance, Sidecar
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def write_series(
     except SeriesRefusedError:
         _remove(images, run.dataset)
         raise
-    return tuple(_commit(named, series, provenance, checked, run) for named, provenance, checked in written)
+    return tuple(
+        _commit(named, _sidecar(named, series, files, provenance), checked, run)
+        for named, provenance, checked in written
+    )
 
 
 def _read(files: tuple[SourceFile, ...]) -> _Pixels:
@@ -96,15 +99,20 @@ def _plane(frame: Frame, pixels: _Pixels) -> NDArray[np.generic]:
     return plane
 
 
-def _commit(named: NamedImage, series: Series, provenance: Provenance, checked: int, run: RunFacts) -> ConvertedImage:
-    document = sidecar(named.image, series.acquisition, provenance=provenance)
+def _sidecar(named: NamedImage, series: Series, files: tuple[SourceFile, ...], provenance: Provenance) -> Sidecar:
+    used = sorted({frame.file for group in named.image.stack.frames for frame in group})
+    numbers = [files[file].numbers for file in used]
+    return sidecar(named.image, series.acquisition, provenance=provenance, numbers=numbers)
+
+
+def _commit(named: NamedImage, document: Sidecar, checked: int, run: RunFacts) -> ConvertedImage:
     write_atomically(run.dataset / named.name.sidecar, document.to_json())
     return ConvertedImage(
         path=str(named.name.image),
         sidecar=str(named.name.sidecar),
         suffix=named.name.suffix,
         part=None if named.image.part is Part.MAG else named.image.part,
-        sha256=provenance.image_digest,
+        sha256=document.provenance.image_digest,
         voxels_checked=checked,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from myofed_node.mids.classify import PlannedImage
@@ -14,10 +15,24 @@ WATER_FAT_SHIFT_PPM = 3.35
 PULSE_SEQUENCE_TYPE = {Suffix.MEGRE: "Multi-echo Gradient Echo", Suffix.MESE: "Multi-echo Spin Echo"}
 AXIS_OF_PHASE_ENCODING: dict[str, Literal["i", "j"]] = {"ROW": "i", "COL": "j"}
 """(0018,1312) ROW: phase encoding along a row, that is along our first axis (column index); COL: along the second."""
+READOUT_MODES: dict[float | None, Literal["Monopolar", "Bipolar"]] = {1.0: "Monopolar", 2.0: "Bipolar"}
+"""Siemens' ucReadOutMode as dcm2niix and two reconstruction packages read it; it means something with several echoes only."""
+
+SideNumbers = Mapping[str, tuple[float, ...]]
+"""What one file's side record tells, by the vendor's name."""
 
 
-def sidecar(image: PlannedImage, acquisition: Acquisition, *, provenance: Provenance) -> Sidecar:
-    """All that the headers tell about the image, in the units of ORMIR-MIDS (ms, degrees, MHz, T, Hz/pixel)."""
+def sidecar(
+    image: PlannedImage, acquisition: Acquisition, *, provenance: Provenance, numbers: Sequence[SideNumbers] = ()
+) -> Sidecar:
+    """All that headers and side records tell about the image, in the units of ORMIR-MIDS (ms, degrees, MHz, T, Hz/pixel).
+
+    Args:
+        image: The image as planned.
+        acquisition: Facts of its series.
+        provenance: From the run.
+        numbers: Of each file of the image; a number that differs between them is not told.
+    """
     stacked = image.suffix.stacks_echoes
     first = image.stack.frames[0][0]
     return Sidecar(
@@ -42,6 +57,8 @@ def sidecar(image: PlannedImage, acquisition: Acquisition, *, provenance: Proven
         body_part_examined=acquisition.body_part_examined or None,
         pulse_sequence_type=PULSE_SEQUENCE_TYPE.get(image.suffix),
         water_fat_shift_pixels=_water_fat_shift(acquisition) if image.suffix is Suffix.MEGRE else None,
+        readout_mode=READOUT_MODES.get(_agreed("ucReadOutMode", numbers)) if image.suffix is Suffix.MEGRE else None,
+        bandwidth_per_pixel_phase_encode_hz=_agreed("BandwidthPerPixelPhaseEncode", numbers),
         fourth_dimension="EchoTime" if stacked else None,
         units=_units(image),
         provenance=provenance,
@@ -56,6 +73,13 @@ def _echo_time(image: PlannedImage) -> float | tuple[float, ...] | None:
 
 def _joined(words: tuple[str, ...]) -> str | None:
     return "/".join(words) or None
+
+
+def _agreed(name: str, numbers: Sequence[SideNumbers]) -> float | None:
+    """The one number that every file tells under this name; None where one is silent or tells another."""
+    told = {file.get(name, ()) for file in numbers}
+    only = told.pop() if len(told) == 1 else ()
+    return only[0] if len(only) == 1 else None
 
 
 def _water_fat_shift(acquisition: Acquisition) -> float | None:

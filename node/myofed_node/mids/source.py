@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -17,17 +17,19 @@ from pydicom.pixels.utils import pixel_array
 from pydicom.uid import UID
 
 from myofed_node.mids.elements import damage_refused
-from myofed_schemas.deid import REPORT_NAME, DeidentificationReport
+from myofed_schemas.deid import PAGE_NAME, REPORT_NAME, DeidentificationReport
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.side_record import SIDE_RECORD_NAME, SideRecord
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One released file: where it is and what it must hold."""
+    """One released file: where it is, what it must hold, and the numbers that its series' side record tells of it."""
 
     path: Path
     sha256: str
+    numbers: dict[str, tuple[float, ...]] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,40 @@ class Source:
 def open_source(folder: Path) -> Source:
     """The folder's report is read and names exactly the files that are there; digests are checked when files are read.
 
+    Side records are read here; the report's page for people is not.
+
     Raises:
-        MyofedError: DEID_REPORT_MISSING, DEID_REPORT_INVALID, DEID_FILE_MISSING, DEID_FILE_EXTRA.
+        MyofedError: DEID_REPORT_MISSING, DEID_REPORT_INVALID, DEID_FILE_MISSING, DEID_FILE_EXTRA; of a side record also
+            DEID_FILE_CHANGED, DEID_SIDE_RECORD_INVALID.
     """
     report = _read_report(folder / REPORT_NAME)
     outputs = report.outputs()
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()} - {REPORT_NAME}
-    if there - set(outputs):
-        raise _not_ours("DEID_FILE_EXTRA", f"found {len(there - set(outputs))} files more")
-    if set(outputs) - there:
-        raise _not_ours("DEID_FILE_MISSING", f"found {len(set(outputs) - there)} files fewer")
+    named = {*outputs, *report.side_records}
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+    there -= {REPORT_NAME, PAGE_NAME}
+    if there - named:
+        raise _not_ours("DEID_FILE_EXTRA", f"found {len(there - named)} files more")
+    if named - there:
+        raise _not_ours("DEID_FILE_MISSING", f"found {len(named - there)} files fewer")
+    records = {Path(name).parent: _side_record(folder, name, sha256) for name, sha256 in report.side_records.items()}
     series: dict[str, list[SourceFile]] = {}
     for name, sha256 in sorted(outputs.items()):
-        series.setdefault(Path(name).parts[1], []).append(SourceFile(folder / name, sha256))
+        path = Path(name)
+        record = records.get(path.parent)
+        numbers = record.instances.get(path.stem, {}) if record else {}
+        series.setdefault(path.parts[1], []).append(SourceFile(folder / path, sha256, numbers))
     return Source(report, {uid: tuple(files) for uid, files in series.items()})
+
+
+def _side_record(folder: Path, name: str, sha256: str) -> SideRecord:
+    content = _content(SourceFile(folder / name, sha256))
+    try:
+        record = SideRecord.model_validate_json(content)
+    except ValidationError:
+        raise _not_ours("DEID_SIDE_RECORD_INVALID", "found a side record of another form") from None
+    if Path(name).parts[1:] != (record.series_instance_uid, SIDE_RECORD_NAME):
+        raise _not_ours("DEID_SIDE_RECORD_INVALID", "found the side record of another series")
+    return record
 
 
 def _read_report(path: Path) -> DeidentificationReport:

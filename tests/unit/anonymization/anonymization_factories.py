@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import struct
 from io import BytesIO
 from pathlib import Path
 
@@ -12,14 +14,19 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
-from myofed_anonymization import Policy, SiteKeys, default_policy, deidentify
+from myofed_anonymization import Policy, SiteKeys, default_policy, deidentify, read_report
+from myofed_anonymization.element_reader import Bounds, Content, read_elements
+from myofed_anonymization.one_file import Bench, Treated, treat
+from myofed_anonymization.output_folder import Staging
+from myofed_anonymization.treatment import Rules
 from myofed_schemas.deid import DeidentificationReport, FileOutcome
 
 KEYS = SiteKeys(bytes(range(32)))
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, tzinfo=dt.UTC)
 UID = "1.3.12.2.1107.5.2.99.4711."
-MR, ENHANCED = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
+MR, ENHANCED, SEG = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("4", "4.1", "66.4"))
 PATIENT = {"PatientName": "Fantasia^Ottilie", "PatientID": "MRN-884422", "PatientBirthDate": "19610214"}
+BOUNDS = Bounds.from_policy(default_policy())
 PIXELS = np.arange(16, dtype="<u2")
 
 
@@ -104,6 +111,49 @@ def enhanced(**attributes: object) -> Dataset:
     return mr(**values)
 
 
+def segmentation() -> Dataset:
+    """A binary label map of the image that `mr()` is, one segment, one frame of 4 x 4 pixels."""
+    reference = item(ReferencedSOPClassUID=MR, ReferencedSOPInstanceUID=UID + "1")
+    return mr(
+        SOPClassUID=SEG,
+        SOPInstanceUID=UID + "50",
+        SeriesInstanceUID=UID + "51",
+        Modality="SEG",
+        ImageType=["DERIVED", "PRIMARY"],
+        ContentLabel="MUSCLES",
+        ContentDescription="drawn by Fantasia",
+        ContentCreatorName="Leser^Lena",
+        SegmentationType="BINARY",
+        BitsAllocated=1,
+        BitsStored=1,
+        HighBit=0,
+        NumberOfFrames="1",
+        PixelData=b"\xf0\x0f",
+        SegmentSequence=[item(SegmentNumber=1, SegmentLabel="vastus lateralis left", SegmentAlgorithmType="MANUAL")],
+        ReferencedSeriesSequence=[item(SeriesInstanceUID=UID + "3", ReferencedInstanceSequence=[reference])],
+        EchoTime=None,
+        RepetitionTime=None,
+        ImagePositionPatient=None,
+        ImageOrientationPatient=None,
+        PixelSpacing=None,
+    )
+
+
+def with_csa(dataset: Dataset, **numbers: str) -> Dataset:
+    """The image with a Siemens CSA image header (SV10) that holds these numbers and a name."""
+    tags = {**numbers, "PatientName": "Fantasia^Ottilie"}
+    content = b"SV10\x04\x03\x02\x01" + struct.pack("<II", len(tags), 77)
+    for name, value in tags.items():
+        text = value.encode() + b"\0"
+        padded = text + bytes(-len(text) % 4)
+        content += name.encode().ljust(64, b"\0") + struct.pack("<I4sIII", 1, b"FD\0\0", 4, 6, 77)
+        content += struct.pack("<IIII", len(text), len(text), 77, len(text)) + padded
+        content += struct.pack("<IIII", 0, 0, 77, 0) * 5
+    block = dataset.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
+    block.add_new(0x10, "OB", content + bytes(len(content) % 2))
+    return dataset
+
+
 @config.disable_value_validation()
 def item(**attributes: object) -> Dataset:
     """A sequence item with these attributes; a list of data sets becomes a sequence."""
@@ -115,17 +165,24 @@ def item(**attributes: object) -> Dataset:
 
 
 @config.disable_value_validation()
-def file_bytes(dataset: Dataset, *, transfer_syntax: str = ExplicitVRLittleEndian) -> bytes:
-    """The data set as a DICOM file."""
+def file_bytes(dataset: Dataset, *, transfer_syntax: str = ExplicitVRLittleEndian, **meta_elements: str) -> bytes:
+    """The data set as a DICOM file, its meta information with these elements on top."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", MR)
     meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", UID + "1")
     meta.TransferSyntaxUID = transfer_syntax
+    for keyword, value in meta_elements.items():
+        setattr(meta, keyword, value)
     dataset.file_meta = meta
     dataset.preamble = bytes(128)
     stream = BytesIO()
     dcmwrite(stream, dataset, enforce_file_format=True)
     return stream.getvalue()
+
+
+def content_of(dataset: Dataset, *, transfer_syntax: str = ExplicitVRLittleEndian, **meta_elements: str) -> Content:
+    """The data set as the verification reads it."""
+    return read_elements(file_bytes(dataset, transfer_syntax=transfer_syntax, **meta_elements), bounds=BOUNDS)
 
 
 def run(
@@ -138,14 +195,26 @@ def run(
         (source / f"Fantasia_{number}.dcm").write_bytes(
             file_bytes(content) if isinstance(content, Dataset) else content
         )
-    return deidentify(source, folder / "out", keys=keys, policy=policy or default_policy(), now=NOW)
+    summary = deidentify(source, folder / "out", keys=keys, policy=policy or default_policy(), now=NOW)
+    report = read_report(folder / "out")
+    assert summary.model_dump() == report.model_dump(exclude={"files"})
+    return report
+
+
+def treated(folder: Path, content: bytes | Dataset, *, policy: Policy | None = None, **options: object) -> Treated:
+    """What becomes of one file in this process; its output lies in `folder/out`."""
+    content = file_bytes(content) if isinstance(content, Dataset) else content
+    for name in ("out", "staging"):
+        (folder / name).mkdir(exist_ok=True)
+    bench = Bench(Rules.of(KEYS, policy or default_policy()), Staging(folder / "out", folder / "staging"), **options)  # type: ignore[arg-type]
+    return treat(content, sha256=hashlib.sha256(content).hexdigest(), number=1, bench=bench)
 
 
 def only(folder: Path, content: bytes | Dataset, *, policy: Policy | None = None) -> FileDataset:
     """The one output of one input file that must be released."""
-    report = run(folder, content, policy=policy)
-    assert report.files[0].code is None, report.files[0].code
-    return dcmread(output(folder, report.files[0]))
+    outcome = treated(folder, content, policy=policy).outcome
+    assert outcome.code is None, outcome.code
+    return dcmread(output(folder, outcome))
 
 
 def output(folder: Path, outcome: FileOutcome) -> Path:

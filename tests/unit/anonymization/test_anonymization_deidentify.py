@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -19,17 +17,23 @@ from anonymization_factories import (
     output,
     policy_with,
     run,
+    segmentation,
+    treated,
+    with_csa,
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
-from myofed_anonymization import SiteKeys, default_policy, deidentify
+from myofed_anonymization import Options, SiteKeys, default_policy, deidentify, pseudonym, read_report
+from myofed_anonymization.pseudonym_sources import CsvPseudonyms
+from myofed_anonymization.vault import Vault
 from myofed_schemas.deid import REPORT_NAME, DeidentificationReport, NoteCode, WithheldCode
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.side_record import SideRecord
 
 
 def refusal(source: Path, out: Path) -> str:
@@ -47,20 +51,6 @@ def test_impossible_sources_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_that_cannot_be_listed_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that nobody can see would have no outcome."""
-    source = tmp_path / "in"
-    source.mkdir()
-
-    def failing(folder: Path, onerror: object) -> list[object]:
-        assert callable(onerror)
-        onerror(PermissionError())
-        return []
-
-    monkeypatch.setattr(os, "walk", failing)
-    assert refusal(source, tmp_path / "out") == "SOURCE_UNREADABLE"
-
-
 def test_every_input_has_exactly_one_outcome(tmp_path: Path) -> None:
     """Images are released, all else is withheld with its code, and the report's counts are the files'."""
     (tmp_path / "in" / "deeper").mkdir(parents=True)
@@ -72,17 +62,6 @@ def test_every_input_has_exactly_one_outcome(tmp_path: Path) -> None:
     assert report.received == 6
     assert report.deidentified == 1
     assert report.withheld_by_code == {"NOT_A_REGULAR_FILE": 2, "NOT_DICOM": 1, "SOP_CLASS_REFUSED": 1, "TOO_LARGE": 1}
-
-
-def test_a_file_that_cannot_be_read_is_withheld(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A permission or disk error of one input does not stop the others."""
-
-    def failing(_: Path) -> bytes:
-        raise PermissionError
-
-    monkeypatch.setattr(Path, "read_bytes", failing)
-    report = run(tmp_path, mr())
-    assert (report.files[0].code, report.files[0].input_sha256) == (WithheldCode.UNREADABLE, None)
 
 
 @pytest.mark.parametrize(
@@ -98,20 +77,6 @@ def test_a_damaged_file_stops_no_run(tmp_path: Path, content: bytes | Dataset, c
     report = run(tmp_path, content)
     assert report.received == 1
     assert report.files[0].code is code
-
-
-def test_a_file_that_fails_verification_has_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A leak that the actions left is found after writing, and nothing of the file stays."""
-    real = MODULE.write
-
-    def leaking(dataset: Dataset, *, transfer_syntax: str) -> bytes:
-        dataset.PatientComments = "Fantasia"
-        return real(dataset, transfer_syntax=transfer_syntax)
-
-    monkeypatch.setattr(MODULE, "write", leaking)
-    report = run(tmp_path, mr())
-    assert report.files[0].code is WithheldCode.LEAK_FOUND
-    assert not list((tmp_path / "out").rglob("*.dcm"))
 
 
 def test_the_report_names_no_input_and_holds_no_value(tmp_path: Path) -> None:
@@ -177,6 +142,121 @@ def test_progress_and_several_sources(tmp_path: Path) -> None:
     assert told == [(1, 2), (2, 2)]
 
 
+def test_files_are_treated_by_several_processes(tmp_path: Path) -> None:
+    """Which process took which file makes no difference."""
+    files = [mr(SOPInstanceUID=f"{UID}{number}") for number in range(10, 22)]
+    one = run(tmp_path, *files)
+    for processes in (1, 3):
+        out = tmp_path / f"out-{processes}"
+        deidentify(
+            tmp_path / "in", out, keys=KEYS, policy=default_policy(), now=NOW, options=Options(processes=processes)
+        )
+        assert read_report(out) == one
+
+
+def test_a_deflated_file_is_released_inflated(tmp_path: Path) -> None:
+    """The same elements and pixels as from the file that was not deflated."""
+    plain = only(tmp_path, mr())
+    (tmp_path / "deflated").mkdir()
+    content = file_bytes(mr(), transfer_syntax=DeflatedExplicitVRLittleEndian)
+    outcome = treated(tmp_path / "deflated", content).outcome
+    assert outcome.notes == (NoteCode.INFLATED,)
+    assert dcmread(output(tmp_path / "deflated", outcome)) == plain
+
+
+def test_a_label_map_is_released_and_still_points_to_its_images(tmp_path: Path) -> None:
+    """Segmentation Storage: references and frames of reference are those of the de-identified images."""
+    image = only(tmp_path, mr())
+    released = only(tmp_path, segmentation())
+    assert released.ReferencedSeriesSequence[0].SeriesInstanceUID == image.SeriesInstanceUID
+    referenced = released.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPInstanceUID
+    assert referenced == image.SOPInstanceUID
+    assert released.FrameOfReferenceUID == image.FrameOfReferenceUID
+    assert released.SegmentSequence[0].SegmentLabel == "vastus lateralis left"
+    assert released.PixelData == segmentation().PixelData
+    assert released.ContentCreatorName == ""
+
+
+def test_uids_in_text_still_point_to_their_objects(tmp_path: Path) -> None:
+    """A UID that stands in a description becomes the new UID of what it names."""
+    released = only(tmp_path, mr(DerivationDescription=f"mean of {UID}3 and {UID}1, Fantasia"))
+    assert released.DerivationDescription == f"mean of {released.SeriesInstanceUID} and {released.SOPInstanceUID}"
+
+
+def test_uids_stay_only_where_the_policy_retains_them(tmp_path: Path) -> None:
+    """The option is claimed, and names of files are new UIDs all the same."""
+    report = run(tmp_path, mr(), policy=policy_with(retain_uids=True))
+    released = dcmread(output(tmp_path, report.files[0]))
+    assert released.SOPInstanceUID == UID + "1"
+    assert UID not in str(report.files[0].output)
+    assert "113110" in report.options
+    assert [code.CodeValue for code in released.DeidentificationMethodCodeSequence] == list(report.options)
+
+
+def test_a_trusted_third_party_may_give_the_pseudonyms(tmp_path: Path) -> None:
+    """Its label is written; a patient it does not know is withheld; another source may not use the folder."""
+    mapping = tmp_path / "map.csv"
+    mapping.write_text("issuer,patient_id,pseudonym\n,MRN-884422,TTP0000000000042\n")
+    mapping.chmod(0o600)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.dcm").write_bytes(file_bytes(mr()))
+    (tmp_path / "in" / "2.dcm").write_bytes(file_bytes(mr(PatientID="UNKNOWN", SOPInstanceUID=UID + "8")))
+    options = Options(pseudonyms=CsvPseudonyms.load(mapping, keys=KEYS))
+    arguments = {"keys": KEYS, "policy": default_policy(), "now": NOW}
+    deidentify(tmp_path / "in", tmp_path / "out", options=options, **arguments)
+    report = read_report(tmp_path / "out")
+    assert dcmread(output(tmp_path, report.files[0])).PatientID == "TTP0000000000042"
+    assert report.files[1].code is WithheldCode.PSEUDONYM_MISSING
+    with pytest.raises(MyofedError, match="OUT_OF_ANOTHER_RUN"):
+        deidentify(tmp_path / "in", tmp_path / "out", **arguments)
+
+
+def test_the_vault_knows_every_released_patient(tmp_path: Path) -> None:
+    """It is written before a file is released, and holds nothing readable."""
+    key = tmp_path / "vault.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    vault = Vault.open(tmp_path / "vault", key)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.dcm").write_bytes(file_bytes(mr()))
+    deidentify(
+        tmp_path / "in", tmp_path / "out", keys=KEYS, policy=default_policy(), now=NOW, options=Options(vault=vault)
+    )
+    label = pseudonym(KEYS, issuer="", patient_id=PATIENT["PatientID"])
+    found = vault.look_up(label, reason="incidental finding, case 7", who="dpo", now=NOW)
+    assert found.patient_id == PATIENT["PatientID"]
+    assert not any(b"884422" in path.read_bytes() for path in (tmp_path / "vault").rglob("*") if path.is_file())
+
+
+def test_numbers_of_a_vendors_header_go_to_the_side_record(tmp_path: Path) -> None:
+    """They lie beside the series, and the report vouches for them."""
+    report = run(tmp_path, with_csa(mr(), BandwidthPerPixelPhaseEncode="17.5"), mr(SOPInstanceUID=UID + "8"))
+    ((name, digest),) = report.side_records.items()
+    content = (tmp_path / "out" / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == digest
+    record = SideRecord.model_validate_json(content)
+    assert report.files[0].output
+    assert record.instances == {Path(report.files[0].output).stem: {"BandwidthPerPixelPhaseEncode": (17.5,)}}
+    assert record.series_instance_uid == report.files[0].output.split("/")[1]
+
+
+def test_a_run_that_cannot_write_says_so(tmp_path: Path) -> None:
+    """A vault or folder that refuses ends the run with its code, not with a list of withheld files."""
+    key = tmp_path / "vault.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    vault = Vault.open(tmp_path / "vault", key)
+    vault.record(pseudonym=pseudonym(KEYS, issuer="", patient_id="MRN-884422"), issuer="", patient_id="another")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.dcm").write_bytes(file_bytes(mr()))
+    with pytest.raises(MyofedError, match="VAULT_CONFLICT"):
+        deidentify(
+            tmp_path / "in", tmp_path / "out", keys=KEYS, policy=default_policy(), now=NOW, options=Options(vault=vault)
+        )
+    assert not (tmp_path / "out" / REPORT_NAME).exists()
+    assert not list((tmp_path / "out").rglob("*.dcm"))
+
+
 def test_compressed_pixels_are_copied_undecoded(tmp_path: Path) -> None:
     """Fragments stay byte for byte in their transfer syntax."""
     pixels = encapsulate([b"\1\0\0\0" + bytes(60)])
@@ -202,7 +282,6 @@ def test_the_same_input_gives_the_same_bytes_anywhere(tmp_path: Path) -> None:
     assert not contents[0].keys() & contents[2].keys()
 
 
-MODULE = import_module("myofed_anonymization.deidentify")
 WORD = "Fantasia"
 TAGS = st.sampled_from(
     [
@@ -273,8 +352,8 @@ def test_planted_identifiers_never_survive(
                 target = getattr(target, sequence)[0]
             setattr(target, keyword, value[:16])
     folder = tmp_path_factory.mktemp("plant")
-    report = run(folder, dataset)
-    assert report.files[0].code is None
-    content = output(folder, report.files[0]).read_bytes().lower()
+    outcome = treated(folder, dataset).outcome
+    assert outcome.code is None
+    content = output(folder, outcome).read_bytes().lower()
     for value in [WORD, PATIENT["PatientID"], "884422", "Zuweiser", "Ottilie", "Wolkenstein"]:
         assert value.lower().encode() not in content

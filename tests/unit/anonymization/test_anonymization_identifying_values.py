@@ -1,29 +1,18 @@
 from __future__ import annotations
 
-from io import BytesIO
-
 import pytest
-from anonymization_factories import UID, file_bytes, item, mr
-from pydicom import dcmread
+from anonymization_factories import UID, content_of, item, mr
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
-from myofed_anonymization.identifying_values import (
-    Common,
-    Identifying,
-    elements_of,
-    identifying_values,
-    is_too_short,
-    vr_of,
-)
+from myofed_anonymization.identifying_values import Common, Identifying, identifying_values, is_too_short
 from myofed_anonymization.policy import default_policy
 
 COMMON = Common.from_policy(default_policy())
 
 
 def gathered(dataset: Dataset, *, transfer_syntax: str = "1.2.840.10008.1.2.1") -> Identifying:
-    return identifying_values(dcmread(BytesIO(file_bytes(dataset, transfer_syntax=transfer_syntax))))
+    return identifying_values(content_of(dataset, transfer_syntax=transfer_syntax))
 
 
 @pytest.mark.parametrize("transfer_syntax", ["1.2.840.10008.1.2.1", ImplicitVRLittleEndian])
@@ -66,35 +55,15 @@ def test_codes_and_counts_are_too_short(value: str, short: bool) -> None:
     assert is_too_short(value) is short
 
 
-def test_a_private_elements_vr_comes_from_its_creator() -> None:
-    """In implicit VR files private elements without known creator have no VR that could be read."""
+def test_texts_of_the_meta_information_count() -> None:
+    """The name of the station that sent the file is an identifying text."""
     dataset = mr()
-    dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", 1.0)
-    dataset.private_block(0x2007, "NOBODY KNOWN", create=True).add_new(0x0E, "LO", "x")
-    dataset.add_new(0x20091010, "LO", "x")
-    dataset.add_new(0x00100099, "LO", "x")
-    read = dcmread(BytesIO(file_bytes(dataset, transfer_syntax=ImplicitVRLittleEndian)))
-    vrs = {int(tag): vr_of(read, tag) for tag in read.keys()}  # noqa: SIM118
-    assert (vrs[0x2005100E], vrs[0x2007100E], vrs[0x20091010], vrs[0x20050010], vrs[0x00100099]) == (
-        "FL",
-        "UN",
-        "UN",
-        "LO",
-        "UN",
-    )
-    assert vrs[0x00100010] == "PN"
+    content = content_of(dataset, SourceApplicationEntityTitle="WOLKENSTEIN_MR")
+    assert "WOLKENSTEIN_MR" in identifying_values(content).texts
 
 
-def test_paths_tell_every_element_apart() -> None:
-    """Each element of each item has one path."""
-    dataset = mr(ReferencedImageSequence=[item(ReferencedSOPInstanceUID="1.2"), item(ReferencedSOPInstanceUID="1.3")])
-    paths = [path for path, *_ in elements_of(dataset)]
-    assert len(paths) == len(set(paths))
-    assert (0x00081140, 1, 0x00081155) in paths
-
-
-def test_a_standard_element_of_unknown_vr_is_read_by_the_dictionary() -> None:
-    """A name written under VR UN is a name."""
-    dataset = mr()
-    dataset.add_new(0x00104000, "UN", b"Fantasia")
-    assert vr_of(dcmread(BytesIO(file_bytes(dataset))), BaseTag(0x00104000)) == "LT"
+def test_uids_that_the_policy_retains_are_not_sought() -> None:
+    """Names and dates still are."""
+    found = identifying_values(content_of(mr()), uids_stay=True)
+    assert found.uids == set()
+    assert "Fantasia^Ottilie" in found.personal

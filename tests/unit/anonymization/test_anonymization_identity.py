@@ -7,14 +7,17 @@ from anonymization_factories import KEYS, UID, file_bytes, item, mr
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from myofed_anonymization.identity import Patient, patient_of
+from myofed_anonymization.identity import Patient, identity_of, patient_of
+from myofed_anonymization.pseudonym_sources import KeyedPseudonyms
 from myofed_anonymization.pseudonyms import pseudonym
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
 
 
 def patient(dataset: Dataset, *, max_depth: int = 8) -> Patient:
-    return patient_of(dcmread(BytesIO(file_bytes(dataset))), keys=KEYS, max_depth=max_depth)
+    read = dcmread(BytesIO(file_bytes(dataset)))
+    identity = identity_of(read, max_depth=max_depth)
+    return patient_of(identity, keys=KEYS, pseudonyms=KeyedPseudonyms(KEYS))
 
 
 def test_nesting_beyond_the_limit_is_refused() -> None:
@@ -31,14 +34,15 @@ def test_issuer_and_id_make_the_patient() -> None:
     """The pseudonym is that of PatientID and its issuer, for anyone with the key."""
     found = patient(mr(IssuerOfPatientID="Wolkenstein"))
     assert found.label == pseudonym(KEYS, issuer="Wolkenstein", patient_id="MRN-884422")
-    assert found.notes == ()
+    assert found.identity.notes == ()
+    assert "884422" not in repr(found)
 
 
 @pytest.mark.parametrize("absent", [None, "", "  "])
 def test_without_an_id_the_study_stands_for_the_patient(absent: str | None) -> None:
     """The report says so, and files of one study stay together."""
     found = patient(mr(PatientID=absent))
-    assert found.notes == (NoteCode.PATIENT_ID_MISSING,)
+    assert found.identity.notes == (NoteCode.PATIENT_ID_MISSING,)
     assert found.label == pseudonym(KEYS, issuer="StudyInstanceUID", patient_id=UID + "2")
 
 

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from anonymization_factories import KEYS, NOW, UID, mr, output, policy_with, run
 
 from myofed_anonymization import SiteKeys, default_policy, deidentify
-from myofed_anonymization.output_folder import OutputFolder
-from myofed_schemas.deid import REPORT_NAME
+from myofed_anonymization.output_folder import OutputFolder, read_summary
+from myofed_schemas.deid import PAGE_NAME, REPORT_NAME
 from myofed_schemas.errors import MyofedError
 
-MARK = f"{KEYS.check()}-{default_policy().digest()[:16]}"
+MARK = f"{KEYS.check()}--{default_policy().digest()[:16]}"
 
 
 def refusal(folder: Path, mark: str = MARK) -> str:
@@ -37,7 +38,7 @@ def test_a_folder_of_another_key_or_policy_is_refused(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_of_another_key_is_refused(tmp_path: Path) -> None:
     """The staging folder's name tells whose run was killed."""
-    OutputFolder.open(tmp_path / "out", mark="one")
+    OutputFolder.open(tmp_path / "out", mark="one").close()
     assert refusal(tmp_path / "out", "other") == "OUT_OF_ANOTHER_RUN"
 
 
@@ -86,8 +87,27 @@ def test_what_the_run_did_not_make_is_removed(tmp_path: Path) -> None:
 def test_nothing_unverified_stays_behind(tmp_path: Path) -> None:
     """After a run the folder holds studies and the report, readable by their owner alone; left-overs of a kill go."""
     folder = OutputFolder.open(tmp_path / "out", mark=MARK)
-    (folder.staging / ".candidate.tmp").touch()
+    (folder.staging / "candidate-1.dcm").touch()
+    folder.close()
     report = run(tmp_path, mr())
     names = {entry.name for entry in (tmp_path / "out").iterdir()}
-    assert names == {REPORT_NAME, report.files[0].output.split("/")[0] if report.files[0].output else ""}
+    assert names == {REPORT_NAME, PAGE_NAME, report.files[0].output.split("/")[0] if report.files[0].output else ""}
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "out").rglob("*")} == {0}
+
+
+def test_one_run_at_a_time_writes_to_a_folder(tmp_path: Path) -> None:
+    """A second one is told, and may start when the first has ended, however it ended."""
+    folder = OutputFolder.open(tmp_path / "out", mark=MARK)
+    assert refusal(tmp_path / "out") == "OUT_BUSY"
+    folder.close()
+    OutputFolder.open(tmp_path / "out", mark=MARK).close()
+
+
+def test_the_summary_is_read_without_the_list_of_files(tmp_path: Path) -> None:
+    """Of our reports, and of those that 0.1 wrote on one line a value, without what came later."""
+    report = run(tmp_path, mr())
+    path = tmp_path / "out" / REPORT_NAME
+    assert read_summary(path).model_dump() == report.model_dump(exclude={"files"})
+    old = report.model_dump(mode="json", exclude={"options", "notes", "actions", "checks", "side_records"})
+    path.write_text(json.dumps(old, indent=1))
+    assert read_summary(path).received == 1

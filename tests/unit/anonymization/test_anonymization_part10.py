@@ -1,14 +1,28 @@
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 
 import pytest
-from anonymization_factories import file_bytes, mr
+from anonymization_factories import UID, file_bytes, mr
+from pydicom.dataset import Dataset
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
-from myofed_anonymization.part10 import quiet_pydicom, read, transfer_syntax_of, write
+from myofed_anonymization.clean_elements import clean_element
+from myofed_anonymization.part10 import inflated, meta_elements, quiet_pydicom, read, write
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
+
+DEFLATED = file_bytes(mr(), transfer_syntax=DeflatedExplicitVRLittleEndian)
+LIMIT = 1 << 20
+
+
+def refusal_of(content: bytes, *, max_bytes: int = LIMIT) -> WithheldCode:
+    with pytest.raises(WithheldError) as refusal:
+        read(inflated(content, max_bytes=max_bytes))
+    assert "Fantasia" not in str(refusal.value)
+    return refusal.value.reason
 
 
 @pytest.mark.parametrize(
@@ -18,32 +32,66 @@ from myofed_schemas.deid import WithheldCode
         (bytes(4096), WithheldCode.DICOM_DAMAGED),
         (b"Fantasia" * 40, WithheldCode.NOT_DICOM),
         (bytes(128) + b"DICM", WithheldCode.TRANSFER_SYNTAX_REFUSED),
-        (bytes(128) + b"DICM\x02\x00\x01\x00OB\x00", WithheldCode.DICOM_DAMAGED),
-        (file_bytes(mr(), transfer_syntax=DeflatedExplicitVRLittleEndian), WithheldCode.TRANSFER_SYNTAX_REFUSED),
+        (bytes(128) + b"DICM\x02\x00\x01\x00OB\x00", WithheldCode.TRANSFER_SYNTAX_REFUSED),
+        (bytes(128) + b"DICM\x02\x00\x01\x00UI\xff\x00", WithheldCode.DICOM_DAMAGED),
+        (
+            file_bytes(mr()).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0"),
+            WithheldCode.TRANSFER_SYNTAX_REFUSED,
+        ),
         (file_bytes(mr())[:-44] + b"\x00\x52\x29\x92SQ\0\0\xff\xff\xff\xff\xfe\xff", WithheldCode.DICOM_DAMAGED),
+        (DEFLATED[:-20], WithheldCode.DICOM_DAMAGED),
+        (DEFLATED[:-40] + b"Fantasia" * 5, WithheldCode.DICOM_DAMAGED),
     ],
 )
 def test_what_is_no_readable_dicom_is_withheld(content: bytes, code: WithheldCode) -> None:
-    """Each kind of unreadable file has its code; deflated data is never inflated."""
-    with pytest.raises(WithheldError) as refusal:
-        read(content)
-    assert refusal.value.reason is code
-    assert "Fantasia" not in str(refusal.value)
+    """Each kind of unreadable file has its code."""
+    assert refusal_of(content) is code
 
 
-def test_the_transfer_syntax_is_found_without_the_data_set() -> None:
-    """The file meta information alone tells it."""
+def test_a_deflated_file_is_read_as_explicit_little_endian() -> None:
+    """The same data set, and a transfer syntax that says how it lies there now."""
+    dataset = read(inflated(DEFLATED, max_bytes=LIMIT))
+    assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert dataset.PatientID == "MRN-884422"
+    assert dataset.PixelData == mr().PixelData
+
+
+def test_a_bomb_is_not_inflated() -> None:
+    """200 kB that become 200 MB are refused after the limit, not after all of it."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    bomb = DEFLATED[: meta_elements(DEFLATED)[1]] + packer.compress(bytes(200 << 20)) + packer.flush()
+    assert len(bomb) < 300_000
+    assert refusal_of(bomb) is WithheldCode.INFLATES_TOO_LARGE
+
+
+def test_other_files_stay_as_they_are() -> None:
+    """No byte of a file that is not deflated is touched."""
     content = file_bytes(mr())
-    assert transfer_syntax_of(content[:400]) == ExplicitVRLittleEndian
+    assert inflated(content, max_bytes=1) is content
+
+
+def test_meta_elements_end_where_the_data_set_begins() -> None:
+    """The group length that the file states agrees."""
+    content = file_bytes(mr())
+    found, end = meta_elements(content)
+    assert found[0] == (0x00020000, "UL", struct.pack("<I", end - 144))
+    assert content[end : end + 2] == b"\x08\x00"
 
 
 def test_nothing_of_the_old_preamble_and_meta_information_survives() -> None:
     """A written file has an empty preamble and only our own meta information."""
-    dataset = read(b"Fantasia" * 16 + file_bytes(mr())[128:])
-    dataset.file_meta.SourceApplicationEntityTitle = "WOLKENSTEIN"
-    written = write(dataset, transfer_syntax=ExplicitVRLittleEndian)
-    assert written[:128] == bytes(128)
-    assert [element.tag.elem for element in read(written).file_meta] == [0x00, 0x01, 0x02, 0x03, 0x10, 0x12, 0x13]
+    dataset = {
+        0x00080016: clean_element("UI", b"1.2.840.10008.5.1.4.1.1.4"),
+        0x00080018: clean_element("UI", b"2.25.7"),
+        0x00100010: clean_element("PN", b"ABC"),
+    }
+    for transfer_syntax in ("1.2.840.10008.1.2", ExplicitVRLittleEndian, "1.2.840.10008.1.2.2"):
+        written = write(dataset, transfer_syntax=transfer_syntax)
+        assert written[:128] == bytes(128)
+        found = read(written)
+        assert [element.tag.elem for element in found.file_meta] == [0x00, 0x01, 0x02, 0x03, 0x10, 0x12, 0x13]
+        assert found.file_meta.MediaStorageSOPInstanceUID == "2.25.7"
+        assert found.PatientName == "ABC"
 
 
 def test_pydicom_is_quiet_about_values() -> None:
@@ -52,4 +100,7 @@ def test_pydicom_is_quiet_about_values() -> None:
         warnings.simplefilter("always")
     assert caught == []
     with quiet_pydicom():
-        assert mr(PatientBirthDate="Fantasia").PatientBirthDate == "Fantasia"
+        dataset = Dataset()
+        dataset.PatientBirthDate = "Fantasia"
+        assert dataset.PatientBirthDate == "Fantasia"
+    assert UID not in str(caught)

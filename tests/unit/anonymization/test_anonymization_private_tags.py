@@ -4,12 +4,12 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from anonymization_factories import PIXELS, enhanced, file_bytes, item, mr, only, policy_with, run
+from anonymization_factories import enhanced, file_bytes, item, mr, only, policy_with, run
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
-from myofed_anonymization.private_tags import is_number, safe_rules
+from myofed_anonymization.private_tags import SafeRule, is_number, safe_rules
 from myofed_schemas.deid import WithheldCode
 
 PHILIPS, PHILIPS_5, SIEMENS, GE = (
@@ -115,10 +115,32 @@ def test_the_option_can_be_switched_off(tmp_path: Path) -> None:
     assert "113111" not in [code.CodeValue for code in result.DeidentificationMethodCodeSequence]
 
 
-def test_numbers_have_the_length_of_numbers() -> None:
-    """Bytes that no count of numbers fills, absent values and very long ones are none."""
-    assert is_number(b"\0" * 8, vr="FD")
-    assert not is_number(b"\0" * 7, vr="FD")
-    assert not is_number(None, vr="FD")
-    assert not is_number(bytes(2048), vr="FD")
-    assert PIXELS.size == 16
+@pytest.mark.parametrize(
+    ("content", "rule", "number"),
+    [
+        (b"\0" * 24, SafeRule("FD", 3), True),
+        (b"\0" * 8, SafeRule("FD", 3), True),
+        (b"\0" * 7, SafeRule("FD", 3), False),
+        (b"\0" * 32, SafeRule("FD", 3), False),
+        (b"Fantasia", SafeRule("FL", 1), False),
+        (b"\xff\xff\xff\xff", SafeRule("FL", 1), False),
+        (b"\0\0\xc0\x7f", SafeRule("FL", 1), True),
+        (b"\1\0", SafeRule("US", 1), True),
+        (b"800", SafeRule("IS", 1), True),
+        (b"-1.5e-3 \\ 2", SafeRule("DS", 2), True),
+        (b"1\\2\\3", SafeRule("DS", 2), False),
+        (b"015112345678", SafeRule("IS", 1), False),
+        (b"", SafeRule("DS", 1), True),
+        (None, SafeRule("DS", 1), False),
+    ],
+)
+def test_numbers_have_the_form_and_count_of_numbers(content: bytes | None, rule: SafeRule, number: bool) -> None:
+    """Bytes that no count of finite numbers fills, more of them than the list allows, and absent values are none."""
+    assert is_number(content, rule=rule) is number
+
+
+def test_a_name_that_passes_for_a_number_withholds_the_file(tmp_path: Path) -> None:
+    """Four letters under a safe tag in implicit VR are a finite float; the verification knows the name."""
+    dataset = private(mr(PatientName="Lena^Li"), 0x2005, PHILIPS, x0E=("UN", b"Lena"))
+    report = run(tmp_path, file_bytes(dataset, transfer_syntax=ImplicitVRLittleEndian))
+    assert report.files[0].code is WithheldCode.LEAK_FOUND

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from anonymization_factories import PATIENT, UID, enhanced, file_bytes, item, mr
+from anonymization_factories import BOUNDS, PATIENT, UID, enhanced, file_bytes, item, mr
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless
 
+from myofed_anonymization.element_reader import read_elements
 from myofed_anonymization.identifying_values import Common
 from myofed_anonymization.part10 import quiet_pydicom
 from myofed_anonymization.policy import default_policy
@@ -48,7 +49,8 @@ def clean(**attributes: object) -> Dataset:
 def verified(written: Dataset | bytes, original: Dataset | bytes = ORIGINAL) -> Verified:
     contents = [file_bytes(one) if isinstance(one, Dataset) else one for one in (written, original)]
     with quiet_pydicom():
-        return verify(contents[0], original=contents[1], common=COMMON)
+        before = read_elements(contents[1], bounds=BOUNDS)
+        return verify(contents[0], original=contents[1], before=before, common=COMMON, bounds=BOUNDS)
 
 
 def refusal(written: Dataset | bytes, original: Dataset | bytes = ORIGINAL) -> WithheldCode:
@@ -203,4 +205,6 @@ def test_zero_checks_are_no_pass() -> None:
             "FrameOfReferenceUID",
         ]
     )
-    assert refusal(clean(**nobody), mr(**{**CLEAN, **nobody})) is WithheldCode.NOTHING_CHECKED
+    registered = {"MediaStorageSOPInstanceUID": "1.2.840.10008.1.1"}
+    written, original = (file_bytes(one, **registered) for one in (clean(**nobody), mr(**{**CLEAN, **nobody})))
+    assert refusal(written, original) is WithheldCode.NOTHING_CHECKED

@@ -13,6 +13,7 @@ from myofed_node.config import (
     DatasetSettings,
     SiteConfig,
     SitePolicy,
+    VaultSettings,
     load_config,
     render_config,
     write_config,
@@ -33,6 +34,16 @@ def test_capturing_bodies_needs_a_demo_policy() -> None:
     with pytest.raises(ValidationError, match="capture_egress"):
         SiteConfig(site="alpha", capture_egress=True)
     assert SiteConfig(site="alpha", capture_egress=True, policy=DEMO_POLICY).capture_egress
+
+
+def test_vault_is_off_by_default_and_whole_when_on() -> None:
+    """Nobody gets a vault without asking for one; one without a folder or a key is a mistake."""
+    assert not SiteConfig(site="alpha").vault.enabled
+    assert SiteConfig(site="alpha").pseudonyms is None
+    for part in ({"folder": "vault"}, {"key_file": "/media/a/vault.key"}, {}):
+        with pytest.raises(ValidationError, match="folder and key_file"):
+            VaultSettings.model_validate({"enabled": True, **part})
+    assert VaultSettings(enabled=True, folder="vault", key_file="/media/a/vault.key").enabled
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mids_factories import NOW, Kind, affine_ras, classic, enhanced, stored, write_deidentified
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
+from side_record_factories import write_side_records
 
+from myofed_anonymization import SiteKeys, default_policy, deidentify
 from myofed_node.mids import series_writer
 from myofed_node.mids.convert import ConvertOptions, convert
 from myofed_node.mids.nifti import read_nifti
@@ -160,3 +162,29 @@ def test_what_is_written_conforms(tmp_path: Path) -> None:
     report = validate(tmp_path / "mids")
     assert report.checks > 0
     assert report.findings == ()
+
+
+def test_numbers_of_the_side_record_arrive_beside_the_image(tmp_path: Path) -> None:
+    """What de-identification took from the vendor's blob is in the image's JSON, and the data set conforms."""
+    clean = write_side_records(write_deidentified(tmp_path / "clean", classic()), {"ucReadOutMode": (2.0,)})
+    (series,) = convert(clean, tmp_path / "mids", now=NOW).series
+    content = json.loads((tmp_path / "mids" / series.images[0].sidecar).read_bytes())
+    assert (content["ReadoutMode"], series.images[0].suffix) == ("Bipolar", "MEGRE")
+    assert not validate(tmp_path / "mids").findings
+
+
+@pytest.mark.real_data
+def test_a_real_blob_tells_its_readout_mode_beside_the_image(tmp_path: Path, shared_data: Path) -> None:
+    """From the Siemens protocol through de-identification and side record to the JSON; nothing of the patient comes along."""
+    source = shared_data / "dicom" / "siemens_gre_2echo_mag"
+    report = deidentify(source, tmp_path / "clean", keys=SiteKeys(bytes(32)), policy=default_policy(), now=NOW)
+    (name,) = report.side_records
+    record = (tmp_path / "clean" / name).read_text()
+    header = dcmread(min(source.iterdir()), stop_before_pixels=True)
+    identifying = [
+        str(header.get(keyword) or "") for keyword in ("StudyDate", "DeviceSerialNumber", "SeriesInstanceUID")
+    ]
+    assert [value for value in identifying if not value or value in record] == []
+    (series,) = convert(tmp_path / "clean", tmp_path / "mids", now=NOW).series
+    content = json.loads((tmp_path / "mids" / series.images[0].sidecar).read_bytes())
+    assert content["ReadoutMode"] == "Monopolar"

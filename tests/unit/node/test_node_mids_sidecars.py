@@ -23,10 +23,11 @@ PROVENANCE = Provenance(
 )
 
 
-def document(kind: Kind) -> dict[str, object]:
+def document(kind: Kind, *numbers: dict[str, tuple[float, ...]]) -> dict[str, object]:
     series = read_series(classic(kind))
     image = classify(series)[0]
-    content: dict[str, object] = json.loads(sidecar(image, series.acquisition, provenance=PROVENANCE).to_json())
+    made = sidecar(image, series.acquisition, provenance=PROVENANCE, numbers=numbers)
+    content: dict[str, object] = json.loads(made.to_json())
     return content
 
 
@@ -58,3 +59,36 @@ def test_phase_image_says_radians() -> None:
     """The unit stands in the sidecar."""
     assert document(Kind(image_type=("ORIGINAL", "PRIMARY", "P", "ND")))["Units"] == "rad"
     assert document(Kind())["Units"] == "arbitrary"
+
+
+@pytest.mark.parametrize(("code", "mode"), [(1.0, "Monopolar"), (2.0, "Bipolar")])
+def test_readout_mode_of_a_multi_echo_gradient_echo_is_told(code: float, mode: str) -> None:
+    """Bipolar echoes carry a phase error of their own that a fat fraction must not ignore."""
+    assert document(Kind(), {"ucReadOutMode": (code,)}, {"ucReadOutMode": (code,)})["ReadoutMode"] == mode
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        (),
+        ({},),
+        ({"ucReadOutMode": (4.0,)},),
+        ({"ucReadOutMode": (1.0, 2.0)},),
+        ({"ucReadOutMode": (1.0,)}, {"ucReadOutMode": (2.0,)}),
+        ({"ucReadOutMode": (1.0,)}, {}),
+    ],
+)
+def test_readout_mode_in_doubt_is_not_told(numbers: tuple[dict[str, tuple[float, ...]], ...]) -> None:
+    """Silent, unknown, ambiguous or different between the files: the key is absent."""
+    assert "ReadoutMode" not in document(Kind(), *numbers)
+
+
+def test_readout_mode_of_one_echo_means_nothing() -> None:
+    """Siemens writes its code for every sequence."""
+    one_echo = Kind(echo_times_ms=(2.3,), extra={"AcquisitionContrast": "T1"})
+    assert "ReadoutMode" not in document(one_echo, {"ucReadOutMode": (1.0,)})
+
+
+def test_bandwidth_in_phase_encoding_direction_is_told() -> None:
+    """In Hz a pixel, as the scanner says."""
+    assert document(Kind(), {"BandwidthPerPixelPhaseEncode": (18.5,)})["BandwidthPerPixelPhaseEncode"] == 18.5

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mids_factories import Kind, classic, write_deidentified
+from side_record_factories import name_side_records, write_side_records
 
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.source import SourceFile, headers, open_source, stored_pixels
-from myofed_schemas.deid import REPORT_NAME
+from myofed_schemas.deid import PAGE_NAME, REPORT_NAME
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.side_record import SIDE_RECORD_NAME
 
 
 @pytest.fixture
@@ -42,6 +44,14 @@ def test_report_of_another_form_is_refused(folder: Path) -> None:
 def test_file_that_the_report_does_not_name_is_refused(folder: Path) -> None:
     """Nobody slips a file in."""
     (folder / "extra.dcm").write_bytes(b"DICM")
+    assert refused(folder) == "DEID_FILE_EXTRA"
+
+
+def test_page_of_the_report_is_no_extra_file(folder: Path) -> None:
+    """`deidentify` writes it beside the report; only at the top is it ours."""
+    (folder / PAGE_NAME).write_text("<html>")
+    assert len(open_source(folder).series) == 1
+    (next(folder.rglob("*.dcm")).parent / PAGE_NAME).write_text("<html>")
     assert refused(folder) == "DEID_FILE_EXTRA"
 
 
@@ -92,3 +102,52 @@ def test_both_ways_to_the_pixels_agree(folder: Path) -> None:
     for decoded, raw in arrays:
         assert decoded.shape == (1, 4, 5)
         assert np.array_equal(decoded, raw)
+
+
+def test_side_record_that_the_report_names_tells_numbers_of_each_file(folder: Path) -> None:
+    """A file of ours like the images: it is no extra file, and its numbers stand beside the files they are of."""
+    write_side_records(folder, {"alTE": (2460.0, 4920.0)})
+    (files,) = open_source(folder).series.values()
+    assert [file.numbers for file in files] == [{"alTE": (2460.0, 4920.0)}] * 6
+    assert [file.path.suffix for file in files] == [".dcm"] * 6
+
+
+def test_series_without_a_side_record_tells_no_numbers(folder: Path) -> None:
+    """Most vendors have none."""
+    (files,) = open_source(folder).series.values()
+    assert [file.numbers for file in files] == [{}] * 6
+
+
+def test_side_record_that_the_report_does_not_name_is_refused(folder: Path) -> None:
+    """Nobody slips numbers in."""
+    before = (folder / REPORT_NAME).read_bytes()
+    write_side_records(folder, {"alTE": (1.0,)})
+    (folder / REPORT_NAME).write_bytes(before)
+    assert refused(folder) == "DEID_FILE_EXTRA"
+
+
+def test_missing_side_record_is_refused(folder: Path) -> None:
+    """Nobody takes numbers away."""
+    write_side_records(folder, {"alTE": (1.0,)})
+    next(folder.rglob(SIDE_RECORD_NAME)).unlink()
+    assert refused(folder) == "DEID_FILE_MISSING"
+
+
+def test_changed_side_record_is_refused(folder: Path) -> None:
+    """One changed number is another record than the one that was written."""
+    write_side_records(folder, {"alTE": (1.0,)})
+    record = next(folder.rglob(SIDE_RECORD_NAME))
+    record.write_bytes(record.read_bytes().replace(b"1.0", b"2.0"))
+    assert refused(folder) == "DEID_FILE_CHANGED"
+
+
+@pytest.mark.parametrize(
+    "change", [(b"alTE", b"al TE"), (b'"series_instance_uid":"2.25.', b'"series_instance_uid":"2.25.9')]
+)
+def test_side_record_of_another_form_or_series_is_refused(folder: Path, change: tuple[bytes, bytes]) -> None:
+    """Also when its digest stands in the report."""
+    write_side_records(folder, {"alTE": (1.0,)})
+    record = next(folder.rglob(SIDE_RECORD_NAME))
+    record.write_bytes(record.read_bytes().replace(*change))
+    name_side_records(folder)
+    assert refused(folder) == "DEID_SIDE_RECORD_INVALID"
