@@ -104,7 +104,7 @@ def plan_of(tag: int, *, vr: str, row: Confidentiality | None, attribute_type: s
 
 
 def _listed_verb(tag: int, vr: str, row: Confidentiality, policy: Policy) -> Verb:
-    if vr == "UI" and row.basic == "U":
+    if vr == "UI" and row.basic in {"U", "D"}:
         return Verb.UID
     if vr in {"DA", "DT", "TM"} and ("dates=C" in row.options or row.basic == "D"):
         return Verb.SHIFT

@@ -13,7 +13,7 @@ from pydicom import config, dcmread
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from myofed_anonymization.clean_elements import Clean, CleanElement, clean_element, encoded
+from myofed_anonymization.clean_elements import LONG_VRS, Clean, CleanElement, clean_element, encoded
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
@@ -137,7 +137,7 @@ def meta_elements(content: bytes) -> tuple[MetaElements, int]:
     while content[position : position + 2] == b"\x02\x00" and len(content) - position >= 8:
         element, vr, length = struct.unpack_from("<2xH2sH", content, position)
         start = position + 8
-        if vr in {b"OB", b"UN", b"UT"}:
+        if vr.decode("latin-1") in LONG_VRS:
             length = int.from_bytes(content[start : start + 4], "little")
             start += 4
         position = start + length

@@ -8,6 +8,7 @@ from pydicom.tag import BaseTag
 
 from myofed_anonymization.elements import peek
 from myofed_anonymization.part10 import EXPLICIT_BIG, UNCOMPRESSED
+from myofed_anonymization.pixel_stream import check_stream
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
@@ -40,7 +41,7 @@ def check_pixels(dataset: FileDataset, *, bits_allowed: frozenset[int], max_pixe
         max_pixels: Rows x columns x samples x frames; who claims more is not looked at.
 
     Raises:
-        WithheldError: NO_PIXEL_DATA, TOO_MANY_PIXELS, PIXEL_LENGTH, PIXEL_BITS_IN_USE or OVERLAY_IN_PIXEL_DATA.
+        WithheldError: PIXEL_STREAM_REFUSED, NO_PIXEL_DATA, TOO_MANY_PIXELS, PIXEL_LENGTH, PIXEL_BITS_IN_USE or OVERLAY_IN_PIXEL_DATA.
     """
     content = pixel_bytes(dataset)
     if any(tag.group >> 8 == 0x60 and tag.elem == 0x0102 and peek(dataset, tag) for tag in dataset.keys()):  # noqa: SIM118
@@ -51,6 +52,8 @@ def check_pixels(dataset: FileDataset, *, bits_allowed: frozenset[int], max_pixe
         raise WithheldError(WithheldCode.TOO_MANY_PIXELS)
     transfer_syntax = dataset.file_meta.TransferSyntaxUID
     if transfer_syntax not in UNCOMPRESSED:
+        frames = int(peek(dataset, FRAMES, 1))
+        check_stream(content, transfer_syntax=transfer_syntax, frames=frames, pixels_a_plane=rows * columns)
         return
     expected = -(-values * bits // 8)
     if bits not in bits_allowed or not values or len(content) < expected or any(content[expected:]):

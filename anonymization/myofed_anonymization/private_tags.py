@@ -5,10 +5,8 @@ The block number of a private creator is not fixed (PS3.5 7.8.1), so a full tag 
 
 from __future__ import annotations
 
-import math
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -18,6 +16,10 @@ from pydicom.dataset import Dataset
 
 from myofed_anonymization.elements import NUMBER_BYTES, value_bytes
 
+SMALLEST, LARGEST = 1e-7, 1e7
+"""Between them lie all slopes, b-values, shifts, directions, times and bandwidths of the list; most text does not."""
+LETTERS = 16
+"""So many printable bytes are no chance: 1 in 10 million for two doubles."""
 _NUMBER_TEXT = re.compile(rb"[+-]?[0-9]{0,10}(\.[0-9]{0,15})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -59,14 +61,15 @@ def safe_rule(element: DataElement | RawDataElement, *, creators: dict[tuple[int
     if rule.vr == "SQ":
         return rule
     content = value_bytes(element) if rule.vr in {"DS", "IS"} else element.value
-    return rule if is_number(content, rule=rule) else None
+    order = "<" if getattr(element, "is_little_endian", True) else ">"
+    return rule if is_number(content, rule=rule, order=order) else None
 
 
-def is_number(content: bytes | None, *, rule: SafeRule) -> bool:
-    """Whether the bytes can be the rule's numbers: not more than it allows, digits for DS and IS, finite ones for FL and FD.
+def is_number(content: bytes | None, *, rule: SafeRule, order: str = "<") -> bool:
+    """Whether the bytes can be the rule's numbers: not more than it allows, digits for DS and IS, plausible ones for FL and FD.
 
-    In implicit VR nothing says that bytes are text; as binary numbers they are bounded by the count alone, so the
-    verification compares what stays with the words of names and identifiers too.
+    In implicit VR nothing says that bytes are text: what would be so large or small a number, or is all letters, is none; and
+    the verification compares what stays with the words of names and identifiers too.
     """
     if not content:
         return content == b""
@@ -78,13 +81,6 @@ def is_number(content: bytes | None, *, rule: SafeRule) -> bool:
         return False
     if rule.vr not in {"FL", "FD"}:
         return True
-    letter = "f" if rule.vr == "FL" else "d"
-    return all(any(math.isfinite(one) for one in found) for found in _both_orders(content, letter))
-
-
-def _both_orders(content: bytes, letter: str) -> Iterator[tuple[float, ...]]:
-    """Every number as little and as big endian: which one holds is the file's matter, not the list's."""
-    width = struct.calcsize(letter)
-    for start in range(0, len(content), width):
-        part = content[start : start + width]
-        yield (*struct.unpack(f"<{letter}", part), *struct.unpack(f">{letter}", part))
+    numbers = struct.unpack(f"{order}{len(content) // width}{'f' if rule.vr == 'FL' else 'd'}", content)
+    letters = len(content) >= LETTERS and all(0x20 <= byte <= 0x7E for byte in content)
+    return not letters and all(one == 0 or SMALLEST <= abs(one) <= LARGEST for one in numbers)

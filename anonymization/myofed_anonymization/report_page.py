@@ -42,6 +42,7 @@ REASONS = {
     WithheldCode.NO_PIXEL_DATA: "no pixels",
     WithheldCode.PIXEL_LENGTH: "too few pixels, or something behind them",
     WithheldCode.PIXEL_BITS_IN_USE: "spare bits of its pixels hold something",
+    WithheldCode.PIXEL_STREAM_REFUSED: "its compressed pixels hold a comment, or bytes that no decoder reads",
     WithheldCode.OVERLAY_IN_PIXEL_DATA: "a retired overlay in its pixels",
     WithheldCode.NESTED_TOO_DEEP: "nested deeper than the policy allows",
     WithheldCode.TOO_MANY_ELEMENTS: "more elements than the policy allows",

@@ -170,5 +170,5 @@ def main(arguments: list[str]) -> None:
     serve(Connection(descriptor))
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover  what the pool starts; its tests see it at work
     main(sys.argv[1:])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import config, dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
 
@@ -26,6 +27,8 @@ NOW = dt.datetime(2026, 11, 22, 12, 0, 0, tzinfo=dt.UTC)
 UID = "1.3.12.2.1107.5.2.99.4711."
 MR, ENHANCED, SEG = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("4", "4.1", "66.4"))
 PATIENT = {"PatientName": "Fantasia^Ottilie", "PatientID": "MRN-884422", "PatientBirthDate": "19610214"}
+RLE_PIXELS = encapsulate([struct.pack("<16I", 2, 64, 66, *[0] * 13) + b"\xf1\x00\xf1\x07"])
+"""16 pixels of value 7 as run lengths: two planes of bytes."""
 BOUNDS = Bounds.from_policy(default_policy())
 PIXELS = np.arange(16, dtype="<u2")
 
@@ -111,32 +114,32 @@ def enhanced(**attributes: object) -> Dataset:
     return mr(**values)
 
 
-def segmentation() -> Dataset:
+def segmentation(**attributes: object) -> Dataset:
     """A binary label map of the image that `mr()` is, one segment, one frame of 4 x 4 pixels."""
     reference = item(ReferencedSOPClassUID=MR, ReferencedSOPInstanceUID=UID + "1")
-    return mr(
-        SOPClassUID=SEG,
-        SOPInstanceUID=UID + "50",
-        SeriesInstanceUID=UID + "51",
-        Modality="SEG",
-        ImageType=["DERIVED", "PRIMARY"],
-        ContentLabel="MUSCLES",
-        ContentDescription="drawn by Fantasia",
-        ContentCreatorName="Leser^Lena",
-        SegmentationType="BINARY",
-        BitsAllocated=1,
-        BitsStored=1,
-        HighBit=0,
-        NumberOfFrames="1",
-        PixelData=b"\xf0\x0f",
-        SegmentSequence=[item(SegmentNumber=1, SegmentLabel="vastus lateralis left", SegmentAlgorithmType="MANUAL")],
-        ReferencedSeriesSequence=[item(SeriesInstanceUID=UID + "3", ReferencedInstanceSequence=[reference])],
-        EchoTime=None,
-        RepetitionTime=None,
-        ImagePositionPatient=None,
-        ImageOrientationPatient=None,
-        PixelSpacing=None,
-    )
+    values: dict[str, object] = {
+        "SOPClassUID": SEG,
+        "SOPInstanceUID": UID + "50",
+        "SeriesInstanceUID": UID + "51",
+        "Modality": "SEG",
+        "ImageType": ["DERIVED", "PRIMARY"],
+        "ContentLabel": "MUSCLES",
+        "ContentDescription": "drawn by Fantasia",
+        "ContentCreatorName": "Leser^Lena",
+        "SegmentationType": "BINARY",
+        "BitsAllocated": 1,
+        "BitsStored": 1,
+        "HighBit": 0,
+        "NumberOfFrames": "1",
+        "PixelData": b"\xf0\x0f",
+        "SegmentSequence": [item(SegmentNumber=1, SegmentLabel="vastus lateralis left", SegmentAlgorithmType="MANUAL")],
+        "ReferencedSeriesSequence": [item(SeriesInstanceUID=UID + "3", ReferencedInstanceSequence=[reference])],
+        **dict.fromkeys(
+            ["EchoTime", "RepetitionTime", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"]
+        ),
+        **attributes,
+    }
+    return mr(**values)
 
 
 def with_csa(dataset: Dataset, **numbers: str) -> Dataset:

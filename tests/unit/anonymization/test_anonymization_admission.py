@@ -3,10 +3,9 @@ from __future__ import annotations
 from io import BytesIO
 
 import pytest
-from anonymization_factories import MR, PIXELS, enhanced, file_bytes, item, mr
+from anonymization_factories import MR, PIXELS, RLE_PIXELS, enhanced, file_bytes, item, mr, segmentation
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
 
 from myofed_anonymization.admission import admit
@@ -52,6 +51,10 @@ def with_embedded_overlay() -> Dataset:
         (mr(PixelData=(PIXELS | 0x1000).tobytes()), WithheldCode.PIXEL_BITS_IN_USE),
         (mr(PixelRepresentation=1, PixelData=(PIXELS + 0x0800).tobytes()), WithheldCode.PIXEL_BITS_IN_USE),
         (mr(PixelRepresentation=1, PixelData=(-2049 - PIXELS.astype("<i2")).tobytes()), WithheldCode.PIXEL_BITS_IN_USE),
+        (segmentation(Rows=3, Columns=3, PixelData=b"\xff\x03"), WithheldCode.PIXEL_BITS_IN_USE),
+        (segmentation(PixelData=b"\xf0\x0f" + b"Fantasia"), WithheldCode.PIXEL_LENGTH),
+        (mr(Rows=60_000, Columns=60_000), WithheldCode.TOO_MANY_PIXELS),
+        (mr(BitsAllocated=1), WithheldCode.PIXEL_LENGTH),
         (with_embedded_overlay(), WithheldCode.OVERLAY_IN_PIXEL_DATA),
     ],
 )
@@ -80,6 +83,9 @@ def test_a_false_class_in_the_meta_information_is_refused() -> None:
         (file_bytes(mr(ImageType=None)), "mr"),
         (file_bytes(mr(ImageType="ORIGINAL", BurnedInAnnotation="NO")), "mr"),
         (file_bytes(enhanced()), "enhanced"),
+        (file_bytes(segmentation()), "seg"),
+        (file_bytes(segmentation(PixelData=b"\xf0\x0f\0\0")), "seg"),
+        (file_bytes(segmentation(Rows=3, Columns=3, PixelData=b"\xff\x01")), "seg"),
         (file_bytes(mr(PixelRepresentation=1, PixelData=(-PIXELS.astype("<i2")).tobytes())), "mr"),
         (
             file_bytes(
@@ -95,7 +101,7 @@ def test_a_false_class_in_the_meta_information_is_refused() -> None:
             "mr",
         ),
         (file_bytes(mr(PixelData=PIXELS.tobytes() + bytes(6))), "mr"),
-        (file_bytes(mr(PixelData=encapsulate([b"\0" * 64])), transfer_syntax=RLELossless), "mr"),
+        (file_bytes(mr(PixelData=RLE_PIXELS), transfer_syntax=RLELossless), "mr"),
         (file_bytes(mr(PixelData=PIXELS.astype(">u2").tobytes()), transfer_syntax=ExplicitVRBigEndian), "mr"),
     ],
 )

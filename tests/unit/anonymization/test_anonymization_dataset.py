@@ -234,3 +234,25 @@ def test_tables_for_display_go(tmp_path: Path) -> None:
     dataset.VOILUTSequence[0]["LUTData"].VR = "OW"
     dataset.VOILUTSequence[0]["LUTDescriptor"].VR = "US"
     assert "VOILUTSequence" not in only(tmp_path, dataset)
+
+
+def test_no_dummy_of_unknown_bytes_is_written(tmp_path: Path) -> None:
+    """Where the standard's table wants a dummy of a binary value that the IOD does not need, the element goes."""
+    dataset = mr()
+    dataset.add_new(0x00420011, "OB", b"pdf!")
+    dataset.add_new(0x00340007, "OB", b"time")
+    assert not {0x00420011, 0x00340007} & set(only(tmp_path, dataset).keys())
+
+
+def test_a_uid_that_the_table_replaces_by_a_dummy_gets_its_keyed_one(tmp_path: Path) -> None:
+    """A dummy UID would join what does not belong together."""
+    released = only(tmp_path, mr(AnnotationGroupUID=UID + "6"))
+    assert released.get("AnnotationGroupUID") in {None, new_uid(KEYS, UID + "6")}
+
+
+def test_long_texts_are_treated_like_short_ones(tmp_path: Path) -> None:
+    """Whatever the length, words of the vocabulary stay and all others go."""
+    text = "thigh Fantasia " * 60
+    assert (
+        only(tmp_path, mr(PatientComments=text, ImageComments=text)).get("ImageComments", "thigh").split()[0] == "thigh"
+    )

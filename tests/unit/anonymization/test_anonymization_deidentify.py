@@ -8,6 +8,7 @@ from anonymization_factories import (
     KEYS,
     NOW,
     PATIENT,
+    RLE_PIXELS,
     UID,
     enhanced,
     file_bytes,
@@ -25,7 +26,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import config, dcmread
 from pydicom.dataset import Dataset
-from pydicom.encaps import encapsulate
 from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from myofed_anonymization import Options, SiteKeys, default_policy, deidentify, pseudonym, read_report
@@ -259,7 +259,7 @@ def test_a_run_that_cannot_write_says_so(tmp_path: Path) -> None:
 
 def test_compressed_pixels_are_copied_undecoded(tmp_path: Path) -> None:
     """Fragments stay byte for byte in their transfer syntax."""
-    pixels = encapsulate([b"\1\0\0\0" + bytes(60)])
+    pixels = RLE_PIXELS
     released = only(tmp_path, file_bytes(mr(PixelData=pixels), transfer_syntax=RLELossless))
     assert released.PixelData == pixels
     assert released.file_meta.TransferSyntaxUID == RLELossless

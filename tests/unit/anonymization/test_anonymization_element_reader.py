@@ -161,6 +161,9 @@ def test_what_a_file_may_ask_is_bounded() -> None:
     for _ in range(BOUNDS.depth + 1):
         deep = element(0x00081140, b"SQ", dataset_item(deep))
     assert refusal(deep) is WithheldCode.NESTED_TOO_DEEP
+    implicit = struct.pack("<HHI", 0x0008, 0x1140, len(item_in_item := dataset_item(b""))) + item_in_item
+    hidden = element(0x00081140, b"UN", dataset_item(implicit))
+    assert refusal(hidden, Bounds(1, 99, 100)) is WithheldCode.NESTED_TOO_DEEP
     assert refusal(NAME * 3 + element(0x00104000, b"UT", b"ab"), Bounds(4, 1, 100)) is WithheldCode.TOO_MANY_ELEMENTS
     assert refusal(element(0x00104000, b"UT", bytes(102)), Bounds(4, 9, 100)) is WithheldCode.ELEMENT_TOO_LONG
 

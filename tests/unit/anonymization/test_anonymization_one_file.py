@@ -4,12 +4,15 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from anonymization_factories import UID, file_bytes, mr, output, policy_with, treated, with_csa
+from anonymization_factories import KEYS, UID, file_bytes, mr, output, policy_with, treated, with_csa
 
 from myofed_anonymization.clean_elements import Clean, CleanElement
 from myofed_anonymization.one_file import read_input, withheld
+from myofed_anonymization.pseudonyms import pseudonym
+from myofed_anonymization.vault import Vault
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
+from myofed_schemas.errors import MyofedError
 
 MODULE = import_module("myofed_anonymization.one_file")
 
@@ -38,7 +41,29 @@ def test_a_file_that_cannot_be_read_is_withheld(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(WithheldError) as refusal:
         read_input(path, max_bytes=10)
     assert refusal.value.reason is WithheldCode.UNREADABLE
+    path.write_bytes(b"x" * 11)
+    with pytest.raises(WithheldError) as refusal:
+        read_input(path, max_bytes=10)
+    assert refusal.value.reason is WithheldCode.TOO_LARGE
     assert withheld(1, refusal.value.reason).outcome.input_sha256 is None
+
+
+def test_the_vault_is_written_before_the_release(tmp_path: Path) -> None:
+    """What cannot be recorded is not released."""
+    key = tmp_path / "vault.key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    vault = Vault.open(tmp_path / "vault", key)
+    label = pseudonym(KEYS, issuer="", patient_id="MRN-884422")
+    assert treated(tmp_path, mr(), vault=vault).outcome.code is None
+    with pytest.raises(MyofedError, match="VAULT_CONFLICT"):
+        vault.record(pseudonym=label, issuer="", patient_id="another")
+    other = Vault.open(tmp_path / "other", key)
+    other.record(pseudonym=label, issuer="", patient_id="another")
+    (tmp_path / "again").mkdir()
+    with pytest.raises(MyofedError, match="VAULT_CONFLICT"):
+        treated(tmp_path / "again", mr(), vault=other)
+    assert not list((tmp_path / "again").rglob("*.dcm"))
 
 
 def test_uids_that_cannot_be_names_are_refused(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def refusal_of(content: bytes, *, max_bytes: int = LIMIT) -> WithheldCode:
         ),
         (file_bytes(mr())[:-44] + b"\x00\x52\x29\x92SQ\0\0\xff\xff\xff\xff\xfe\xff", WithheldCode.DICOM_DAMAGED),
         (DEFLATED[:-20], WithheldCode.DICOM_DAMAGED),
+        (DEFLATED[: meta_elements(DEFLATED)[1]] + b"\xff" * 64, WithheldCode.DICOM_DAMAGED),
         (DEFLATED[:-40] + b"Fantasia" * 5, WithheldCode.DICOM_DAMAGED),
     ],
 )
@@ -76,6 +77,13 @@ def test_meta_elements_end_where_the_data_set_begins() -> None:
     found, end = meta_elements(content)
     assert found[0] == (0x00020000, "UL", struct.pack("<I", end - 144))
     assert content[end : end + 2] == b"\x08\x00"
+
+
+def test_meta_elements_of_every_vr_are_read() -> None:
+    """Addresses (UR) have long lengths; what follows them is found."""
+    content = file_bytes(mr(), SourcePresentationAddress="wolkenstein:104")
+    assert inflated(content, max_bytes=1) is content
+    assert (0x00020026, "UR", b"wolkenstein:104 ") in meta_elements(content)[0]
 
 
 def test_nothing_of_the_old_preamble_and_meta_information_survives() -> None:

@@ -4,12 +4,16 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from anonymization_factories import enhanced, file_bytes, item, mr, only, policy_with, run
+from anonymization_factories import KEYS, enhanced, file_bytes, item, mr, only, policy_with, run
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
+from myofed_anonymization.dataset import deidentified
+from myofed_anonymization.identity import identity_of, patient_of
 from myofed_anonymization.private_tags import SafeRule, is_number, safe_rules
+from myofed_anonymization.treatment import Rules, Treatment
+from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
 PHILIPS, PHILIPS_5, SIEMENS, GE = (
@@ -124,7 +128,10 @@ def test_the_option_can_be_switched_off(tmp_path: Path) -> None:
         (b"\0" * 32, SafeRule("FD", 3), False),
         (b"Fantasia", SafeRule("FL", 1), False),
         (b"\xff\xff\xff\xff", SafeRule("FL", 1), False),
-        (b"\0\0\xc0\x7f", SafeRule("FL", 1), True),
+        (b"\0\0\x80\x7f", SafeRule("FL", 1), False),
+        (b"\0\0\x80\x3f", SafeRule("FL", 1), True),
+        (b"lena", SafeRule("FL", 1), False),
+        (b"@!@!@!@!" * 3, SafeRule("FD", 3), False),
         (b"\1\0", SafeRule("US", 1), True),
         (b"800", SafeRule("IS", 1), True),
         (b"-1.5e-3 \\ 2", SafeRule("DS", 2), True),
@@ -141,6 +148,19 @@ def test_numbers_have_the_form_and_count_of_numbers(content: bytes | None, rule:
 
 def test_a_name_that_passes_for_a_number_withholds_the_file(tmp_path: Path) -> None:
     """Four letters under a safe tag in implicit VR are a finite float; the verification knows the name."""
-    dataset = private(mr(PatientName="Lena^Li"), 0x2005, PHILIPS, x0E=("UN", b"Lena"))
+    dataset = private(mr(PatientName="LENA^Li"), 0x2005, PHILIPS, x0E=("UN", b"LENA"))
     report = run(tmp_path, file_bytes(dataset, transfer_syntax=ImplicitVRLittleEndian))
     assert report.files[0].code is WithheldCode.LEAK_FOUND
+
+
+def test_depth_is_bounded_for_sequences_that_only_pydicom_finds() -> None:
+    """The actions do not rely on the reader that runs before them."""
+    group = private(item(), 0x2005, PHILIPS, x0E=("FL", 0.25))
+    for _ in range(3):
+        group = private(item(), 0x2005, PHILIPS_5, x0F=("SQ", [group]))
+    dataset = private(mr(), 0x2005, PHILIPS_5, x0F=("SQ", [group]))
+    rules = Rules.of(KEYS, policy_with(max_depth=2))
+    patient = patient_of(identity_of(mr(), max_depth=2), keys=KEYS, pseudonyms=rules.pseudonyms)
+    with pytest.raises(WithheldError) as refusal:
+        deidentified(dataset, treatment=Treatment(rules, patient, "mr", little=True))
+    assert refusal.value.reason is WithheldCode.NESTED_TOO_DEEP

@@ -116,3 +116,19 @@ def test_a_longer_word_that_begins_with_a_name_stays_in_code_strings() -> None:
     """ORIGINAL stays for Mr Origin, PRIMARY for Ms Prima."""
     for text in ("ORIGINAL", "PRIMARY"):
         assert VOCABULARY.clean_code_string(text, forbidden=tokens_of("Origin^Prima")) == text
+
+
+def test_a_device_text_keeps_one_short_number_at_most() -> None:
+    """Dates and telephone numbers stand in groups of digits."""
+    clean = VOCABULARY.clean
+    assert clean("syngo MR E11", forbidden=NOBODY, software=True) == "syngo MR E11"
+    assert clean("release 5", forbidden=NOBODY, software=True) == "release 5"
+    assert clean("MR 27/06/2002", forbidden=NOBODY, software=True) == "MR"
+    assert clean("MR +92 55 46", forbidden=NOBODY, software=True) == "MR"
+
+
+def test_a_uid_in_a_text_becomes_its_new_one() -> None:
+    """Chains of numbers that are no UIDs go, as before."""
+    kept = VOCABULARY.clean("mean of 1.3.12.2.1107.5.2 and 1.2.3.4", forbidden=NOBODY, uid_of=lambda uid: f"<{uid}>")
+    assert kept == "mean of <1.3.12.2.1107.5.2> and"
+    assert VOCABULARY.clean("mean of 1.3.12.2.1107.5.2", forbidden=NOBODY) == "mean of"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import pytest
 from anonymization_factories import BOUNDS, PATIENT, UID, enhanced, file_bytes, item, mr
 from pydicom.dataset import Dataset
@@ -109,6 +111,15 @@ def test_an_element_that_no_output_may_hold_is_found(tag: int, vr: str, value: o
     if vr == "SQ":
         dataset[tag].value[0]["PixelData"].VR = "OW"
     assert refusal(dataset) is WithheldCode.LEAK_FOUND
+
+
+def test_a_name_in_the_bytes_of_a_private_number_is_found() -> None:
+    """Four letters are a float; when they are the patient's, they are a name."""
+    dataset = clean()
+    dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FD", 1.0)
+    content = file_bytes(dataset)
+    assert verified(content)
+    assert refusal(content.replace(struct.pack("<d", 1.0), b"Fantasia")) is WithheldCode.LEAK_FOUND
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
