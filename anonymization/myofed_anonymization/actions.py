@@ -17,6 +17,7 @@ PATIENT_SEX, PATIENT_AGE, PATIENT_SIZE, PATIENT_WEIGHT = 0x00100040, 0x00101010,
 CHARACTERISTICS = frozenset({PATIENT_SEX, PATIENT_AGE, PATIENT_SIZE, PATIENT_WEIGHT})
 DEVICE = frozenset({0x00080070, 0x00081090, 0x00181020})
 """Manufacturer, ManufacturerModelName, SoftwareVersions."""
+CHARACTER_SET = 0x00080005
 STACK_ID, BODY_PART = 0x00209056, 0x00180015
 VERBATIM = frozenset({0x00080100, 0x00080102})
 """CodeValue and CodingSchemeDesignator: their item was examined before."""
@@ -24,7 +25,8 @@ NEVER = frozenset({0x00283010, 0x00283000, 0x00282000})
 """VOI and modality LUTs and ICC profiles: binary tables for display, removed although the IOD names them."""
 CODING_SCHEME_VERSION = 0x00080103
 
-_NUMBER = re.compile(r"[0-9+\-.eE ]{0,32}")
+_NUMBER = re.compile(r"(?=.{1,32}$)[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
+"""One decimal number (PS3.5 6.2, DS), longer than the 16 characters allowed because scanners write so."""
 _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _SHORT_LABEL = re.compile(r"[A-Za-z0-9]{1,4}")
 DUMMY_TEXT = "REMOVED"
@@ -51,6 +53,7 @@ class Verb(StrEnum):
     CODE_STRING = "code_string"
     NUMBER_TEXT = "number_text"
     NUMBER_BYTES = "number_bytes"
+    CHARACTER_SET = "character_set"
     AGE = "age"
     SEX = "sex"
     LABEL = "label"
@@ -117,6 +120,7 @@ def _listed_verb(tag: int, vr: str, row: Confidentiality, policy: Policy) -> Ver
 
 def _kept_verb(tag: int, vr: str) -> Verb:
     special = {
+        CHARACTER_SET: Verb.CHARACTER_SET,
         STACK_ID: Verb.LABEL,
         PATIENT_SEX: Verb.SEX,
         CODING_SCHEME_VERSION: Verb.NUMBER_TEXT,
@@ -157,7 +161,7 @@ def shifted(value: str, *, vr: str, patient: Patient) -> str:
 
 
 def number_text(value: str) -> str:
-    """The DS or IS value when it has the characters of a number; empty otherwise."""
+    """The DS or IS value when it is one number; empty otherwise."""
     return value if _NUMBER.fullmatch(value) else ""
 
 

@@ -11,6 +11,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
+from myofed_anonymization.binary_numbers import can_be_numbers, most_values
 from myofed_anonymization.clean_elements import UNDEFINED, Clean, CleanElement, clean_element
 from myofed_anonymization.elements import NUMBER_BYTES, NUMBERS, STRINGS, standard_vr, value_bytes
 from myofed_anonymization.policy import Policy
@@ -88,7 +89,7 @@ def _standard(
         if treated or not content:
             treatment.counts["kept" if treated == content else _NAMES.get(plan.verb, "cleaned")] += 1
             return clean_element(plan.vr, treated)
-    elif plan.verb is Verb.NUMBER_BYTES and _binary_as_declared(element, plan.vr):
+    elif plan.verb is Verb.NUMBER_BYTES and _binary_as_declared(element, plan.vr, little=treatment.little):
         treatment.counts["kept"] += 1
         return _verbatim(element, treatment)
     return _fallback(plan, treatment)
@@ -97,9 +98,13 @@ def _standard(
 _NAMES = {Verb.UID: "uid", Verb.SHIFT: "shifted", Verb.PSEUDONYM: "replaced"}
 
 
-def _binary_as_declared(element: Element, vr: str) -> bool:
-    """Whether a binary number lies in the file as the dictionary has it; text under a false VR does not."""
-    return vr in NUMBERS and element.VR in {None, *vr.split(" or ")}
+def _binary_as_declared(element: Element, vr: str, *, little: bool) -> bool:
+    """Whether binary numbers lie in the file as the dictionary has them; text, or another VR, does not."""
+    if vr not in NUMBERS or element.VR not in {None, *vr.split(" or ")}:
+        return False
+    if not isinstance(element.value, bytes):
+        return True  # pydicom decoded it, and it was a number
+    return can_be_numbers(element.value, vr=vr, most=most_values(int(element.tag)), little=little)
 
 
 def _fallback(plan: Plan, treatment: Treatment) -> CleanElement | None:

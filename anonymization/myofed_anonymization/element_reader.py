@@ -117,35 +117,40 @@ class _Level:
 class _Reader:
     """Walks the bytes once; `found` grows."""
 
-    __slots__ = ("_bounds", "_content", "_explicit", "_found", "_implicit", "_long")
+    __slots__ = ("_bounds", "_content", "_explicit", "_found", "_implicit", "_long", "_read")
 
     def __init__(self, content: bytes, bounds: Bounds, found: Content, *, little: bool) -> None:
         order = "<" if little else ">"
         self._content = content
         self._bounds = bounds
         self._found = found
+        self._read = 0
         self._explicit, self._implicit, self._long = Struct(f"{order}HH2sH"), Struct(f"{order}HHI"), Struct(f"{order}I")
 
     def read_level(self, position: int, end: int, level: _Level, *, delimited: bool = False) -> int:
         """All elements of one data set or item are found; returns the position behind it."""
-        elements = self._found.elements
+        elements, most = self._found.elements, self._bounds.elements
         creators: dict[int, str] = {}
         charset = level.charset
         while end - position >= 8:
             tag, vr, length, start = self._header(position, end, explicit=level.explicit)
             if tag == ITEM_END and delimited:
                 return position + 8
-            if len(elements) >= self._bounds.elements:
+            self._read += 1
+            if self._read > most:
                 raise WithheldError(WithheldCode.TOO_MANY_ELEMENTS)
             explicit = level.explicit and vr != "UN"
             was_unknown, path = vr == "UN", (*level.path, tag)
             vr = _vr_of(tag, creators.get(tag >> 8, "")) if vr in {"", "UN"} else vr
-            inner = _Level(path, explicit, charset, level.depth + 1)
-            if was_unknown and vr == "SQ" and length != UNDEFINED and not self._holds_items(start, end, length, inner):
-                vr = "UN"
+            if path in elements:  # which of two values is meant, readers do not agree on
+                raise WithheldError(WithheldCode.DICOM_DAMAGED)
             if vr == "SQ" or (length == UNDEFINED and vr not in {"OB", "OW"}):
-                position = self._sequence(start, end, length, inner)
-                continue
+                inner = _Level(path, explicit, charset, level.depth + 1)
+                behind = self._items_or_bytes(start, end, length, inner, sure=not was_unknown or length == UNDEFINED)
+                if behind >= 0:
+                    position = behind
+                    continue
+                vr = "UN"
             position, value = self._value(tag, start, end, length, top=level.depth == 0)
             if tag == CHARACTER_SET:
                 charset = _encodings(value)
@@ -202,19 +207,18 @@ class _Reader:
                 break
         raise WithheldError(WithheldCode.DICOM_DAMAGED)
 
-    def _holds_items(self, start: int, end: int, length: int, level: _Level) -> bool:
-        """Whether bytes written as UN, which the dictionary calls a sequence, are one."""
-        known = len(self._found.elements)
+    def _items_or_bytes(self, start: int, end: int, length: int, level: _Level, *, sure: bool) -> int:
+        """The position behind the sequence; -1 for bytes written as UN that the dictionary calls a sequence and that are none."""
+        elements = self._found.elements
+        known = len(elements)
         try:
-            self._sequence(start, end, length, level)
+            return self._sequence(start, end, length, level)
         except WithheldError as refusal:
-            if refusal.reason is not WithheldCode.DICOM_DAMAGED:
+            if sure or refusal.reason is not WithheldCode.DICOM_DAMAGED:
                 raise
-            return False
-        finally:
-            for path in list(self._found.elements)[known:]:
-                del self._found.elements[path]
-        return True
+            while len(elements) > known:
+                elements.popitem()
+            return -1
 
     def _sequence(self, start: int, end: int, length: int, level: _Level) -> int:
         """The sequence and its items are found; returns the position behind it."""

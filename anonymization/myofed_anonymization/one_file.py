@@ -9,8 +9,7 @@ from pathlib import Path
 from pydicom.dataset import FileDataset
 
 from myofed_anonymization.admission import admit
-
-# burned_in import
+from myofed_anonymization.burned_in import check_burned_in
 from myofed_anonymization.clean_elements import Clean
 from myofed_anonymization.dataset import deidentified
 from myofed_anonymization.element_reader import Bounds, read_elements
@@ -138,7 +137,7 @@ class _Known:
 def _known(content: bytes, policy: Policy) -> _Known:
     dataset = read(content)
     iod = admit(dataset, policy=policy)
-    # burned_in call
+    check_burned_in(dataset, policy=policy)
     return _Known(dataset, iod, identity_of(dataset, max_depth=policy.max_depth))
 
 

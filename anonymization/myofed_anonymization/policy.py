@@ -32,7 +32,7 @@ class Policy(BaseModel):
     retain_device_identity: bool
     retain_uids: bool
     sop_classes: tuple[str, ...] = Field(min_length=1)
-    burned_in_search: Literal["rules", "suspicious", "all"]
+    burned_in_search: Literal["rules", "suspicious", "thorough", "all"]
     max_file_bytes: int = Field(ge=1)
     max_inflated_bytes: int = Field(ge=1)
     max_element_bytes: int = Field(ge=1)

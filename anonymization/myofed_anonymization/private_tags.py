@@ -6,7 +6,6 @@ The block number of a private creator is not fixed (PS3.5 7.8.1), so a full tag 
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -14,12 +13,9 @@ from importlib import resources
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
-from myofed_anonymization.elements import NUMBER_BYTES, value_bytes
+from myofed_anonymization.binary_numbers import can_be_numbers
+from myofed_anonymization.elements import value_bytes
 
-SMALLEST, LARGEST = 1e-7, 1e7
-"""Between them lie all slopes, b-values, shifts, directions, times and bandwidths of the list; most text does not."""
-LETTERS = 16
-"""So many printable bytes are no chance: 1 in 10 million for two doubles."""
 _NUMBER_TEXT = re.compile(rb"[+-]?[0-9]{0,10}(\.[0-9]{0,15})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -61,26 +57,18 @@ def safe_rule(element: DataElement | RawDataElement, *, creators: dict[tuple[int
     if rule.vr == "SQ":
         return rule
     content = value_bytes(element) if rule.vr in {"DS", "IS"} else element.value
-    order = "<" if getattr(element, "is_little_endian", True) else ">"
-    return rule if is_number(content, rule=rule, order=order) else None
+    little = getattr(element, "is_little_endian", True)
+    return rule if is_number(content, rule=rule, little=little) else None
 
 
-def is_number(content: bytes | None, *, rule: SafeRule, order: str = "<") -> bool:
-    """Whether the bytes can be the rule's numbers: not more than it allows, digits for DS and IS, plausible ones for FL and FD.
+def is_number(content: bytes | None, *, rule: SafeRule, little: bool = True) -> bool:
+    """Whether the bytes can be the rule's numbers: not more than it allows, digits for DS and IS, plausible binary ones.
 
-    In implicit VR nothing says that bytes are text: what would be so large or small a number, or is all letters, is none; and
-    the verification compares what stays with the words of names and identifiers too.
+    The verification compares what stays with the words of names and identifiers too.
     """
     if not content:
         return content == b""
     if rule.vr in {"DS", "IS"}:
         parts = content.rstrip(b" \0").split(b"\\")
         return len(parts) <= rule.count and all(_NUMBER_TEXT.fullmatch(part.strip()) for part in parts)
-    width = NUMBER_BYTES[rule.vr]
-    if len(content) % width or len(content) > rule.count * width:
-        return False
-    if rule.vr not in {"FL", "FD"}:
-        return True
-    numbers = struct.unpack(f"{order}{len(content) // width}{'f' if rule.vr == 'FL' else 'd'}", content)
-    letters = len(content) >= LETTERS and all(0x20 <= byte <= 0x7E for byte in content)
-    return not letters and all(one == 0 or SMALLEST <= abs(one) <= LARGEST for one in numbers)
+    return can_be_numbers(content, vr=rule.vr, most=rule.count, little=little)

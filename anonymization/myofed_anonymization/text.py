@@ -10,12 +10,20 @@ from typing import Self
 from myofed_anonymization.policy import Policy
 
 _TOKEN = re.compile(r"\*?[^\W_]+(?:\.[^\W_]+)*")
+_DIGIT = re.compile(r"\d")
 _UID = re.compile(r"[0-2]\.(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){3,}")
 UID_LENGTH = 14
 """A shorter chain of numbers is a version or a date; every root of a vendor or a hospital is longer with its instance."""
 _DATE_LIKE = re.compile(r"\d{1,2}\.\d{1,2}\.\d{2,4}|\d{4}\.\d{1,2}\.\d{1,2}")
 _CODE_STRING = re.compile(r"[A-Za-z0-9 _.+*/-]{0,64}")
-_CHARACTER_SET = re.compile(r"ISO_IR \d{1,3}|ISO 2022 IR \d{1,3}")
+CHARACTER_SETS = frozenset(
+    {f"ISO_IR {number}" for number in (100, 101, 109, 110, 144, 127, 126, 138, 148, 203, 13, 166, 192)}
+    | {
+        f"ISO 2022 IR {number}"
+        for number in (6, 100, 101, 109, 110, 144, 127, 126, 138, 148, 203, 13, 166, 87, 159, 149, 58)
+    }
+    | {"GB18030", "GBK"}
+)
 """Defined terms of SpecificCharacterSet (PS3.3 C.12.1.1.2), the only ones with spaces and numbers."""
 _LONG_NUMBER = re.compile(r"\d{6}")
 _DATE_IN_CODE = re.compile(
@@ -67,10 +75,22 @@ class Vocabulary:
             return text
         forms = self.software_forms if software else self.forms
         tokens = _TOKEN.findall(text)
-        kept = [word for token in tokens for word in self._allowed(token, forms, forbidden, uid_of)]
+        chunks = [
+            [(one, self._allowed(one, forms, forbidden, uid_of)) for one in _TOKEN.findall(part)]
+            for part in text.split()
+        ]
+        kept = [word for chunk in chunks for _, words in (chunk if software else self._whole(chunk)) for word in words]
         if software and sum(word.isdigit() for word in kept) > 1:  # a date or a telephone number, group by group
             kept = [word for word in kept if not word.isdigit()]
         return text if kept == tokens and text.isascii() and text.isprintable() else " ".join(kept)
+
+    def _whole(self, chunk: list[tuple[str, list[str]]]) -> list[tuple[str, list[str]]]:
+        """Of what no space divides: where a part with digits had to go, all other numbers go too (B2596_2378_52)."""
+        broken = any(words != [one] and not _UID.fullmatch(one) and _DIGIT.search(one) for one, words in chunk)
+        return [(one, [word for word in words if not broken or self._is_listed(word)]) for one, words in chunk]
+
+    def _is_listed(self, word: str) -> bool:
+        return word.lower() in self.words or not _DIGIT.search(word)
 
     def _allowed(
         self, token: str, forms: re.Pattern[str], forbidden: frozenset[str], uid_of: Callable[[str], str] | None
@@ -88,6 +108,11 @@ class Vocabulary:
         word = token.lower()
         return token.isascii() and word not in forbidden and (word in self.words or bool(forms.fullmatch(word)))
 
+    @staticmethod
+    def clean_character_set(text: str) -> str:
+        """The defined term; where it is none, the one that all our texts (ASCII) are right in."""
+        return text if text in CHARACTER_SETS or not text else "ISO_IR 192"
+
     def clean_code_string(self, text: str, *, forbidden: frozenset[str]) -> str:
         """The CS value when it has that form, no long number, no date and no unlisted word of the patient's own; else empty.
 
@@ -95,7 +120,7 @@ class Vocabulary:
         of the patient's own words alone (a name without its space) is one of them. One letter is a defined term, never a
         name: the M of ImageType stays in the files of John M. Smith.
         """
-        if _CHARACTER_SET.fullmatch(text):
+        if text in CHARACTER_SETS:
             return text
         if not _CODE_STRING.fullmatch(text) or _LONG_NUMBER.search(text) or _DATE_IN_CODE.search(text):
             return ""

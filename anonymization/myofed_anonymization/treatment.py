@@ -119,7 +119,7 @@ def treated_text(content: bytes, *, plan: Plan, treatment: Treatment) -> bytes:
     return "\\".join(treated).encode("ascii") if any(treated) else b""
 
 
-def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # noqa: PLR0911  one case a verb
+def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # noqa: C901, PLR0911  one case a verb
     rules, forbidden = treatment.rules, treatment.patient.forbidden
     match plan.verb:
         case Verb.UID:
@@ -132,6 +132,8 @@ def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # n
             return rules.vocabulary.clean(value, forbidden=forbidden, software=True)
         case Verb.CODE_STRING:
             return rules.vocabulary.clean_code_string(value, forbidden=forbidden)
+        case Verb.CHARACTER_SET:
+            return rules.vocabulary.clean_character_set(value)
         case Verb.NUMBER_TEXT:
             return number_text(value)
         case Verb.AGE:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import dictionary_VM, keyword_for_tag
 
 from myofed_anonymization.element_reader import (
     PIXEL_DATA,
@@ -62,6 +62,7 @@ OWN_DATES = frozenset({"19000101"})
 _LOOKED_INTO = TEXT_VRS | {"PN", "CS", "UI", "DA", "DT"}
 _PRIVATE_VRS = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "UL", "US", "SQ"})
 _BINARY_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+_LETTERS = re.compile(rb"[A-Za-z]{8}")
 _BINARY_VRS = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 OWN_ELEMENTS = frozenset({0x00100010, 0x00100020, 0x00120063, 0x00120064})
 """What we write ourselves: the pseudonym (twice) and the method."""
@@ -193,8 +194,10 @@ def _same_quantities(old: Elements, new: Elements) -> int:
 
 
 def _bare(element: Element) -> bytes:
-    """The value; that of a text without its padding."""
-    return element.value if element.vr in _BINARY_NUMBERS else element.value.strip(b" \0")
+    """The value; that of a text without the padding of its parts."""
+    if element.vr in _BINARY_NUMBERS:
+        return element.value
+    return b"\\".join(part.strip(b" \0") for part in element.value.split(b"\\"))
 
 
 @lru_cache(maxsize=8192)
@@ -242,8 +245,10 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
         tag, vr = element.tag, element.vr
         if _is_forbidden(path, vr):
             raise WithheldError(WithheldCode.LEAK_FOUND)
-        if is_private(tag) and vr in _BINARY_NUMBERS and not names.isdisjoint(_words_in(element.value)):
+        if vr in _BINARY_NUMBERS and _is_text(element, names):
             raise WithheldError(WithheldCode.LEAK_FOUND)
+        if vr in {"DS", "IS"} and any(b" " in part for part in _bare(element).split(b"\\")):
+            raise WithheldError(WithheldCode.LEAK_FOUND)  # digits in groups are an identifier, no number
         if path[0] in OWN_ELEMENTS or vr not in _LOOKED_INTO or not element.value:
             continue
         texts = texts_of(element)
@@ -262,9 +267,17 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
     return len(new)
 
 
-def _words_in(value: bytes) -> set[str]:
-    """Words of four letters or more in bytes that pass for numbers."""
-    return {word for word in re.split(r"[\W_]+", value.decode("latin-1").lower()) if len(word) >= 4}
+def _is_text(element: Element, names: frozenset[str]) -> bool:
+    """Whether what passes for binary numbers has a name's word of four letters, more values than PS3.6 allows, or a text's."""
+    value = element.value
+    if not names.isdisjoint(word for word in re.split(r"[\W_]+", value.decode("latin-1").lower()) if len(word) >= 4):
+        return True
+    if is_private(element.tag):
+        return False
+    longest = dictionary_VM(element.tag).rpartition("-")[2]
+    if longest.isdigit() and len(value) > 8 * int(longest):
+        return True
+    return element.vr not in {"FD", "FL"} and _LETTERS.search(value.replace(b"\0", b"")) is not None
 
 
 def _leaks(text: str, values: frozenset[str], names: frozenset[str]) -> bool:

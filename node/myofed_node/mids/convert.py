@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from pydicom import Dataset
+
 from myofed_anonymization.part10 import quiet_pydicom
 from myofed_node.mids.classify import PlannedImage, classify
 from myofed_node.mids.dataset_files import write_dataset_files
@@ -20,6 +22,8 @@ from myofed_node.mids.series_writer import RunFacts, write_series
 from myofed_node.mids.source import Source, SourceFile, headers, open_source
 from myofed_schemas.conversion import ConversionReport, SeriesOutcome
 
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+"""Segmentation Storage (PS3.4 B.5)."""
 Progress = Callable[[int, int], None]
 
 
@@ -107,7 +111,9 @@ def tool_versions(source: Source) -> dict[str, str]:
 def _read(uid: str, files: tuple[SourceFile, ...], options: ConvertOptions) -> _Read:
     series = None
     try:
-        series = read_series(headers(files))
+        datasets = headers(files)
+        _skip_label_maps(datasets)
+        series = read_series(datasets)
         _refuse_other_folder(uid, series)
         subject_label(series)
         if options.hold_head:
@@ -131,6 +137,12 @@ def _refuse_other_folder(uid: str, series: Series) -> None:
     """De-identification names folders by the new UIDs; a file that says another was not written by it."""
     if series.uid != uid:
         raise SeriesRefusedError("HEADER_INVALID", "SeriesInstanceUID=not that of the folder")
+
+
+def _skip_label_maps(datasets: list[Dataset]) -> None:
+    """A segmentation object is no image; readers' maps come in by `labels import`."""
+    if any(dataset.get("SOPClassUID") == SEGMENTATION for dataset in datasets):
+        raise SeriesRefusedError("SEGMENTATION_OBJECT", "SOPClassUID=Segmentation Storage", outcome="skipped")
 
 
 def _refuse_incomplete(uid: str, options: ConvertOptions) -> None:

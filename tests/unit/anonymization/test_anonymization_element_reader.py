@@ -143,6 +143,7 @@ def test_bytes_that_only_claim_to_be_a_sequence_stay_bytes() -> None:
         element(0x00104000, b"UT", b"")[:10],
         element(0x7FE00010, b"OB", dataset_item(b"ab"), length=UNDEFINED),
         element(0x7FE00010, b"OB", NAME + NAME, length=UNDEFINED),
+        NAME + NAME,
     ],
 )
 def test_broken_structure_is_refused(body: bytes) -> None:
@@ -164,7 +165,9 @@ def test_what_a_file_may_ask_is_bounded() -> None:
     implicit = struct.pack("<HHI", 0x0008, 0x1140, len(item_in_item := dataset_item(b""))) + item_in_item
     hidden = element(0x00081140, b"UN", dataset_item(implicit))
     assert refusal(hidden, Bounds(1, 99, 100)) is WithheldCode.NESTED_TOO_DEEP
-    assert refusal(NAME * 3 + element(0x00104000, b"UT", b"ab"), Bounds(4, 1, 100)) is WithheldCode.TOO_MANY_ELEMENTS
+    assert refusal(NAME + element(0x00104000, b"UT", b"ab"), Bounds(4, 1, 100)) is WithheldCode.TOO_MANY_ELEMENTS
+    many = element(0x00081140, b"UN", dataset_item(struct.pack("<HHI", 0x0010, 0x0010, 0) * 2) + b"broken")
+    assert refusal(many + NAME, Bounds(4, 2, 100)) is WithheldCode.TOO_MANY_ELEMENTS
     assert refusal(element(0x00104000, b"UT", bytes(102)), Bounds(4, 9, 100)) is WithheldCode.ELEMENT_TOO_LONG
 
 

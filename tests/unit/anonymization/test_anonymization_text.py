@@ -132,3 +132,25 @@ def test_a_uid_in_a_text_becomes_its_new_one() -> None:
     kept = VOCABULARY.clean("mean of 1.3.12.2.1107.5.2 and 1.2.3.4", forbidden=NOBODY, uid_of=lambda uid: f"<{uid}>")
     assert kept == "mean of <1.3.12.2.1107.5.2> and"
     assert VOCABULARY.clean("mean of 1.3.12.2.1107.5.2", forbidden=NOBODY) == "mean of"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("thigh B2596_2378_52", "thigh"),
+        ("v7300.8015.28 thigh", "thigh"),
+        ("t2_te50_20210715", "t2"),
+        ("t2_tse_te50 thigh", "t2_tse_te50 thigh"),
+        ("te50 20210715", "te50"),
+    ],
+)
+def test_a_number_beside_one_that_had_to_go_goes_too(text: str, kept: str) -> None:
+    """What no space divides may be one identifier in pieces."""
+    assert VOCABULARY.clean(text, forbidden=NOBODY) == kept
+
+
+def test_only_defined_character_sets_stay() -> None:
+    """Any other term makes a file unreadable; our texts are ASCII and right in UTF-8."""
+    assert VOCABULARY.clean_character_set("ISO 2022 IR 87") == "ISO 2022 IR 87"
+    assert VOCABULARY.clean_character_set("ISO_IR 999") == "ISO_IR 192"
+    assert VOCABULARY.clean_character_set("") == ""

@@ -86,6 +86,8 @@ def refusal(written: Dataset | bytes, original: Dataset | bytes = ORIGINAL) -> W
         {"ReferencedImageSequence": [item(ReferencedSOPInstanceUID=UID + "77")]},
         {"ReferencedImageSequence": [item(ReferencedSOPInstanceUID="2.25.9", PatientComments="Ottilie")]},
         {"PerformedProcedureStepID": "PPS-2021-99"},
+        {"AcquisitionMatrix": list(range(1, 20))},
+        {"AcquisitionMatrix": [0x6157, 0x646C, 0x7266, 0x6D65]},
     ],
 )
 def test_an_identifying_value_in_the_output_is_found(attributes: dict[str, object]) -> None:
@@ -111,6 +113,19 @@ def test_an_element_that_no_output_may_hold_is_found(tag: int, vr: str, value: o
     if vr == "SQ":
         dataset[tag].value[0]["PixelData"].VR = "OW"
     assert refusal(dataset) is WithheldCode.LEAK_FOUND
+
+
+def test_digits_in_groups_are_no_number() -> None:
+    """An identifier with spaces in it passes for a DS of many characters."""
+    content = file_bytes(clean(RepetitionTime="400.00000000"))
+    assert refusal(content.replace(b"400.00000000", b"483 920 1177")) in {
+        WithheldCode.LEAK_FOUND,
+        WithheldCode.VALUE_CHANGED,
+    }
+    assert (
+        refusal(file_bytes(clean(SAR="400.00000000")).replace(b"400.00000000", b"483 920 1177"))
+        is WithheldCode.LEAK_FOUND
+    )
 
 
 def test_a_name_in_the_bytes_of_a_private_number_is_found() -> None:
