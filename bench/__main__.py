@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.convert import measure as convert
+from bench.deidentify import measure as deidentify
 from bench.validate import measure as validate
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
-BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"convert": convert, "validate": validate}
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"convert": convert, "deidentify": deidentify, "validate": validate}
 
 
 def main(arguments: list[str]) -> int:

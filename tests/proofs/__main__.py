@@ -11,7 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from proofs.burned_in import burned_in
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
+from proofs.kills import killed_batches
+from proofs.mutated import mutated_files
+from proofs.planted import planted_corpus
 
 REPOSITORY = Path(__file__).parents[2]
 SEEDS = (1, 2, 3)
@@ -43,6 +47,10 @@ def _demos(runs: list[list[str]], *, offline: bool) -> tuple[list[dict[str, Any]
 PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "demo-seeds": demo_seeds,
     "demo-offline": demo_offline,
+    "deid-planted": planted_corpus,
+    "deid-mutated": mutated_files,
+    "deid-kills": killed_batches,
+    "deid-burned-in": burned_in,
 }
 
 
