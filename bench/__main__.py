@@ -17,7 +17,11 @@ from bench.validate import measure as validate
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
-BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"convert": convert, "deidentify": deidentify, "validate": validate}
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "convert": convert,
+    "deidentify": deidentify,
+    "validate": validate,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -1,7 +1,7 @@
 """De-identification of a 322 kB Siemens MR image beside its peers and a plain copy, same files, one process each, in turn.
 
-Ours is the whole verb with one worker: verification, start of the worker, and the sync of all files to disk at the end
-included. The peers' start-up is left out of their files/s, and told beside it.
+Start-up is left out of everybody's files/s, verification is part of ours; the peers' start-up is told beside their figure, and
+`files_per_s_whole_call` is ours with the start of the worker and the sync of all files to disk at the end, which no peer makes.
 """
 
 from __future__ import annotations
@@ -59,23 +59,23 @@ def measure() -> dict[str, Any]:
     ours, peers = medians.pop("myofed"), medians
     fastest = max(peers[peer.title()]["files_per_s"] for peer in PEERS)
     tried, _ = planted_corpus(seeds=(1,), peers=False)
-    mine = [run["files_per_s"] for run in runs["myofed"]]
+    mine = [run["files_per_s_steady"] for run in runs["myofed"]]
     return {
         "figures": {
-            "files_per_s_per_process": ours["files_per_s"],
-            "files_per_s_steady": ours["files_per_s_steady"],
+            "files_per_s_per_process": ours["files_per_s_steady"],
+            "files_per_s_whole_call": ours["files_per_s"],
             "leaked_of_planted": tried[0]["leaked"],
             "planted": tried[0]["planted"],
             **memory,
         },
         "peers": peers,
         "ratios": {
-            "ratio_to_fastest_peer": ours["files_per_s"] / fastest,
-            "ratio_to_fastest_peer_steady": ours["files_per_s_steady"] / fastest,
-            "ratio_to_copy": ours["files_per_s"] / peers["copy"]["files_per_s"],
+            "ratio_to_fastest_peer": ours["files_per_s_steady"] / fastest,
+            "ratio_to_fastest_peer_whole_call": ours["files_per_s"] / fastest,
+            "ratio_to_copy": ours["files_per_s_steady"] / peers["copy"]["files_per_s"],
         },
         "runs": RUNS,
-        "spread": max(abs(rate - ours["files_per_s"]) for rate in mine) / ours["files_per_s"],
+        "spread": max(abs(rate - ours["files_per_s_steady"]) for rate in mine) / ours["files_per_s_steady"],
     }
 
 

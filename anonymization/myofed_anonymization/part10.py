@@ -45,6 +45,7 @@ DAMAGED = (
     OverflowError,
     RecursionError,
     struct.error,
+    zlib.error,
     OSError,
 )
 """What pydicom raises on bytes that are not as PS3.5 has them (OSError too: "no tag to read")."""
@@ -142,6 +143,8 @@ def meta_elements(content: bytes) -> tuple[MetaElements, int]:
             start += 4
         position = start + length
         if position > len(content):
+            raise WithheldError(WithheldCode.DICOM_DAMAGED)
+        if found and 0x00020000 | element <= found[-1][0]:  # which of two values is meant, readers do not agree on
             raise WithheldError(WithheldCode.DICOM_DAMAGED)
         found.append((0x00020000 | element, vr.decode("latin-1"), content[start:position]))
     return found, position

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Words = NDArray[np.integer]
 """(i, j) stored pixel words of one frame."""
@@ -207,6 +206,8 @@ class _Inked:
         for shift in range(1, kind.gap + 1):
             wide[:, shift:] |= ink[:, :-shift]
             wide[:, :-shift] |= ink[:, shift:]
+        from scipy import ndimage  # a quarter of a second, which most runs can do without
+
         labels, _ = ndimage.label(wide)
         return cls(grey, top_hat, ink, entered, labels, ndimage.find_objects(labels))
 

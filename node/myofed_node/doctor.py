@@ -86,6 +86,7 @@ def examine(site: Site, *, now: datetime, api: CoordinatorApi | None = None) -> 
         Look("audit chain", lambda: checks.audit_chain(site.folder)),
         Look("egress ledger", lambda: checks.egress_ledger(site.folder)),
         Look("path length", lambda: checks.socket_path(site.folder)),
+        Look("text recognition", checks.text_recognition, warn_only=True),
         Look("worker isolation", checks.worker_isolation, warn_only=True),
         Look("policy", lambda: checks.policy(site.config), warn_only=True),
         Look("enrolment", lambda: checks.enrolment(site.folder), warn_only=True),

@@ -185,6 +185,23 @@ def socket_path(folder: SiteFolder) -> str:
     return "short enough for the worker's socket"
 
 
+def text_recognition() -> str:
+    """Text in pixels can be read here, so that suspicious images are judged and not only withheld.
+
+    Raises:
+        MyofedError: OCR_NOT_INSTALLED.
+    """
+    from myofed_anonymization.ocr import is_installed
+
+    if not is_installed():
+        raise _defect(
+            "OCR_NOT_INSTALLED",
+            "expected the text recognition that judges suspicious images, found none that starts",
+            "pip install 'myofed[ocr]' (on Debian also apt install libgl1 libglib2.0-0); until then such images are withheld",
+        )
+    return "installed"
+
+
 def worker_isolation() -> str:
     """The training process can be started without a network.
 

@@ -15,6 +15,10 @@ from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
 DEFLATED = file_bytes(mr(), transfer_syntax=DeflatedExplicitVRLittleEndian)
+_PLAIN = file_bytes(mr())
+_META = meta_elements(_PLAIN)[1]
+TWO_SYNTAXES = _PLAIN[:_META] + struct.pack("<HH2sH", 2, 0x10, b"UI", 22) + b"1.2.840.10008.1.2.1.99" + _PLAIN[_META:]
+"""pydicom takes the last one and would inflate without a limit."""
 LIMIT = 1 << 20
 
 
@@ -39,6 +43,7 @@ def refusal_of(content: bytes, *, max_bytes: int = LIMIT) -> WithheldCode:
             WithheldCode.TRANSFER_SYNTAX_REFUSED,
         ),
         (file_bytes(mr())[:-44] + b"\x00\x52\x29\x92SQ\0\0\xff\xff\xff\xff\xfe\xff", WithheldCode.DICOM_DAMAGED),
+        (TWO_SYNTAXES, WithheldCode.DICOM_DAMAGED),
         (DEFLATED[:-20], WithheldCode.DICOM_DAMAGED),
         (DEFLATED[: meta_elements(DEFLATED)[1]] + b"\xff" * 64, WithheldCode.DICOM_DAMAGED),
         (DEFLATED[:-40] + b"Fantasia" * 5, WithheldCode.DICOM_DAMAGED),

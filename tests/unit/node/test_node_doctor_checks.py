@@ -102,6 +102,14 @@ def test_secret_beside_the_keys_folder_is_a_defect(site: Site, monkeypatch: pyte
             assert "hidden" in checks.key_custody(site.folder, config)
 
 
+def test_missing_text_recognition_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Suspicious images would all be withheld, and nobody would know why."""
+    monkeypatch.setattr("myofed_anonymization.ocr.is_installed", lambda: True)
+    assert checks.text_recognition() == "installed"
+    monkeypatch.setattr("myofed_anonymization.ocr.is_installed", lambda: False)
+    assert _defect(checks.text_recognition) == "OCR_NOT_INSTALLED"
+
+
 def test_custody_of_a_key_that_is_missing_is_a_defect(site: Site) -> None:
     """Nothing tried proves nothing."""
     site.folder.deid_key.unlink()
