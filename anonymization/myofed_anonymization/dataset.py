@@ -61,13 +61,13 @@ def deidentified(source: Dataset, *, treatment: Treatment) -> Clean:
 def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) -> Clean:
     kept = _private(source, treatment=treatment, depth=depth)
     for element in source.elements():
-        tag = element.tag
-        if tag.is_private or tag.elem == 0:
+        tag = int(element.tag)
+        if tag >> 16 & 1 or not tag & 0xFFFF:  # private, or a group's length
             continue
         if tag == PIXEL_DATA and depth == 0:
             kept[tag] = _verbatim(element, treatment)
             continue
-        plan = treatment.rules.plan(int(tag), parent=parent, iod=treatment.iod)
+        plan = treatment.rules.plan(tag, parent=parent, iod=treatment.iod)
         result = _standard(source, element, plan=plan, treatment=treatment, depth=depth)
         if result is not None:
             kept[tag] = result

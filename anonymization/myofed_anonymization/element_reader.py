@@ -87,16 +87,20 @@ def read_elements(content: bytes, *, bounds: Bounds) -> Content:
     return found
 
 
-def texts_of(element: Element) -> list[str]:
+def texts_of(element: Element) -> tuple[str, ...]:
     """The decoded values of a text element, stripped, empty ones left out."""
-    value = element.value
+    return _texts(element.value, element.vr, element.charset)
+
+
+@lru_cache(maxsize=4096)
+def _texts(value: bytes, vr: str, charset: tuple[str, ...]) -> tuple[str, ...]:
+    """The same value stands in the files of a series again and again."""
     if value.isascii() and b"\x1b" not in value:
         text = value.decode("ascii")
     else:
-        ends = _PN_ENDS if element.vr == "PN" else _TEXT_ENDS
-        text = decode_bytes(value, list(element.charset), set(ends))
-    parts = [text] if element.vr in WHOLE_VRS else text.split("\\")
-    return [stripped for part in parts if (stripped := part.strip(" \0"))]
+        text = decode_bytes(value, list(charset), set(_PN_ENDS if vr == "PN" else _TEXT_ENDS))
+    parts = [text] if vr in WHOLE_VRS else text.split("\\")
+    return tuple(stripped for part in parts if (stripped := part.strip(" \0")))
 
 
 def is_private(tag: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VR
@@ -45,11 +45,27 @@ def value_bytes(element: DataElement | RawDataElement) -> bytes:
     return "\\".join(value).encode()
 
 
+@lru_cache(maxsize=1024)
+def _plain(value: bytes, vr: str, little: bool) -> int | str | tuple[int | str, ...]:  # noqa: FBT001  a key of memory
+    """One value, or several, of a VR that is so simple and so often asked for that it is read here."""
+    parts: list[int | str]
+    if vr == "US":
+        parts = [int.from_bytes(value[at : at + 2], "little" if little else "big") for at in range(0, len(value), 2)]
+    else:
+        parts = [part.strip(" \0") for part in value.decode("latin-1").split("\\")]
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
 def peek(dataset: Dataset, tag: int, default: Any = None) -> Any:
     """The decoded value, the element in the data set left as it is (`dataset[tag]` would replace its bytes)."""
     if tag not in dataset:
         return default
-    element = dataset.get_item(BaseTag(tag))
+    element = cast("DataElement | RawDataElement", dataset.get_item(BaseTag(tag)))
+    if isinstance(element, RawDataElement) and element.value:
+        vr = element.VR or standard_vr(tag)
+        if vr in {"CS", "UI", "US"}:
+            found = _plain(element.value, vr, element.is_little_endian)
+            return default if found == "" else found
     value = (
         convert_raw_data_element(element, ds=dataset).value if isinstance(element, RawDataElement) else element.value
     )

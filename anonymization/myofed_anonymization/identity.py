@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pydicom.dataset import Dataset
 
@@ -77,16 +78,22 @@ def patient_of(identity: Identity, *, keys: SiteKeys, pseudonyms: PseudonymSourc
     )
 
 
+@lru_cache(maxsize=8192)
+def _is_telling(tag: int) -> bool:
+    """Whether the element names somebody, or its items may."""
+    return tag in IDENTIFIERS or standard_vr(tag) in {"PN", "SQ"}
+
+
 def forbidden_words(dataset: Dataset, *, encodings: list[str], depth_left: int) -> frozenset[str]:
     """The words of every person name and patient identifier in the data set, at any depth."""
     if depth_left < 0:
         raise WithheldError(WithheldCode.NESTED_TOO_DEEP)
     found: set[str] = set()
-    for tag in list(dataset.keys()):
+    for tag in [tag for tag in dataset.keys() if _is_telling(int(tag))]:  # noqa: SIM118  a Dataset iterates over decoded elements
         if tag in IDENTIFIERS or standard_vr(tag) == "PN":
             for value in values_of(dataset, tag, encodings=encodings):
                 found |= tokens_of(value)
-        elif not tag.is_private and standard_vr(tag) == "SQ" and dataset[tag].VR == "SQ":
+        elif dataset[tag].VR == "SQ":
             for item in dataset[tag].value:
                 found |= forbidden_words(item, encodings=encodings, depth_left=depth_left - 1)
     return frozenset(found)

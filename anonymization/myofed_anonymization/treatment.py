@@ -30,9 +30,10 @@ class Memory:
 
     def for_patient(self, patient: Patient) -> dict[tuple[int, bytes], bytes]:
         """The memory, empty where it was another patient's or is full."""
-        if self.patient != patient or len(self.treated) > MOST_REMEMBERED:
+        if self.patient is not patient:
+            if self.patient != patient or len(self.treated) > MOST_REMEMBERED:
+                self.treated.clear()
             self.patient = patient
-            self.treated.clear()
         return self.treated
 
 

@@ -253,7 +253,7 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
             continue
         texts = texts_of(element)
         if vr in {"DA", "DT"}:
-            original = texts_of(old[path]) if path in old else []
+            original = texts_of(old[path]) if path in old else ()
             leak = bool({text[:8] for text in texts} & {text[:8] for text in original} - OWN_DATES)
         elif vr == "UI":
             leak = not identifying.uids.isdisjoint(texts)

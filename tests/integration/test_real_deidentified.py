@@ -66,7 +66,7 @@ def test_the_standards_validator_finds_no_new_error(released: tuple[Path, list[t
 
 
 def test_dcmtk_reads_every_element(released: tuple[Path, list[tuple[Path, Path]]]) -> None:
-    """dcmdump parses the output to its end without a warning."""
+    """The dump of dcmtk parses the output to its end without a warning."""
     if not shutil.which("dcmdump"):
         pytest.skip("dcmdump is not installed (make system-deps)")
     _, pairs = released

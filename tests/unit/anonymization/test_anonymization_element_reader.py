@@ -184,15 +184,15 @@ def test_text_is_decoded_in_the_character_set_of_its_place(charset: str | list[s
     """An item without a character set of its own has that of the data set around it."""
     nested = item(RequestingPhysician=name)
     found = content_of(mr(SpecificCharacterSet=charset, PatientName=name, RequestAttributesSequence=[nested]))
-    assert texts_of(found.elements[(0x00100010,)]) == [name]
-    assert texts_of(found.elements[(0x00400275, 0, 0x00321032)]) == [name]
+    assert texts_of(found.elements[(0x00100010,)]) == (name,)
+    assert texts_of(found.elements[(0x00400275, 0, 0x00321032)]) == (name,)
 
 
 def test_values_are_split_where_the_vr_allows_several() -> None:
     """A backslash separates in LO and is a character in LT."""
     found = content_of(mr(OtherPatientIDs=["A1 ", "", "B2"], PatientComments="a\\b"))
-    assert texts_of(found.elements[(0x00101000,)]) == ["A1", "B2"]
-    assert texts_of(found.elements[(0x00104000,)]) == ["a\\b"]
+    assert texts_of(found.elements[(0x00101000,)]) == ("A1", "B2")
+    assert texts_of(found.elements[(0x00104000,)]) == ("a\\b",)
 
 
 @settings(max_examples=300, deadline=None)
