@@ -49,6 +49,15 @@ def test_series_that_lost_files_to_deidentification_is_quarantined(tmp_path: Pat
     assert [(s.outcome, s.code) for s in report.series] == [("quarantined", "SERIES_INCOMPLETE")]
 
 
+def test_a_segmentation_object_is_skipped(tmp_path: Path) -> None:
+    """A label map is no image: nothing of it is written, and its series has a reason."""
+    files = classic()
+    for file in files:
+        file.SOPClassUID = file.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
+    series = converted(tmp_path, files).series[0]
+    assert (series.outcome, series.code) == ("skipped", "SEGMENTATION_OBJECT")
+
+
 def test_head_is_held_only_where_the_site_says_so(tmp_path: Path) -> None:
     """hold_head is a site's intake policy; conversion itself converts heads."""
     files = classic(Kind(extra={"BodyPartExamined": "HEAD"}))
