@@ -18,6 +18,8 @@ CHARACTERISTICS = frozenset({PATIENT_SEX, PATIENT_AGE, PATIENT_SIZE, PATIENT_WEI
 DEVICE = frozenset({0x00080070, 0x00081090, 0x00181020})
 """Manufacturer, ManufacturerModelName, SoftwareVersions."""
 CHARACTER_SET = 0x00080005
+CONTENT_LABEL = 0x00700080
+"""A CS that people type."""
 STACK_ID, BODY_PART = 0x00209056, 0x00180015
 VERBATIM = frozenset({0x00080100, 0x00080102})
 """CodeValue and CodingSchemeDesignator: their item was examined before."""
@@ -121,6 +123,7 @@ def _listed_verb(tag: int, vr: str, row: Confidentiality, policy: Policy) -> Ver
 def _kept_verb(tag: int, vr: str) -> Verb:
     special = {
         CHARACTER_SET: Verb.CHARACTER_SET,
+        CONTENT_LABEL: Verb.CLEAN,
         STACK_ID: Verb.LABEL,
         PATIENT_SEX: Verb.SEX,
         CODING_SCHEME_VERSION: Verb.NUMBER_TEXT,

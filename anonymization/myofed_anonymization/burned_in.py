@@ -23,7 +23,7 @@ from myofed_anonymization.pixels import (
     pixel_bytes,
 )
 from myofed_anonymization.policy import Policy
-from myofed_anonymization.strokes import Words, has_spikes, text_places
+from myofed_anonymization.strokes import Words, has_one_ink, text_places
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 
@@ -44,7 +44,7 @@ def check_burned_in(dataset: FileDataset, *, policy: Policy) -> None:
 
     Args:
         dataset: A file's that check_pixels let pass.
-        policy: Its `burned_in_search`: "suspicious" searches for words where a grey value stands out as drawn text's does (in lossy
+        policy: Its `burned_in_search`: "suspicious" searches for words where one grey value stands out among the strokes as drawn text's does (in lossy
             images and those of few bits always) and reads these images; "thorough" searches every image for words; "all"
             reads every image; "rules" reads none and takes suspicious ones for text.
 
@@ -56,7 +56,7 @@ def check_burned_in(dataset: FileDataset, *, policy: Policy) -> None:
         return
     thorough = policy.burned_in_search == "thorough" or _may_be_blurred(dataset)
     for frame in _frames(dataset):
-        suspicious = (thorough or has_spikes(frame)) and next(text_places(frame), None) is not None
+        suspicious = (thorough or has_one_ink(frame)) and next(text_places(frame), None) is not None
         if not suspicious and policy.burned_in_search != "all":
             continue
         if policy.burned_in_search == "rules" or not ocr.is_installed():

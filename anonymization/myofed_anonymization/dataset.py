@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -13,17 +12,17 @@ from pydicom.tag import BaseTag
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
 from myofed_anonymization.binary_numbers import can_be_numbers, most_values
 from myofed_anonymization.clean_elements import UNDEFINED, Clean, CleanElement, clean_element
+from myofed_anonymization.coded_entries import is_code, stand_in
 from myofed_anonymization.elements import NUMBER_BYTES, NUMBERS, STRINGS, standard_vr, value_bytes
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.private_tags import private_creators, safe_rule
 from myofed_anonymization.text import names_in, tokens_of
 from myofed_anonymization.treatment import Treatment, fallback_bytes
 from myofed_anonymization.withheld import WithheldError
-from myofed_schemas.deid import WithheldCode
+from myofed_schemas.deid import NoteCode, WithheldCode
 
 PIXEL_DATA = 0x7FE00010
-CODE_VALUE, CODING_SCHEME = BaseTag(0x00080100), BaseTag(0x00080102)
-_CODE = re.compile(r"[A-Za-z0-9./%{}\[\]*^_-]{1,16}")
+CODE_VALUE, CODING_SCHEME, LONG_CODE_VALUE = BaseTag(0x00080100), BaseTag(0x00080102), BaseTag(0x00080119)
 METHODS = {
     "113100": "Basic Application Confidentiality Profile",
     "113105": "Clean Descriptors Option",
@@ -100,7 +99,7 @@ _NAMES = {Verb.UID: "uid", Verb.SHIFT: "shifted", Verb.PSEUDONYM: "replaced"}
 
 def _binary_as_declared(element: Element, vr: str, *, little: bool) -> bool:
     """Whether binary numbers lie in the file as the dictionary has them; text, or another VR, does not."""
-    if vr not in NUMBERS or element.VR not in {None, *vr.split(" or ")}:
+    if vr not in NUMBERS or element.VR not in {None, *vr.split(" or "), *({"UN"} if little else ())}:
         return False
     if not isinstance(element.value, bytes):
         return True  # pydicom decoded it, and it was a number
@@ -124,6 +123,15 @@ def _sequence(
         items = [_level(item, treatment=treatment, parent=int(element.tag), depth=depth + 1) for item in decoded.value]
         treatment.counts["kept"] += 1
         return CleanElement("SQ", tuple(items))
+    code = (
+        next((_text(item, CODE_VALUE) for item in decoded.value), "")
+        if decoded is not None and decoded.VR == "SQ"
+        else ""
+    )
+    if (replaced := stand_in(int(element.tag), code=code)) is not None:
+        treatment.counts["replaced"] += 1
+        treatment.notes.add(NoteCode.CODE_REPLACED)
+        return replaced
     if plan.fallback == "X":
         treatment.counts["removed"] += 1
         return None
@@ -133,14 +141,15 @@ def _sequence(
 
 def _code_is_standard(item: Dataset, treatment: Treatment) -> bool:
     """Whether a coded entry takes its code from a scheme of the policy; an item that is no coded entry passes."""
-    if CODE_VALUE not in item and CODING_SCHEME not in item:
+    if not any(tag in item for tag in (CODE_VALUE, CODING_SCHEME, LONG_CODE_VALUE)):
         return True
-    code, scheme = (
-        value_bytes(item.get_item(tag)).decode("latin-1").strip() if tag in item else ""
-        for tag in (CODE_VALUE, CODING_SCHEME)
-    )
+    code, scheme = _text(item, CODE_VALUE), _text(item, CODING_SCHEME)
     own = bool(tokens_of(code) & names_in(treatment.patient.forbidden))
-    return scheme in treatment.rules.policy.coding_schemes and bool(_CODE.fullmatch(code)) and not own
+    return scheme in treatment.rules.policy.coding_schemes and is_code(code, scheme=scheme) and not own
+
+
+def _text(item: Dataset, tag: BaseTag) -> str:
+    return value_bytes(item.get_item(tag)).decode("latin-1").strip() if tag in item else ""
 
 
 def _private(source: Dataset, *, treatment: Treatment, depth: int) -> Clean:
@@ -173,7 +182,8 @@ def _safe(source: Dataset, element: Element, *, vr: str, treatment: Treatment, d
 
 def _verbatim(element: Element, treatment: Treatment) -> CleanElement:
     """The element as it lies in the file; pydicom may have decoded PixelRepresentation when it met a sequence."""
-    vr = (element.VR or standard_vr(int(element.tag))).split(" or ", maxsplit=1)[0]
+    known = element.VR not in {None, "UN"}
+    vr = (str(element.VR) if known else standard_vr(int(element.tag))).split(" or ", maxsplit=1)[0]
     if isinstance(element.value, int):
         value = element.value.to_bytes(NUMBER_BYTES[vr], "little", signed=element.value < 0)
         return CleanElement(vr, value if treatment.little else value[::-1])

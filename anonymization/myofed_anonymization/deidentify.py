@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -94,7 +95,8 @@ def deidentify(  # noqa: PLR0913  the one public verb; key, policy and time are 
     third_party = chosen.pseudonyms.check() if chosen.pseudonyms else ""
     folder = OutputFolder.open(out, mark=f"{keys.check()}-{third_party}-{policy.digest()[:16]}")
     try:
-        journal = Journal.open(folder.staging / JOURNAL, tools=str(_tools()))
+        made_by = f"{_tools()} {code_digest()} {'with' if chosen.vault else 'without'} vault"
+        journal = Journal.open(folder.staging / JOURNAL, tools=made_by)
         try:
             setup = Setup(
                 keys,
@@ -144,6 +146,15 @@ def _treat_all(inputs: Inputs, setup: Setup, journal: Journal, processes: int, p
 def _processes(options: Options, files: int) -> int:
     cores = options.processes or len(os.sched_getaffinity(0))
     return max(1, min(cores, -(-files // FILES_A_PROCESS)))
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """SHA-256 over this package's files: what a killed run of other code made is made again."""
+    seen = hashlib.sha256()
+    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".tsv", ".yaml"}):
+        seen.update(path.read_bytes())
+    return seen.hexdigest()
 
 
 def _tools() -> dict[str, str]:

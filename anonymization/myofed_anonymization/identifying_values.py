@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Self
+
+from pydicom.uid import UID
 
 from myofed_anonymization.element_reader import Content, is_private, texts_of
 from myofed_anonymization.policy import Policy
@@ -75,6 +78,12 @@ def is_too_short(value: str) -> bool:
     return len(value) < (4 if value.isdigit() else 2)
 
 
+@lru_cache(maxsize=4096)
+def _is_listed(uid: str) -> bool:
+    """Whether the UID is one of PS3.6's own."""
+    return uid.startswith(REGISTERED) and UID(uid).name != uid
+
+
 def identifying_values(original: Content, *, uids_stay: bool = False) -> Identifying:
     """All identifying values at any depth: PN, UI, DA, DT everywhere (private too), and text that Table E.1-1 or no IOD names.
 
@@ -92,7 +101,7 @@ def identifying_values(original: Content, *, uids_stay: bool = False) -> Identif
         if vr == "PN" or tag in PERSONAL:
             found.personal.update(values)
         elif vr == "UI":
-            found.uids.update(value for value in values if not (uids_stay or value.startswith(REGISTERED)))
+            found.uids.update(value for value in values if not (uids_stay or _is_listed(value)))
         elif vr in {"DA", "DT"}:
             found.dates.update(
                 digits for value in values if re.fullmatch(r"\d{8}", digits := value.replace(".", "")[:8])

@@ -10,15 +10,19 @@ from pydicom.dataset import Dataset
 from myofed_anonymization.dates import date_shift_days, time_shift_seconds
 from myofed_anonymization.elements import encodings_of, standard_vr, values_of
 from myofed_anonymization.keys import SiteKeys
-from myofed_anonymization.pseudonym_sources import PseudonymSource
+from myofed_anonymization.pseudonym_sources import KeyedPseudonyms, PseudonymSource, checked_label
 from myofed_anonymization.text import tokens_of
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.ids import SubjectLabel
 
 PATIENT_ID, ISSUER, STUDY_UID = 0x00100020, 0x00100021, 0x0020000D
 IDENTIFIERS = frozenset({PATIENT_ID, 0x00101000, 0x00080050, 0x00101001, 0x00101040, 0x00102154})
 """PatientID, OtherPatientIDs, AccessionNumber, OtherPatientNames, address, telephone."""
+TELLING = 4
+"""Letters of a name that no third party's pseudonym may hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,33 @@ def patient_of(identity: Identity, *, keys: SiteKeys, pseudonyms: PseudonymSourc
 
     Raises:
         WithheldError: PSEUDONYM_MISSING, the source does not know the patient.
+        MyofedError: PSEUDONYM_INVALID, it gives what is no pseudonym, or tells the name or identifier; the run ends.
     """
     issuer, patient_id = identity.issuer, identity.patient_id
+    label = pseudonyms.label(issuer=issuer, patient_id=patient_id)
+    if not isinstance(pseudonyms, KeyedPseudonyms):
+        _check_label(label, identity)
     return Patient(
-        label=pseudonyms.label(issuer=issuer, patient_id=patient_id),
+        label=label,
         days=date_shift_days(keys, issuer=issuer, patient_id=patient_id),
         seconds=time_shift_seconds(keys, issuer=issuer, patient_id=patient_id),
         identity=identity,
     )
+
+
+def _check_label(label: str, identity: Identity) -> None:
+    telling = any(len(word) >= TELLING and word in label.lower() for word in identity.forbidden)
+    try:
+        checked_label(label, patient_id=identity.patient_id)
+    except ValueError:
+        telling = True
+    if telling:
+        raise MyofedError(
+            "PSEUDONYM_INVALID",
+            "expected pseudonyms of letters and digits that tell nothing, found one that is none or tells the name or identifier",
+            hint="ask the third party for other pseudonyms",
+            exit_code=ExitCode.BAD_INPUT,
+        )
 
 
 @lru_cache(maxsize=8192)

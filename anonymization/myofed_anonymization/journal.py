@@ -19,8 +19,9 @@ from myofed_schemas.deid import FileOutcome, NoteCode, WithheldCode
 
 PASSING = frozenset(
     {WithheldCode.TIME_LIMIT, WithheldCode.MEMORY_LIMIT, WithheldCode.WORKER_DIED, WithheldCode.UNREADABLE}
+    | {WithheldCode.OCR_NEEDED, WithheldCode.PIXELS_UNDECODABLE, WithheldCode.PSEUDONYM_MISSING}
 )
-"""Codes that another try may change."""
+"""Codes that another try, an installation or a third party may change."""
 _ROWS_A_COMMIT = 256
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS made_by (tools TEXT NOT NULL);

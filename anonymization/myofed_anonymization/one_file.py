@@ -163,7 +163,7 @@ def _candidate(known: _Known, patient: Patient, rules: Rules) -> _Candidate:
     return _Candidate(
         content=write(result, transfer_syntax=syntax),
         output=_output(result, rules),
-        notes=tuple(note for note, holds in notes.items() if holds),
+        notes=tuple(note for note, holds in notes.items() if holds) + tuple(sorted(treatment.notes)),
         actions=dict(sorted(treatment.counts.items())),
         numbers=told.values,
     )

@@ -23,7 +23,7 @@ STAGING = ".unverified-"
 """Prefix of the one folder that holds files before they are verified, and the journal; the rest of its name tells whose."""
 JOURNAL = "journal.sqlite"
 _LOCK = "lock"
-_STUDY = re.compile(r"2\.25\.\d{1,39}")
+_UID = re.compile(r"2\.25\.\d{1,39}")
 _FILES = '"files"'
 
 
@@ -81,14 +81,25 @@ class OutputFolder:
         Raises:
             MyofedError: OUT_NOT_EMPTY, OUT_OF_ANOTHER_RUN or OUT_BUSY.
         """
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            raise _refusal("OUT_NOT_EMPTY", "expected a folder for the output, found a file of that name")
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.is_dir() or any(not _is_ours(entry) for entry in path.iterdir()):
+        if any(not _is_ours(entry) for entry in path.iterdir()):
             raise _refusal("OUT_NOT_EMPTY", "expected an empty output folder, found entries that no run of ours made")
         if _marks(path) != {mark} and any(path.iterdir()):
-            raise _refusal("OUT_OF_ANOTHER_RUN", "expected an output folder of this key and policy, found another's")
+            raise _refusal(
+                "OUT_OF_ANOTHER_RUN",
+                "expected an output folder of this key and policy, found another's",
+                hint=_OTHER_RUN,
+            )
         staging = path / f"{STAGING}{mark}"
         staging.mkdir(mode=0o700, exist_ok=True)
         folder = cls(path, staging, _locked(staging))
+        if _marks(path) != {mark}:  # another run began at the same moment
+            folder.close()
+            raise _refusal(
+                "OUT_OF_ANOTHER_RUN", "expected an output folder for one run, found another's", hint=_OTHER_RUN
+            )
         for left in staging.glob("*.dcm"):
             left.unlink()
         for name in (REPORT_NAME, PAGE_NAME):
@@ -167,8 +178,20 @@ def report_bytes(summary: DeidentificationSummary, files: Iterable[str]) -> Iter
 
 
 def _is_ours(entry: Path) -> bool:
-    folder = entry.is_dir() and bool(_STUDY.fullmatch(entry.name) or entry.name.startswith(STAGING))
-    return folder or (entry.is_file() and entry.name.removeprefix(".").startswith((REPORT_NAME, PAGE_NAME)))
+    """Whether an entry of the output folder, with all below it, is of our layout: real folders and files only."""
+    if entry.is_symlink():
+        return False
+    if entry.is_file():
+        return entry.name.removeprefix(".").startswith((REPORT_NAME, PAGE_NAME))
+    if entry.name.startswith(STAGING):
+        return all(one.is_file() and not one.is_symlink() for one in entry.iterdir())
+    return bool(_UID.fullmatch(entry.name)) and all(_is_series(one) for one in entry.iterdir())
+
+
+def _is_series(entry: Path) -> bool:
+    if entry.is_symlink() or not entry.is_dir() or not _UID.fullmatch(entry.name):
+        return False
+    return all(file.is_file() and not file.is_symlink() for file in entry.iterdir())
 
 
 def _marks(path: Path) -> set[str]:
@@ -211,5 +234,10 @@ def _fsync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _refusal(code: str, message: str) -> MyofedError:
-    return MyofedError(code, message, hint="choose an empty folder", exit_code=ExitCode.USAGE)
+_OTHER_RUN = (
+    "choose an empty folder, or give the same --site and --policy: without --site each call has a key of its own"
+)
+
+
+def _refusal(code: str, message: str, *, hint: str = "choose an empty folder") -> MyofedError:
+    return MyofedError(code, message, hint=hint, exit_code=ExitCode.USAGE)

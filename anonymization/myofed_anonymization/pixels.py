@@ -67,10 +67,15 @@ def check_pixels(dataset: FileDataset, *, bits_allowed: frozenset[int], max_pixe
     _check_spare_bits(np.frombuffer(content, f"{order}{kind}{bits // 8}", values), int(peek(dataset, HIGH_BIT)))
 
 
+def _are_zero(values: np.ndarray[tuple[int], np.dtype[np.integer]], high_bit: int) -> bool:
+    """Whether the bits above HighBit are zero although the values are signed: scanners write so, too."""
+    return int(values.view(values.dtype.str.replace("i", "u")).max()) < 1 << (high_bit + 1)
+
+
 def _check_spare_bits(values: np.ndarray[tuple[int], np.dtype[np.integer]], high_bit: int) -> None:
     """Signed values shift down to 0 or -1, unsigned ones to 0, unless something lies above HighBit."""
     low, high = int(values.min()), int(values.max())
     signed = values.dtype.kind == "i"
     limit = 1 << (high_bit if signed else high_bit + 1)
-    if high >= limit or low < (-limit if signed else 0):
+    if (high >= limit or low < (-limit if signed else 0)) and not (signed and _are_zero(values, high_bit)):
         raise WithheldError(WithheldCode.PIXEL_BITS_IN_USE)

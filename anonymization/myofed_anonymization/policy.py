@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
+from myofed_anonymization.profile import IOD_OF_SOP_CLASS
 from myofed_schemas.canonical import digest
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.ids import Sha256
 
+CANARIES = ("", "zzqxnamezz", "wagner", "12345678", "zz123456", "1961", "19610214")
+"""What no form of the policy may match: words, and numbers of identifiers and dates."""
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._]{1,40}$")]
 
 
@@ -49,6 +53,29 @@ class Policy(BaseModel):
     value_forms: tuple[str, ...]
     coding_schemes: tuple[str, ...]
 
+    @field_validator("word_forms", "software_forms", "value_forms")
+    @classmethod
+    def _forms_are_narrow(cls, forms: tuple[str, ...]) -> tuple[str, ...]:
+        """Each is a regular expression by itself, and none lets through what any name or number would pass by."""
+        for form in forms:
+            try:
+                pattern = re.compile(form)
+            except re.error as error:
+                msg = "a form is no regular expression"
+                raise ValueError(msg) from error
+            if any(pattern.fullmatch(canary) for canary in CANARIES):
+                msg = "a form lets names or identifiers through"
+                raise ValueError(msg)
+        return forms
+
+    @field_validator("sop_classes")
+    @classmethod
+    def _classes_are_known(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if not set(classes) <= set(IOD_OF_SOP_CLASS):
+            msg = "a storage class that is not supported"
+            raise ValueError(msg)
+        return classes
+
     def words(self) -> frozenset[str]:
         """Every word of the vocabulary, in lower case."""
         return frozenset(word for words in self.vocabulary.values() for word in words)
@@ -64,7 +91,10 @@ def load_policy(path: Path) -> Policy:
     Raises:
         MyofedError: POLICY_INVALID, the file is no YAML mapping or a line is not allowed; names the lines, not values.
     """
-    return _parse(path.read_text(encoding="utf-8"), where=path.name)
+    try:
+        return _parse(path.read_text(encoding="utf-8"), where=path.name)
+    except UnicodeDecodeError as error:
+        raise _invalid("the file is not UTF-8", path.name) from error
 
 
 @lru_cache(maxsize=1)

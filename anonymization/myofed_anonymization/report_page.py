@@ -62,6 +62,7 @@ NOTES = {
     NoteCode.DUPLICATE_IDENTICAL: "another input gave exactly this output",
     NoteCode.ALREADY_DEIDENTIFIED: "claimed to be de-identified already; treated like any other",
     NoteCode.INFLATED: "was deflated; the output is not",
+    NoteCode.CODE_REPLACED: "a code of a local scheme (of a segment, or a unit) was replaced by a general one",
     NoteCode.VENDOR_HEADER_DAMAGED: "the vendor's binary header could not be parsed; its numbers are missing",
 }
 _STYLE = (

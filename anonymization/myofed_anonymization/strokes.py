@@ -32,11 +32,9 @@ HIDDEN_ABOVE = 0.9
 MOST_GREYS = 1 << 20
 """Of wider ranges (32 bits) no histogram is made; the search for words decides."""
 NEAR = 8
-"""Grey values on either side that a value's count is compared with."""
-SPIKE_SIGMAS, FEWEST_OF_ONE_INK = 6.0, 14
-"""A letter of seven rows has that many pixels of ink; chance of six sigmas hits one image in ten thousand."""
-BACKGROUND_SHARE = 0.05
-"""The least value on more of the image than this is the air around the body, on less of it black ink."""
+"""Grey values on either side that a value's count is compared with; the windows below are made for eight."""
+SIGMAS, FEWEST_OF_ONE_INK = 3.0, 10
+"""A letter of seven rows has some ten pixels of ink in its strokes."""
 REACH = 2
 """Strokes of the first step are thinner than twice this."""
 FIRST_CONTRAST = 0.12
@@ -103,11 +101,11 @@ def text_places(words: Words) -> Iterator[Place]:
                     yield from _places(ink_grey, step)
 
 
-def has_spikes(words: Words) -> bool:
-    """Whether a grey value is far more frequent than those near it, as the ink of drawn text is.
+def has_one_ink(words: Words) -> bool:
+    """Whether among the thin strokes of this frame one grey value is far more frequent than those near it, as drawn ink is.
 
-    Scanners' values are spread: a value's count is that of its neighbours but for chance. Where a scanner clips or multiplies, it is
-    not, and the search for words decides.
+    Strokes of anatomy, noise and vessels have many values; what a console draws has one. Smoothed letters of few pixels have none
+    either: they are found by `text_places` alone.
 
     Args:
         words: (i, j) as stored, any integer type of 8, 16 or 32 bits in the machine's byte order.
@@ -115,16 +113,36 @@ def has_spikes(words: Words) -> bool:
     low, high = int(words.min()), int(words.max())
     if high - low > MOST_GREYS:
         return True
-    counts = np.bincount(
-        (words.ravel() - words.dtype.type(low)).astype(np.uint16 if high - low < 1 << 16 else np.int64)
-    )
-    padded = np.pad(counts, NEAR)
-    eight = padded
+    levels: Words = (words - words.dtype.type(low)).astype(np.uint16 if high - low < 1 << 16 else np.int64)
+    for grey in _windows(words):
+        for part, step in _scales(grey):
+            here = levels[::step, ::step]
+            if any(_stands_out(here[_strokes(ink_grey)]) for ink_grey in (part, ~part)):
+                return True
+    return False
+
+
+def _strokes(grey: Grey) -> Mask:
+    """Pixels that exceed what lies left and right of them, or above and below, as strokes thinner than twice REACH do."""
+    contrast = np.uint8(max(1, int(FIRST_CONTRAST * int(grey.max()))))
+    lowered = np.maximum(grey, contrast) - contrast
+    near, far = slice(REACH, -REACH), 2 * REACH
+    found = np.zeros(grey.shape, dtype=np.bool_)
+    found[:, near] = (lowered[:, near] > grey[:, :-far]) & (lowered[:, near] > grey[:, far:])
+    found[near] |= (lowered[near] > grey[:-far]) & (lowered[near] > grey[far:])
+    return found
+
+
+def _stands_out(levels: NDArray[np.integer]) -> bool:
+    """Whether one level is far more frequent than any of its NEAR neighbours on either side."""
+    if levels.size < FEWEST_OF_ONE_INK:
+        return False
+    counts = np.bincount(levels)
+    eight = np.pad(counts, NEAR)
     for reach in (1, 2, 4):  # the greatest of 2, 4 and 8 neighbours
         eight = np.maximum(eight[:-reach], eight[reach:])
     near_most = np.maximum(eight[: counts.size], eight[NEAR + 1 :])
-    spikes = counts > 1.5 * near_most + SPIKE_SIGMAS * np.sqrt(near_most) + FEWEST_OF_ONE_INK
-    return bool(spikes[1:].any() or (spikes[0] and counts[0] < BACKGROUND_SHARE * words.size))
+    return bool((counts > 1.5 * near_most + SIGMAS * np.sqrt(near_most) + FEWEST_OF_ONE_INK).any())
 
 
 def _windows(words: Words) -> Iterator[Grey]:

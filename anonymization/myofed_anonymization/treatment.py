@@ -14,10 +14,13 @@ from myofed_anonymization.policy import Policy
 from myofed_anonymization.profile import Profile, load_profile
 from myofed_anonymization.pseudonym_sources import KeyedPseudonyms, PseudonymSource
 from myofed_anonymization.text import Vocabulary, names_in
-from myofed_anonymization.uids import new_uid
+from myofed_anonymization.uids import is_uid, new_uid
+from myofed_schemas.deid import NoteCode
 
 MOST_REMEMBERED = 20_000
 LONGEST_REMEMBERED = 256
+OWN_DIGITS = 6
+"""Digits of a number that is a word of the patient's own identifiers, and so none."""
 SEXES = frozenset({"M", "F", "O"})
 
 
@@ -57,7 +60,7 @@ class Rules:
 
     def new_uid(self, uid: str) -> str:
         """What stands for this UID in the output."""
-        return uid if self.policy.retain_uids else new_uid(self.keys, uid)
+        return uid if self.policy.retain_uids and is_uid(uid) else new_uid(self.keys, uid)
 
     def file_name(self, uid: str) -> str:
         """The new UID by which a file or folder is named, given the UID in the output."""
@@ -85,13 +88,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """What holds for one file: the rules, whose it is, its IOD and byte order; `counts` grows as elements are treated."""
+    """What holds for one file: the rules, whose it is, its IOD and byte order; `counts` and `notes` grow as elements are treated."""
 
     rules: Rules
     patient: Patient
     iod: str
     little: bool
     counts: Counter[str] = field(default_factory=Counter)
+    notes: set[NoteCode] = field(default_factory=set)
 
     def text(self, content: bytes, plan: Plan) -> bytes:
         """`treated_text`, from memory where this patient had the same value in the same place."""
@@ -136,7 +140,8 @@ def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # n
         case Verb.CHARACTER_SET:
             return rules.vocabulary.clean_character_set(value)
         case Verb.NUMBER_TEXT:
-            return number_text(value)
+            own = value if value.isdigit() and len(value) >= OWN_DIGITS else ""
+            return "" if own and own in forbidden else number_text(value)
         case Verb.AGE:
             return age(value, cap_years=rules.policy.age_cap_years)
         case Verb.SEX:

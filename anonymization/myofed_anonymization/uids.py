@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import uuid
+from functools import lru_cache
+
+from pydicom.uid import UID
 
 from myofed_anonymization.keys import SiteKeys
 
+_UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
 DICOM_ROOT = "1.2.840.10008."
 """UIDs below it are registered by the standard (SOP classes, transfer syntaxes) and name no person or thing."""
 
@@ -27,6 +32,12 @@ def new_uid(keys: SiteKeys, uid: str) -> str:
     return f"2.25.{uuid.UUID(bytes=keys.mac('uid', uid)[:16], version=4).int}"
 
 
+def is_uid(text: str) -> bool:
+    """Whether the text has the form of a UID (PS3.5 9.1)."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
 def is_registered(uid: str) -> bool:
-    """Whether the UID lies below the root of the DICOM standard and has the form of a UID."""
-    return uid.startswith(DICOM_ROOT) and len(uid) <= 64 and all(part.isdigit() for part in uid.split("."))
+    """Whether PS3.6 lists the UID; one that only lies below the standard's root may be made up and hold anything."""
+    return uid.startswith(DICOM_ROOT) and UID(uid).name != uid

@@ -62,14 +62,15 @@ OWN_DATES = frozenset({"19000101"})
 _LOOKED_INTO = TEXT_VRS | {"PN", "CS", "UI", "DA", "DT"}
 _PRIVATE_VRS = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "UL", "US", "SQ"})
 _BINARY_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
+_UID_SIGNS = re.compile(r"[0-9.]{1,64}")
 _LETTERS = re.compile(rb"[A-Za-z]{8}")
 _BINARY_VRS = frozenset({"OB", "OW", "OF", "OD", "OL", "OV", "UN"})
 OWN_ELEMENTS = frozenset({0x00100010, 0x00100020, 0x00120063, 0x00120064})
 """What we write ourselves: the pseudonym (twice) and the method."""
 STRUCTURAL = frozenset({0x00080100, 0x00080102, 0x00209056})
 """CodeValue, CodingSchemeDesignator, StackID: short labels of the standard's own."""
-FOR_DISPLAY = frozenset({0x00283010, 0x00282000})
-"""VOILUTSequence and ICCProfile: conditional, binary, and of no meaning for the numbers; they may go."""
+FOR_DISPLAY = frozenset({0x00283010, 0x00282000, 0x00080119, 0x00080120})
+"""VOILUTSequence and ICCProfile: conditional, binary, and of no meaning for the numbers; long codes: a short one may stand for them."""
 QUANTITIES = frozenset(
     {
         "Rows",
@@ -249,6 +250,8 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
             raise WithheldError(WithheldCode.LEAK_FOUND)
         if vr in {"DS", "IS"} and any(b" " in part for part in _bare(element).split(b"\\")):
             raise WithheldError(WithheldCode.LEAK_FOUND)  # digits in groups are an identifier, no number
+        if vr in {"DS", "IS"} and any(len(text) >= SHORT and text in names for text in texts_of(element)):
+            raise WithheldError(WithheldCode.LEAK_FOUND)
         if path[0] in OWN_ELEMENTS or vr not in _LOOKED_INTO or not element.value:
             continue
         texts = texts_of(element)
@@ -256,11 +259,13 @@ def _clean_elements(new: Elements, old: Elements, identifying: Identifying, comm
             original = texts_of(old[path]) if path in old else ()
             leak = bool({text[:8] for text in texts} & {text[:8] for text in original} - OWN_DATES)
         elif vr == "UI":
-            leak = not identifying.uids.isdisjoint(texts)
+            leak = not identifying.uids.isdisjoint(texts) or not all(_UID_SIGNS.fullmatch(text) for text in texts)
         else:
             spared = common.words if vr == "CS" else frozenset[str]()
-            leak = tag not in STRUCTURAL and any(
-                _leaks(text, values - spared, names - spared) or _holds_squeezed(text, squeezed) for text in texts
+            leak = (tag in STRUCTURAL and any(_names_somebody(text, names) for text in texts)) or any(
+                _leaks(text, values - spared, names - spared) or _holds_squeezed(text, squeezed)
+                for text in texts
+                if tag not in STRUCTURAL
             )
         if leak:
             raise WithheldError(WithheldCode.LEAK_FOUND)
@@ -278,6 +283,12 @@ def _is_text(element: Element, names: frozenset[str]) -> bool:
     if longest.isdigit() and len(value) > 8 * int(longest):
         return True
     return element.vr not in {"FD", "FL"} and _LETTERS.search(value.replace(b"\0", b"")) is not None
+
+
+def _names_somebody(code: str, names: frozenset[str]) -> bool:
+    """Whether a code or a short label holds a name's word of four letters, or signs that no code has."""
+    parts = {part.lower() for part in re.split(r"[\W_]+", code) if len(part) >= 4}
+    return "^" in code or not code.isascii() or not names.isdisjoint(parts)
 
 
 def _leaks(text: str, values: frozenset[str], names: frozenset[str]) -> bool:

@@ -69,6 +69,8 @@ class NoteCode(StrEnum):
     """The input claimed (0012,0062)=YES; it was treated like any other."""
     INFLATED = "INFLATED"
     """The input was deflated; the output is explicit VR little endian."""
+    CODE_REPLACED = "CODE_REPLACED"
+    """A mandatory code of nobody's scheme became a general one: a segment's kind "tissue", a unit "arbitrary" unless UCUM has it."""
     VENDOR_HEADER_DAMAGED = "VENDOR_HEADER_DAMAGED"
     """A vendor's binary header could not be parsed: its numbers are missing from the side record."""
 

@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from myofed_anonymization.burned_in import check_burned_in
 from myofed_anonymization.policy import Policy, default_policy
-from myofed_anonymization.strokes import has_spikes, text_places
+from myofed_anonymization.strokes import has_one_ink, text_places
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import WithheldCode
 from proofs.burned_in_images import Pixels, clean_image, text_image
@@ -63,7 +63,7 @@ def judge_variants(
         if "withheld" not in outcome:
             released.append(image.drawn)
         hard = image.drawn["style"] in HARD_STYLES and not image.drawn["lossy"]
-        looked_into = bool(image.drawn["lossy"]) or has_spikes(image.pixels)
+        looked_into = bool(image.drawn["lossy"]) or has_one_ink(image.pixels)
         kinds = ("text", "hard text") if hard else ("text",)
         by_default.update(kinds)
         by_default.update(f"{kind} released" for kind in kinds if not (looked_into and "withheld" in outcome))

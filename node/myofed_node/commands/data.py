@@ -59,7 +59,8 @@ def deidentify(
 ) -> None:
     """Write de-identified copies to OUT; what could not be proven clean is withheld and listed there by reason.
 
-    OUT/deidentification-report.html is for people to read. A call that was cut short goes on when it is made again.
+    OUT/deidentification-report.html is for people to read. With --site, a call that was cut short goes on when it is made
+    again; without it each call has a key of its own and needs a new OUT.
     """
     with reporting(as_json=as_json) as console:
         import myofed_anonymization as anonymization

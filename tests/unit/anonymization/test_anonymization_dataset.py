@@ -3,7 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anonymization_factories import KEYS, PIXELS, UID, enhanced, file_bytes, item, mr, only, policy_with, run
+from anonymization_factories import KEYS, PIXELS, UID, enhanced, file_bytes, item, mr, only, output, policy_with, run
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
@@ -256,3 +257,34 @@ def test_long_texts_are_treated_like_short_ones(tmp_path: Path) -> None:
     assert (
         only(tmp_path, mr(PatientComments=text, ImageComments=text)).get("ImageComments", "thigh").split()[0] == "thigh"
     )
+
+
+def test_binary_numbers_written_as_un_stay_numbers(tmp_path: Path) -> None:
+    """Software that did not know an attribute wrote it so; its VR is that of PS3.6 again."""
+    content = file_bytes(mr(AcquisitionMatrix=[256, 0, 0, 256]))
+    short, long = b"\x18\0\x10\x13US\x08\0", b"\x18\0\x10\x13UN\0\0\x08\0\0\0"
+    assert short in content
+    assert list(only(tmp_path, content.replace(short, long)).AcquisitionMatrix) == [256, 0, 0, 256]
+
+
+def test_digits_of_the_patients_identifier_are_no_number(tmp_path: Path) -> None:
+    """Where they stand for a number nobody needs they go; where a quantity would change the file is withheld."""
+    report = run(tmp_path, mr(AcquisitionNumber="884422"), mr(SAR="884422", SOPInstanceUID=UID + "71"))
+    assert report.files[0].code is WithheldCode.VALUE_CHANGED
+    assert "SAR" not in dcmread(output(tmp_path, report.files[1]))
+
+
+def test_a_unit_of_nobodys_scheme_becomes_arbitrary(tmp_path: Path) -> None:
+    """The numbers stay, and no false unit stands beside them."""
+    unit = item(CodeValue="Wagner", CodingSchemeDesignator="99PHILIPS", CodeMeaning="Wagner units")
+    mapping = item(
+        RealWorldValueSlope=1.5,
+        RealWorldValueIntercept=0.0,
+        LUTExplanation="Wagner",
+        LUTLabel="W",
+        MeasurementUnitsCodeSequence=[unit],
+    )
+    released = only(tmp_path, enhanced(RealWorldValueMappingSequence=[mapping], SOPInstanceUID=UID + "72"))
+    (kept,) = released.RealWorldValueMappingSequence
+    assert (kept.RealWorldValueSlope, kept.MeasurementUnitsCodeSequence[0].CodeValue) == (1.5, "[arb'U]")
+    assert "Wagner" not in str(released)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 
 import pytest
@@ -12,6 +13,7 @@ from myofed_anonymization.pseudonym_sources import KeyedPseudonyms
 from myofed_anonymization.pseudonyms import pseudonym
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
+from myofed_schemas.errors import MyofedError
 
 
 def patient(dataset: Dataset, *, max_depth: int = 8) -> Patient:
@@ -51,3 +53,26 @@ def test_names_at_any_depth_are_forbidden_words() -> None:
     nested = item(RequestedProcedureDescription="x", RequestingPhysician="Nest^Nora")
     found = patient(mr(OtherPatientIDs=["ALT77", "B2"], RequestAttributesSequence=[nested]))
     assert {"fantasia", "ottilie", "mrn", "884422", "nora", "alt77", "zuweiser", "20217"} <= found.forbidden
+
+
+@dataclass(frozen=True)
+class Careless:
+    """A third party that gives this to everybody."""
+
+    gives: str
+
+    def label(self, *, issuer: str, patient_id: str) -> str:
+        return self.gives
+
+    def check(self) -> str:
+        return "0" * 16
+
+
+@pytest.mark.parametrize("label", ["MRN884422", "Fantasia", "xFANTASIAx", "../../x", "P^1", ""])
+def test_a_third_partys_label_that_tells_something_ends_the_run(label: str) -> None:
+    """Whatever the source: a name, an identifier without its signs, and what is no pseudonym."""
+    identity = identity_of(dcmread(BytesIO(file_bytes(mr()))), max_depth=8)
+    with pytest.raises(MyofedError, match="PSEUDONYM_INVALID") as caught:
+        patient_of(identity, keys=KEYS, pseudonyms=Careless(label))
+    assert "Fantasia" not in str(caught.value)
+    assert patient_of(identity, keys=KEYS, pseudonyms=Careless("TTP0000000000042")).label == "TTP0000000000042"

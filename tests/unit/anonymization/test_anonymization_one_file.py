@@ -66,14 +66,15 @@ def test_the_vault_is_written_before_the_release(tmp_path: Path) -> None:
     assert not list((tmp_path / "again").rglob("*.dcm"))
 
 
-def test_uids_that_cannot_be_names_are_refused(tmp_path: Path) -> None:
-    """A path made of a retained UID must be one of ours, whatever the UID holds."""
-    hostile = mr(SOPInstanceUID="../../../etc/passwd")
+def test_uids_that_cannot_be_names_are_never_a_path(tmp_path: Path) -> None:
+    """Text in a UID's place is replaced even where UIDs are retained; two values are no name."""
+    hostile = mr(SOPInstanceUID="../../../etc/passwd", FrameOfReferenceUID="Fantasia.1")
     for retain in (False, True):
         outcome = treated(tmp_path, hostile, policy=policy_with(retain_uids=retain)).outcome
-        assert outcome.code in {WithheldCode.UID_MISSING, None}
-        assert not outcome.output or "etc" not in outcome.output
-    assert treated(tmp_path, hostile, policy=policy_with(retain_uids=True)).outcome.code is WithheldCode.UID_MISSING
+        assert outcome.output
+        assert "etc" not in outcome.output
+        assert b"Fantasia" not in output(tmp_path, outcome).read_bytes()
+    assert treated(tmp_path, mr(SOPInstanceUID="1.2.3\\1.2.4")).outcome.code is WithheldCode.UID_MISSING
 
 
 def test_a_damaged_vendor_header_is_noted_and_the_file_released(tmp_path: Path) -> None:

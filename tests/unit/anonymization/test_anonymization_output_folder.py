@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,30 @@ def test_a_folder_with_other_things_is_refused(tmp_path: Path) -> None:
     """Nothing of anyone else is mixed with our output."""
     (tmp_path / "notes.txt").touch()
     assert refusal(tmp_path) == "OUT_NOT_EMPTY"
+
+
+def test_only_real_folders_and_files_of_our_layout_are_taken(tmp_path: Path) -> None:
+    """A file in place of the folder, links, folders too deep and files too high are refused before anything is removed."""
+    file = tmp_path / "file"
+    file.touch()
+    assert refusal(file) == "OUT_NOT_EMPTY"
+    elsewhere = tmp_path / "elsewhere" / "2.25.6"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "precious.dcm").touch()
+    for number, make in enumerate(
+        (
+            lambda out: (out / "2.25.5").symlink_to(tmp_path / "elsewhere"),
+            lambda out: (out / "2.25.5" / "2.25.6" / "sub").mkdir(parents=True),
+            lambda out: ((out / "2.25.5").mkdir(), (out / "2.25.5" / "x").touch()),
+            lambda out: ((out / "2.25.5").mkdir(), (out / "2.25.5" / "2.25.6").symlink_to(elsewhere)),
+            lambda out: ((out / ".unverified-x" / "sub").mkdir(parents=True),),
+        )
+    ):
+        out = tmp_path / str(number)
+        out.mkdir()
+        make(out)
+        assert refusal(out) == "OUT_NOT_EMPTY"
+    assert (elsewhere / "precious.dcm").exists()
 
 
 def test_a_folder_of_another_key_or_policy_is_refused(tmp_path: Path) -> None:
@@ -111,3 +136,16 @@ def test_the_summary_is_read_without_the_list_of_files(tmp_path: Path) -> None:
     old = report.model_dump(mode="json", exclude={"options", "notes", "actions", "checks", "side_records"})
     path.write_text(json.dumps(old, indent=1))
     assert read_summary(path).received == 1
+
+
+def test_two_runs_that_start_at_once_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another key's run that came between the look and the lock is seen after it."""
+    module = import_module("myofed_anonymization.output_folder")
+    real = module._locked
+
+    def late(staging: Path) -> object:
+        (tmp_path / "out" / ".unverified-other").mkdir()
+        return real(staging)
+
+    monkeypatch.setattr(module, "_locked", late)
+    assert refusal(tmp_path / "out") == "OUT_OF_ANOTHER_RUN"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from anonymization_factories import policy_with
+from pydantic import ValidationError
 
 from myofed_anonymization.policy import Policy, default_policy, load_policy
 from myofed_schemas.errors import MyofedError
@@ -54,3 +55,27 @@ def test_every_line_of_the_shipped_policy_is_explained() -> None:
     for name in Policy.model_fields:
         index = next(number for number, line in enumerate(lines) if line.startswith(f"{name}:"))
         assert any("#" in line for line in lines[max(0, index - 4) : index + 1]), name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"word_forms": ["[123"]},
+        {"word_forms": [".*"]},
+        {"software_forms": ["[a-z]+"]},
+        {"value_forms": ["[0-9]+"]},
+        {"sop_classes": ["1.2.840.10008.5.1.4.1.1.2"]},
+    ],
+)
+def test_a_form_that_lets_anything_through_is_refused(change: dict[str, object]) -> None:
+    """A slip in a policy must not open every text, nor promise what is not supported."""
+    with pytest.raises(ValidationError):
+        Policy.model_validate({**default_policy().model_dump(), **change})
+
+
+def test_a_policy_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    """With the code of a bad policy, not with a fault."""
+    path = tmp_path / "policy.yaml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(MyofedError, match="POLICY_INVALID"):
+        load_policy(path)

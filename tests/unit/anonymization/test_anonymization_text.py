@@ -154,3 +154,9 @@ def test_only_defined_character_sets_stay() -> None:
     assert VOCABULARY.clean_character_set("ISO 2022 IR 87") == "ISO 2022 IR 87"
     assert VOCABULARY.clean_character_set("ISO_IR 999") == "ISO_IR 192"
     assert VOCABULARY.clean_character_set("") == ""
+
+
+@pytest.mark.parametrize("version", ["5.6.1", "5.6.1.0", "V6.0SP0105", "syngo MR XA50"])
+def test_versions_of_each_vendor_stay(version: str) -> None:
+    """They tell which software made an image."""
+    assert VOCABULARY.clean(version, forbidden=NOBODY, software=True) == version

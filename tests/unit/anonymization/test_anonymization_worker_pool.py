@@ -33,7 +33,7 @@ def test_a_file_that_hangs_kills_or_confuses_its_worker_costs_that_file_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each has its code, the others are released, and no log names a value."""
-    folder = sources(tmp_path / "in", "A", "SLOW", "B", "DEAD", "C", "WRONG", "D")
+    folder = sources(tmp_path / "in", "Q1", "SLOW", "Q2", "DEAD", "Q3", "WRONG", "Q4")
     options = Options(pseudonyms=Misbehaving(), processes=2)
     with caplog.at_level(logging.ERROR):
         deidentify(folder, tmp_path / "out", keys=KEYS, policy=FAST, now=NOW, options=options)

@@ -12,7 +12,9 @@ from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.review import refuse_head
 
 
-@pytest.mark.parametrize("body_part", ["HEAD", "BRAIN", "HEAD_NECK", "SKULL", "NECK", "WHOLEBODY", "WHOLE BODY", "TONGUE"])
+@pytest.mark.parametrize(
+    "body_part", ["HEAD", "BRAIN", "HEAD_NECK", "SKULL", "NECK", "WHOLEBODY", "WHOLE BODY", "TONGUE"]
+)
 def test_head_is_held(body_part: str) -> None:
     """A face can be rebuilt from an image of the head; neck, tongue and the whole body show it too."""
     with pytest.raises(SeriesRefusedError) as refusal:
