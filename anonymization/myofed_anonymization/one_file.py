@@ -48,6 +48,10 @@ class Bench:
     rules: Rules
     staging: Staging
     vault: Vault | None = None
+    common: Common = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "common", Common.from_policy(self.rules.policy))  # once a run: several hundred words
 
 
 def read_input(path: Path, *, max_bytes: int) -> bytes:
@@ -104,8 +108,7 @@ def _released(content: bytes, *, sha256: str, number: int, bench: Bench) -> Trea
     with bench.staging.holding(candidate.content) as staged:
         written = staged.read_bytes()
         with damage_withholds():
-            common = Common.from_policy(policy)
-            verified = verify(written, original=original, before=before, common=common, bounds=bounds)
+            verified = verify(written, original=original, before=before, common=bench.common, bounds=bounds)
         notes = known.identity.notes + candidate.notes
         outcome = FileOutcome(
             number=number,

@@ -148,8 +148,11 @@ def verify(written: bytes, *, original: bytes, before: Content, common: Common, 
     pixel_sha256 = _same_pixels(original, before, written, after)
     identifying = identifying_values(before, uids_stay=common.uids_stay)
     old, new = before.elements, after.elements
-    looked_at = _clean_elements(new, old, identifying, common)
-    sought = _clean_bytes(_searched_bytes(written, after), identifying, _dates(new, old), common)
+    values = identifying.values(common)
+    looked_at = _clean_elements(new, old, identifying, values, common)
+    sought = _clean_bytes(
+        _searched_bytes(written, after), values | identifying.uids, identifying.dates - _dates(new, old)
+    )
     sop_class = new.get((0x00080016,))
     iod = IOD_OF_SOP_CLASS.get(sop_class.value.decode("latin-1").rstrip("\0") if sop_class else "", "")
     compared = _same_quantities(old, new) + _same_types(old, new, iod)
@@ -237,9 +240,10 @@ def _has_item(new: Elements, path: Path) -> bool:
     return found is not None and found.items > path[-2]
 
 
-def _clean_elements(new: Elements, old: Elements, identifying: Identifying, common: Common) -> int:
+def _clean_elements(
+    new: Elements, old: Elements, identifying: Identifying, values: frozenset[str], common: Common
+) -> int:
     """How many elements were looked at; none is forbidden by its tag, and none holds an identifying value or word."""
-    values = identifying.values(common)
     names = identifying.words()
     squeezed = identifying.squeezed() - common.words
     for path, element in new.items():
@@ -323,13 +327,12 @@ def _dates(new: Elements, old: Elements) -> frozenset[str]:
     return frozenset(found)
 
 
-def _clean_bytes(searched: bytes, identifying: Identifying, own_dates: frozenset[str], common: Common) -> int:
+def _clean_bytes(searched: bytes, values: frozenset[str], dates: set[str]) -> int:
     """How many values were sought as bytes, in every encoding and spelling; none was found."""
-    long_texts = {value for value in identifying.values(common) | identifying.uids if len(value) >= SHORT} - OWN_WORDS
+    long_texts = {value for value in values if len(value) >= SHORT} - OWN_WORDS
     for value in long_texts:
         if any(_occurs(encoded, searched) for encoded in _encoded(value)):
             raise WithheldError(WithheldCode.LEAK_FOUND)
-    dates = identifying.dates - own_dates
     for date in dates:
         if any(_occurs(spelling.encode(), searched) for spelling in _spellings(date)):
             raise WithheldError(WithheldCode.LEAK_FOUND)

@@ -288,7 +288,7 @@ def no_ingest(folder: SiteFolder) -> Iterator[None]:
         except BlockingIOError:
             raise MyofedError(
                 "INGEST_RUNNING",
-                "expected no ingest at this site, found one that runs",
+                "expected no other ingest at this site, found one that runs",
                 hint="wait until it has ended",
                 exit_code=ExitCode.SITE_FOLDER,
             ) from None

@@ -5,12 +5,10 @@ received -> deidentified -> converted -> validated -> stored; a series ends stor
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -20,6 +18,7 @@ from myofed_node.audit import SiteAudit
 from myofed_node.dataset_merge import DatasetMerge
 from myofed_node.deid_settings import deid_settings
 from myofed_node.ingest import IngestPolicy, Progress
+from myofed_node.key_custody import no_ingest
 from myofed_node.keys import load_deid_keys
 from myofed_node.site_setup import Site
 from myofed_node.staging import Staged, StagingRules, load_staged, stage
@@ -58,7 +57,7 @@ class SiteIngest:
         """
         _check_source(source)
         folder, store = self.site.folder, SiteStore(self.site.folder.store)
-        with _only_one(folder.intake / ".lock"):
+        with no_ingest(folder):
             policy = self._policy()
             row = store.begin_ingest(self._fingerprint(source, policy), now=utc_text(self.now))
             self._settle_others(store, row)
@@ -161,19 +160,3 @@ def _sha256(path: Path) -> str:
     except PermissionError:
         return hashlib.sha256(b"unreadable").hexdigest()
     return seen.hexdigest()
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """No other ingest of this site runs meanwhile; a killed one holds nothing."""
-    with path.open("ab") as lock:
-        try:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MyofedError(
-                "INGEST_RUNNING",
-                "expected no other ingest at this site, found one that runs",
-                hint="wait until it has ended",
-                exit_code=ExitCode.SITE_FOLDER,
-            ) from None
-        yield
