@@ -207,34 +207,46 @@ def test_process_becomes_the_program(folder: SiteFolder, monkeypatch: pytest.Mon
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """One that every account may start; the confinement and its trial need nothing but the standard library."""
-SOURCES = ":".join(str(Path(package.__file__ or "").parents[1]) for package in (confinement, files))
 
 
 @pytest.fixture
-def of_nobody() -> Iterator[SiteFolder]:
-    """A site that belongs to an account without rights, as in a hospital."""
+def of_nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[SiteFolder]:
+    """A site that belongs to an account without rights, as in a hospital, which has its own copy of the sources.
+
+    A checkout may hold files that only its owner reads (umask 077): the copy makes the test independent of that.
+    """
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become another user, by setpriv")
-    if _as_nobody("-c", "import sys; assert sys.version_info >= (3, 11); import myofed_node").returncode:
-        pytest.skip("an account without rights finds no Python 3.11 or cannot read the sources here")
     place = Path(tempfile.mkdtemp(prefix="myofed-"))
+    for package in (confinement, files):
+        source = Path(package.__file__ or "").parent
+        ignored = shutil.ignore_patterns("__pycache__", "*.pyc")
+        shutil.copytree(source, place / "sources" / source.name, ignore=ignored)
+    monkeypatch.setenv("SOURCES_OF_NOBODY", str(place / "sources"))
     made = demo_site(place / "a").folder
     for path in (place, *place.rglob("*")):
         os.chown(path, 65534, 65534)
+    found = _as_nobody("-c", "import sys; assert sys.version_info >= (3, 11); import myofed_node.confinement")
+    if found.returncode:
+        shutil.rmtree(place)
+        pytest.skip(f"an account without rights has no Python 3.11 here: {found.stderr[-300:]}")
     yield made
     shutil.rmtree(place)
 
 
 def _as_nobody(*arguments: str) -> subprocess.CompletedProcess[str]:
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", SYSTEM_PYTHON, *arguments]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": SOURCES, "PYTHONDONTWRITEBYTECODE": "1"}
+    sources = os.environ["SOURCES_OF_NOBODY"]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": sources, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(drop, capture_output=True, text=True, cwd="/", env=environment, timeout=60)
 
 
 def _found_by_nobody(folder: SiteFolder) -> str:
     code = "import sys; from pathlib import Path; from myofed_node import confinement as c, site_folder as s; "
     code += "print(c.find_confinement(s.SiteFolder(Path(sys.argv[1]))).value)"
-    return _as_nobody("-c", code, str(folder.root)).stdout.strip()
+    done = _as_nobody("-c", code, str(folder.root))
+    assert done.stderr == ""
+    return done.stdout.strip()
 
 
 def test_account_without_rights_keeps_its_services_from_its_key(of_nobody: SiteFolder) -> None:
