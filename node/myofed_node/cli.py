@@ -10,7 +10,19 @@ import warnings
 
 import typer
 
-from myofed_node.commands import data, keys, learning, records, site, studies
+from myofed_node.commands import (
+    convert,
+    data,
+    dicom_export,
+    keys,
+    labels,
+    learning,
+    protocol,
+    records,
+    site,
+    studies,
+    validate,
+)
 from myofed_schemas.exit_codes import ExitCode
 
 app = typer.Typer(
@@ -21,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold patients' data
 )
-for room in (site, data, studies, learning, records, keys):
+for room in (site, data, convert, validate, labels, protocol, dicom_export, studies, learning, records, keys):
     room.register(app)
 
 

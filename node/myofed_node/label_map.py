@@ -28,13 +28,13 @@ UNREADABLE = (OSError, EOFError, ValueError, ImageFileError, zlib.error)
 
 
 class LabelRefusedError(MyofedError):
-    """This row of a delivery is not imported; docs/profile-myofed-1.md explains the code."""
+    """This row of a delivery is not imported; docs/label-maps.md explains the code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(
             code,
             "expected a label map on the grid of an image of the data set, with a table of its values, found another",
-            hint="docs/profile-myofed-1.md lists the codes",
+            hint="docs/label-maps.md lists the codes",
             exit_code=ExitCode.WITHHELD,
         )
 

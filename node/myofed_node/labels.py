@@ -80,7 +80,7 @@ def _invalid(code: str, found: str) -> MyofedError:
     return MyofedError(
         code,
         f"expected {DELIVERY} with the columns {', '.join(COLUMNS)}, {found}",
-        hint="docs/profile-myofed-1.md shows a delivery",
+        hint="docs/label-maps.md shows a delivery",
         exit_code=ExitCode.BAD_INPUT,
     )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
 PROFILE: Final = "myofed-1"
+Unit = Literal["arbitrary", "rad", "percent", "ms", "1/s", "Hz"]
+"""Of voxels, as the sidecar says it."""
 
 
 class Suffix(StrEnum):
@@ -34,18 +37,55 @@ class Suffix(StrEnum):
     """Dixon product: water and fat in phase."""
     OUTPH = "OUTPH"
     """Dixon product: water and fat in opposed phase."""
+    DESS = "DESS"
+    """Double echo steady state: both echoes combined."""
+    DESS_FID = "DESS-FID"
+    """Double echo steady state: the first echo alone."""
+    DESS_ECHO = "DESS-ECHO"
+    """Double echo steady state: the second echo alone."""
     FF = "FF"
     """Fat fraction, percent."""
+    T1 = "T1"
+    """Longitudinal relaxation time, ms."""
+    T2 = "T2"
+    """Transverse relaxation time of everything in the voxel, ms."""
+    WT2 = "wT2"
+    """Transverse relaxation time of water, ms."""
+    T2STAR = "T2star"
+    """Effective transverse relaxation time, ms."""
+    R2STAR = "R2star"
+    """Effective transverse relaxation rate, 1/s."""
+    B0 = "B0"
+    """Off-resonance, Hz."""
+    B1 = "B1"
+    """Transmitted field, percent of nominal."""
+
+    @property
+    def unit(self) -> Unit:
+        """Of the voxels of a magnitude image or map."""
+        return _UNITS.get(self, "arbitrary")
 
     @property
     def folder(self) -> str:
         """`mr-quant` for maps with a unit, `mr-anat` for images."""
-        return "mr-quant" if self is Suffix.FF else "mr-anat"
+        return "mr-anat" if self.unit == "arbitrary" else "mr-quant"
 
     @property
     def stacks_echoes(self) -> bool:
         """Whether the fourth dimension is EchoTime."""
         return self in {Suffix.MEGRE, Suffix.MESE}
+
+
+_UNITS: Final[Mapping[Suffix, Unit]] = {
+    Suffix.FF: "percent",
+    Suffix.T1: "ms",
+    Suffix.T2: "ms",
+    Suffix.WT2: "ms",
+    Suffix.T2STAR: "ms",
+    Suffix.R2STAR: "1/s",
+    Suffix.B0: "Hz",
+    Suffix.B1: "percent",
+}
 
 
 class Part(StrEnum):

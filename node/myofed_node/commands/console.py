@@ -20,6 +20,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 SiteOption = Annotated[
     Path, typer.Option("--site", envvar="MYOFED_SITE", metavar="DIR", help="The site's folder.", show_default=False)
 ]
+InArgument = Annotated[Path, typer.Argument(metavar="IN", help="File or folder.", show_default=False)]
+OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="New or empty folder.", show_default=False)]
+MOST_LINES = 20
+"""Series and findings named on a screen; the report names all."""
 OptionalSiteOption = Annotated[
     Path | None,
     typer.Option("--site", envvar="MYOFED_SITE", metavar="DIR", help="The site's folder.", show_default=False),

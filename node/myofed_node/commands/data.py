@@ -1,4 +1,4 @@
-"""Commands about images: de-identify, convert, ingest, validate, labels, publish."""
+"""Commands about images: de-identify, ingest, publish."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from myofed_node.commands.console import Console, JsonOption, OptionalSiteOption, SiteOption, reporting
+from myofed_node.commands.console import (
+    Console,
+    InArgument,
+    JsonOption,
+    OptionalSiteOption,
+    OutArgument,
+    SiteOption,
+    reporting,
+)
+from myofed_node.commands.convert import series_lines
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -16,10 +25,7 @@ from myofed_schemas.exit_codes import ExitCode
 if TYPE_CHECKING:
     from myofed_anonymization import SiteKeys
     from myofed_node.deid_settings import DeidSettings
-    from myofed_schemas.conversion import ConversionReport, IngestReport
 
-InArgument = Annotated[Path, typer.Argument(metavar="IN", help="File or folder.", show_default=False)]
-OutArgument = Annotated[Path, typer.Argument(metavar="OUT", help="New or empty folder.", show_default=False)]
 PolicyOption = Annotated[
     Path | None,
     typer.Option(
@@ -31,19 +37,12 @@ PolicyOption = Annotated[
         show_default=False,
     ),
 ]
-MOST_LINES = 20
-"""Quarantined series and findings named on a screen; the report names all."""
 
 
 def register(app: typer.Typer) -> None:
     """The commands have their names in `app`."""
     app.command("deidentify", epilog="Example: myofed-node deidentify export/ clean/ --json")(deidentify)
-    app.command("convert", epilog="Example: myofed-node convert clean/ dataset/")(convert)
     app.command("ingest", epilog="Example: myofed-node ingest export/ --site /srv/myofed")(ingest)
-    app.command("validate", epilog="Example: myofed-node validate /srv/myofed/dataset --json")(validate)
-    labels = typer.Typer(help="Label maps of the site's readers.", no_args_is_help=True, rich_markup_mode=None)
-    labels.command("import", epilog="Example: myofed-node labels import delivery/ --site /srv/myofed")(labels_import)
-    app.add_typer(labels, name="labels")
     app.command("publish", epilog="Example: myofed-node publish --site /srv/myofed")(publish)
 
 
@@ -85,17 +84,6 @@ def deidentify(
             raise typer.Exit(ExitCode.WITHHELD)
 
 
-def convert(source: InArgument, out: OutArgument, as_json: JsonOption = False) -> None:
-    """Make OUT an ORMIR-MIDS data set from DICOM that our de-identification wrote; its report must lie beside."""
-    with reporting(as_json=as_json) as console:
-        from myofed_node.mids.convert import convert as convert_folder
-
-        report = convert_folder(source, out, now=system_now(), progress=console.progress("converted"))
-        console.result(report, _series_lines(report))
-        if report.count("quarantined"):
-            raise typer.Exit(ExitCode.WITHHELD)
-
-
 def ingest(
     source: InArgument,
     site: OptionalSiteOption = None,
@@ -127,40 +115,8 @@ def ingest(
                     exit_code=ExitCode.USAGE,
                 )
             report = SiteIngest(open_site(_named(site)), system_now(), progress).run(source)
-        console.result(report, _series_lines(report))
+        console.result(report, series_lines(report))
         if not report.complete:
-            raise typer.Exit(ExitCode.WITHHELD)
-
-
-def validate(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="ORMIR-MIDS folder.", show_default=False)],
-    as_json: JsonOption = False,
-) -> None:
-    """Check a data set against ORMIR-MIDS and profile myofed-1; exit 1 on any error."""
-    with reporting(as_json=as_json) as console:
-        from myofed_node.mids.validate import validate as validate_dataset
-
-        report = validate_dataset(dataset)
-        findings = [f"{f.level} {f.code} {f.path}: {f.message} {f.hint}" for f in report.findings[:MOST_LINES]]
-        total = f"{report.checks} checks, {report.count('error')} errors, {report.count('warning')} warnings"
-        console.result(report, [*findings, total])
-        if not report.conforms:
-            raise typer.Exit(ExitCode.FAILED)
-
-
-def labels_import(
-    delivery: Annotated[Path, typer.Argument(metavar="FOLDER", help="labels.csv and maps.", show_default=False)],
-    site: SiteOption,
-    as_json: JsonOption = False,
-) -> None:
-    """Import a reader's label maps: each row of FOLDER/labels.csv is imported, or refused with a code."""
-    with reporting(as_json=as_json) as console:
-        from myofed_node.label_intake import import_into_site
-        from myofed_node.site_setup import open_site
-
-        report = import_into_site(open_site(site), delivery, now=system_now())
-        console.result(report, report.lines())
-        if report.refused:
             raise typer.Exit(ExitCode.WITHHELD)
 
 
@@ -213,12 +169,3 @@ def _named(site: Path | None) -> Path:
             exit_code=ExitCode.USAGE,
         )
     return site
-
-
-def _series_lines(report: ConversionReport | IngestReport) -> list[str]:
-    """Counts, and each quarantined series by number and code."""
-    counts = ", ".join(f"{report.count(o)} {o}" for o in ("converted", "skipped", "quarantined"))
-    held = [series for series in report.series if series.outcome == "quarantined"]
-    lines = [f"  series {series.number}: {series.code} ({series.files} files)" for series in held[:MOST_LINES]]
-    more = [f"  and {len(held) - MOST_LINES} more"] if len(held) > MOST_LINES else []
-    return [f"{len(report.series)} series: {counts}", *lines, *more]

@@ -48,7 +48,7 @@ def classify(series: Series) -> tuple[PlannedImage, ...]:
         One image for each Dixon product and component, in the order of their names.
 
     Raises:
-        SeriesRefusedError: Skipped or quarantined, with its code (docs/profile-myofed-1.md).
+        SeriesRefusedError: Skipped or quarantined, with its code (docs/conversion.md).
     """
     if not series.frames:
         raise SeriesRefusedError("NO_FRAMES", "NumberOfFrames=0")

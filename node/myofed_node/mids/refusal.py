@@ -9,7 +9,7 @@ from myofed_schemas.exit_codes import ExitCode
 
 
 class SeriesRefusedError(MyofedError):
-    """This series is not converted; docs/profile-myofed-1.md explains the code.
+    """This series is not converted; docs/conversion.md explains the code.
 
     Attributes:
         outcome: skipped (by rule, nothing lost) or quarantined (a person should look).
@@ -20,7 +20,7 @@ class SeriesRefusedError(MyofedError):
         super().__init__(
             code,
             "expected a series that the headers prove to be one image of the profile, found: " + "; ".join(evidence),
-            hint="docs/profile-myofed-1.md lists the codes and what to do",
+            hint="docs/conversion.md lists the codes and what to do",
             exit_code=ExitCode.WITHHELD,
         )
         self.outcome: Literal["skipped", "quarantined"] = outcome

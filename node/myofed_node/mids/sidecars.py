@@ -7,7 +7,7 @@ from typing import Literal
 
 from myofed_node.mids.classify import PlannedImage
 from myofed_node.mids.frames import Acquisition
-from myofed_schemas.mids import Part, Suffix
+from myofed_schemas.mids import Part, Suffix, Unit
 from myofed_schemas.sidecar import Provenance, Sidecar
 
 WATER_FAT_SHIFT_PPM = 3.35
@@ -87,7 +87,5 @@ def _water_fat_shift(acquisition: Acquisition) -> float | None:
     return round(WATER_FAT_SHIFT_PPM * frequency / bandwidth, 6) if frequency and bandwidth else None
 
 
-def _units(image: PlannedImage) -> Literal["arbitrary", "rad", "percent"]:
-    if image.part is Part.PHASE:
-        return "rad"
-    return "percent" if image.suffix is Suffix.FF else "arbitrary"
+def _units(image: PlannedImage) -> Unit:
+    return "rad" if image.part is Part.PHASE else image.suffix.unit
