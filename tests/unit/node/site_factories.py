@@ -10,18 +10,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from wire_examples import manifest
 
+from myofed_anonymization.escrow import ScryptCost
+from myofed_node.audit import SiteAudit
 from myofed_node.config import DEMO_POLICY, DatasetSettings, SiteConfig
 from myofed_node.coordinator_link import CoordinatorLink, save_link
 from myofed_node.federation.egress_client import Response
+from myofed_node.key_custody import Escrow
 from myofed_node.mids.dataset_files import write_dataset_files
 from myofed_node.site_setup import Site, make_site
 from myofed_schemas.audit import SignedAuditHead
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.conversion import ConvertedImage, FileResult, IngestReport, Outcome, SeriesOutcome
-from myofed_schemas.errors import ErrorBody
+from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.federation import HeartbeatReply
 from myofed_schemas.mids import ImageName, Suffix
 from myofed_schemas.sidecar import Provenance, Sidecar
@@ -42,6 +46,27 @@ def demo_site(root: Path, **settings: object) -> Site:
 def uid(number: int) -> str:
     """A new SeriesInstanceUID."""
     return f"2.25.{number}"
+
+
+def refusal_code(call: Callable[[], object]) -> str:
+    """The code with which this call is refused."""
+    with pytest.raises(MyofedError) as caught:
+        call()
+    return caught.value.code
+
+
+def audited_actions(site: Site) -> list[str]:
+    """What the site's audit chain, which verifies, names after its first entry."""
+    SiteAudit(site.folder).verify()
+    return [entry.action for entry in SiteAudit(site.folder).entries()][1:]
+
+
+PASSPHRASE = "fourteen signs"
+
+
+def quick_escrow(tmp_path: Path, name: str = "key.json", passphrase: str = PASSPHRASE) -> Escrow:
+    """An escrow whose passphrase is derived cheaply."""
+    return Escrow(tmp_path / name, passphrase, ScryptCost(n=4))
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from site_factories import NOW, Scan, demo_site, write_image
+from site_factories import NOW, PASSPHRASE, Scan, audited_actions, demo_site, quick_escrow, refusal_code, write_image
 
-from myofed_anonymization.escrow import ScryptCost
 from myofed_anonymization.key_shares import join
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.pseudonym_sources import CsvPseudonyms
-from myofed_node.audit import SiteAudit
 from myofed_node.config import VaultSettings
 from myofed_node.key_custody import (
     Escrow,
@@ -33,9 +30,7 @@ from myofed_node.key_custody import (
 from myofed_node.key_rotation import rotate_key
 from myofed_node.keys import load_deid_keys
 from myofed_node.site_setup import Site
-from myofed_schemas.errors import MyofedError
 
-PASSPHRASE = "fourteen signs"
 OTHER = SiteKeys(b"b" * 32)
 FORK = multiprocessing.get_context("fork")
 
@@ -43,21 +38,6 @@ FORK = multiprocessing.get_context("fork")
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return demo_site(tmp_path / "a")
-
-
-def _escrow(tmp_path: Path, name: str = "key.json", passphrase: str = PASSPHRASE) -> Escrow:
-    return Escrow(tmp_path / name, passphrase, ScryptCost(n=4))
-
-
-def _code(call: Callable[[], object]) -> str:
-    with pytest.raises(MyofedError) as caught:
-        call()
-    return caught.value.code
-
-
-def _audited(site: Site) -> list[str]:
-    SiteAudit(site.folder).verify()
-    return [entry.action for entry in SiteAudit(site.folder).entries()][1:]
 
 
 def test_the_key_is_shown_by_its_facts_only(site: Site) -> None:
@@ -79,19 +59,19 @@ def test_an_owner_without_a_login_is_a_number() -> None:
 
 def test_the_escrow_holds_the_key_and_is_never_overwritten(site: Site, tmp_path: Path) -> None:
     """Once sealed the same call again is fine; a file of another key, or of nothing, stays as it is."""
-    keys, escrow = load_deid_keys(site.folder), _escrow(tmp_path)
+    keys, escrow = load_deid_keys(site.folder), quick_escrow(tmp_path)
     assert escrow_key(site, escrow, now=NOW) == keys.check()
     first = escrow.path.read_bytes()
     escrow_key(site, escrow, now=NOW)
     assert escrow.path.read_bytes() == first
     assert escrow.path.stat().st_mode & 0o777 == 0o600
     assert escrow.key() == keys
-    _escrow(tmp_path, "other.json").hold(OTHER, now=NOW)
-    assert _code(lambda: escrow_key(site, _escrow(tmp_path, "other.json"), now=NOW)) == "ESCROW_EXISTS"
+    quick_escrow(tmp_path, "other.json").hold(OTHER, now=NOW)
+    assert refusal_code(lambda: escrow_key(site, quick_escrow(tmp_path, "other.json"), now=NOW)) == "ESCROW_EXISTS"
     (tmp_path / "letter").write_text("dear")
-    assert _code(lambda: escrow_key(site, _escrow(tmp_path, "letter"), now=NOW)) == "ESCROW_INVALID"
+    assert refusal_code(lambda: escrow_key(site, quick_escrow(tmp_path, "letter"), now=NOW)) == "ESCROW_INVALID"
     assert (tmp_path / "letter").read_text() == "dear"
-    assert _audited(site) == ["KEY_ESCROWED"] * 2
+    assert audited_actions(site) == ["KEY_ESCROWED"] * 2
     assert PASSPHRASE not in repr(escrow)
 
 
@@ -99,8 +79,13 @@ def test_copies_of_the_key_lie_outside_the_site(site: Site, tmp_path: Path) -> N
     """What is lost with the folder cannot bring its key back; also through a link."""
     (tmp_path / "link").symlink_to(site.folder.root)
     for place in (site.folder.root / "key.json", tmp_path / "link" / "keys" / "key.json"):
-        assert _code(lambda place=place: escrow_key(site, Escrow(place, PASSPHRASE), now=NOW)) == "KEY_OUTPUT_INSIDE"
-        assert _code(lambda place=place: share_key(site, place, shares=3, needed=2, now=NOW)) == "KEY_OUTPUT_INSIDE"
+        assert (
+            refusal_code(lambda place=place: escrow_key(site, Escrow(place, PASSPHRASE), now=NOW))
+            == "KEY_OUTPUT_INSIDE"
+        )
+        assert (
+            refusal_code(lambda place=place: share_key(site, place, shares=3, needed=2, now=NOW)) == "KEY_OUTPUT_INSIDE"
+        )
 
 
 def test_any_two_of_three_sheets_restore_the_key(site: Site, tmp_path: Path) -> None:
@@ -113,10 +98,13 @@ def test_any_two_of_three_sheets_restore_the_key(site: Site, tmp_path: Path) -> 
     assert all(keys.check() in text and keys.secret.hex() not in text for text in texts)
     for chosen in ((0, 1), (2, 0), (1, 2)):
         assert join(share_of(texts[number]) for number in chosen) == keys
-    assert _code(lambda: share_key(site, tmp_path / "sheets", shares=3, needed=2, now=NOW)) == "KEY_OUTPUT_NOT_EMPTY"
-    assert _code(lambda: share_key(site, tmp_path / "x", shares=3, needed=1, now=NOW)) == "SHARES_NUMBER"
+    assert (
+        refusal_code(lambda: share_key(site, tmp_path / "sheets", shares=3, needed=2, now=NOW))
+        == "KEY_OUTPUT_NOT_EMPTY"
+    )
+    assert refusal_code(lambda: share_key(site, tmp_path / "x", shares=3, needed=1, now=NOW)) == "SHARES_NUMBER"
     assert not (tmp_path / "x").exists()
-    assert _audited(site) == ["KEY_SHARED"]
+    assert audited_actions(site) == ["KEY_SHARED"]
 
 
 def test_a_share_typed_alone_is_a_share(site: Site, tmp_path: Path) -> None:
@@ -130,23 +118,23 @@ def test_restoring_writes_a_missing_key_and_overwrites_none(site: Site) -> None:
     """The same key is fine; another one that is there is never replaced."""
     keys = load_deid_keys(site.folder)
     assert restore_key(site, keys, now=NOW) == keys.check()
-    assert _code(lambda: restore_key(site, OTHER, now=NOW)) == "KEY_PRESENT"
+    assert refusal_code(lambda: restore_key(site, OTHER, now=NOW)) == "KEY_PRESENT"
     assert load_deid_keys(site.folder) == keys
     shutil.rmtree(site.folder.keys)
     restore_key(site, keys, now=NOW)
     assert load_deid_keys(site.folder) == keys
     assert {path.stat().st_mode & 0o777 for path in (site.folder.keys, site.folder.deid_key.parent)} == {0o700}
-    assert _audited(site) == ["KEY_RESTORED"]
+    assert audited_actions(site) == ["KEY_RESTORED"]
 
 
 def test_an_earlier_key_is_restored_only_on_purpose(site: Site, tmp_path: Path) -> None:
     """Two escrows in the drawer: the wrong one would split patients in two, so it is refused by its check."""
     old = load_deid_keys(site.folder)
-    rotate_key(site, _escrow(tmp_path), now=NOW)
+    rotate_key(site, quick_escrow(tmp_path), now=NOW)
     last = load_deid_keys(site.folder)
     site.folder.deid_key.unlink()
     write_image(site.folder.dataset, Scan(1))
-    assert _code(lambda: restore_key(site, old, now=NOW)) == "KEY_NOT_LAST"
+    assert refusal_code(lambda: restore_key(site, old, now=NOW)) == "KEY_NOT_LAST"
     restore_key(site, last, now=NOW)
     site.folder.deid_key.unlink()
     restore_key(site, old, now=NOW, abandon_links=True)
@@ -156,7 +144,7 @@ def test_an_earlier_key_is_restored_only_on_purpose(site: Site, tmp_path: Path) 
 def test_no_key_is_restored_under_a_running_ingest(site: Site) -> None:
     """Half of its files would have the old key."""
     with no_ingest(site.folder):
-        assert _code(lambda: restore_key(site, OTHER, now=NOW)) == "INGEST_RUNNING"
+        assert refusal_code(lambda: restore_key(site, OTHER, now=NOW)) == "INGEST_RUNNING"
 
 
 def test_the_source_of_pseudonyms_is_the_list_of_the_settings(tmp_path: Path) -> None:
@@ -184,4 +172,4 @@ def test_the_vault_is_off_unless_switched_on_and_has_a_key_of_its_own(tmp_path: 
     assert vault.folder == site.folder.root / "vault"
     key.write_bytes(load_deid_keys(site.folder).secret)
     (site.folder.root / "vault" / "vault.json").unlink()
-    assert _code(lambda: vault_of(site)) == "VAULT_KEY_IS_SITE_KEY"
+    assert refusal_code(lambda: vault_of(site)) == "VAULT_KEY_IS_SITE_KEY"

@@ -11,20 +11,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from site_factories import NOW, Scan, demo_site, write_image, write_labels
+from site_factories import (
+    NOW,
+    PASSPHRASE,
+    Scan,
+    audited_actions,
+    demo_site,
+    quick_escrow,
+    refusal_code,
+    write_image,
+    write_labels,
+)
 
 import myofed_node.key_custody as custody
 import myofed_node.key_rotation as rotation
-from myofed_anonymization.escrow import ScryptCost
 from myofed_node.audit import SiteAudit
 from myofed_node.key_custody import Escrow, key_facts, no_ingest, subjects_of
 from myofed_node.key_rotation import rotate_key
 from myofed_node.keys import load_deid_keys
 from myofed_node.site_setup import Site
 from myofed_node.store import SeriesRow, SeriesState, SiteStore
-from myofed_schemas.errors import MyofedError
 
-PASSPHRASE = "fourteen signs"
 FORK = multiprocessing.get_context("fork")
 
 
@@ -33,24 +40,9 @@ def site(tmp_path: Path) -> Site:
     return demo_site(tmp_path / "a")
 
 
-def _escrow(tmp_path: Path, name: str = "key.json", passphrase: str = PASSPHRASE) -> Escrow:
-    return Escrow(tmp_path / name, passphrase, ScryptCost(n=4))
-
-
-def _code(call: Callable[[], object]) -> str:
-    with pytest.raises(MyofedError) as caught:
-        call()
-    return caught.value.code
-
-
-def _audited(site: Site) -> list[str]:
-    SiteAudit(site.folder).verify()
-    return [entry.action for entry in SiteAudit(site.folder).entries()][1:]
-
-
 def test_rotation_seals_the_old_key_first(site: Site, tmp_path: Path) -> None:
     """The escrow opens to the old key, the site has a new one, and the audit chain names both by their checks."""
-    old, escrow = load_deid_keys(site.folder), _escrow(tmp_path)
+    old, escrow = load_deid_keys(site.folder), quick_escrow(tmp_path)
     made = rotate_key(site, escrow, now=NOW)
     new = load_deid_keys(site.folder)
     assert escrow.key() == old != new
@@ -64,18 +56,18 @@ def test_rotation_seals_the_old_key_first(site: Site, tmp_path: Path) -> None:
 def test_what_a_killed_call_left_half_written_goes(site: Site, tmp_path: Path) -> None:
     """No stray secret stays beside the key."""
     site.folder.deid_key.with_name(f".{custody.NEXT_KEY}.x.tmp").write_bytes(b"half")
-    rotate_key(site, _escrow(tmp_path), now=NOW)
+    rotate_key(site, quick_escrow(tmp_path), now=NOW)
     assert [path.name for path in site.folder.deid_key.parent.iterdir()] == ["deid.key"]
 
 
 def test_a_rotation_made_again_is_one_rotation(site: Site, tmp_path: Path) -> None:
     """The same escrow means the same rotation; another file asks for another one."""
-    first = rotate_key(site, _escrow(tmp_path), now=NOW)
-    assert rotate_key(site, _escrow(tmp_path), now=NOW) == first
-    second = rotate_key(site, _escrow(tmp_path, "second.json"), now=NOW)
+    first = rotate_key(site, quick_escrow(tmp_path), now=NOW)
+    assert rotate_key(site, quick_escrow(tmp_path), now=NOW) == first
+    second = rotate_key(site, quick_escrow(tmp_path, "second.json"), now=NOW)
     assert second.old_check == first.new_check
-    assert _code(lambda: rotate_key(site, _escrow(tmp_path), now=NOW)) == "ESCROW_EXISTS"
-    assert _audited(site) == ["KEY_ROTATED"] * 2
+    assert refusal_code(lambda: rotate_key(site, quick_escrow(tmp_path), now=NOW)) == "ESCROW_EXISTS"
+    assert audited_actions(site) == ["KEY_ROTATED"] * 2
 
 
 def test_nothing_is_rotated_when_the_escrow_cannot_be_trusted(
@@ -83,15 +75,18 @@ def test_nothing_is_rotated_when_the_escrow_cannot_be_trusted(
 ) -> None:
     """A short passphrase, a wrong one for a file that is there, a file that reads back otherwise: the old key stays."""
     old = load_deid_keys(site.folder)
-    assert _code(lambda: rotate_key(site, _escrow(tmp_path, passphrase="short"), now=NOW)) == "PASSPHRASE_TOO_SHORT"
-    _escrow(tmp_path).hold(old, now=NOW)
-    wrong = _escrow(tmp_path, passphrase="another passphrase")
-    assert _code(lambda: rotate_key(site, wrong, now=NOW)) == "ESCROW_PASSPHRASE"
+    assert (
+        refusal_code(lambda: rotate_key(site, quick_escrow(tmp_path, passphrase="short"), now=NOW))
+        == "PASSPHRASE_TOO_SHORT"
+    )
+    quick_escrow(tmp_path).hold(old, now=NOW)
+    wrong = quick_escrow(tmp_path, passphrase="another passphrase")
+    assert refusal_code(lambda: rotate_key(site, wrong, now=NOW)) == "ESCROW_PASSPHRASE"
     monkeypatch.setattr(custody, "write_atomically", lambda path, content: path.write_bytes(content[:-9]))
-    assert _code(lambda: rotate_key(site, _escrow(tmp_path, "cut.json"), now=NOW)) == "ESCROW_INVALID"
+    assert refusal_code(lambda: rotate_key(site, quick_escrow(tmp_path, "cut.json"), now=NOW)) == "ESCROW_INVALID"
     assert load_deid_keys(site.folder) == old
     assert not key_facts(site, now=NOW).rotation_pending
-    assert _audited(site) == []
+    assert audited_actions(site) == []
 
 
 def _with_image(site: Site) -> None:
@@ -121,10 +116,10 @@ def test_a_site_with_subjects_is_rotated_only_on_purpose(
     holds(site)
     old = load_deid_keys(site.folder)
     assert subjects_of(site.folder) == {"S1"}
-    assert _code(lambda: rotate_key(site, _escrow(tmp_path), now=NOW)) == "SUBJECTS_PRESENT"
+    assert refusal_code(lambda: rotate_key(site, quick_escrow(tmp_path), now=NOW)) == "SUBJECTS_PRESENT"
     assert not (tmp_path / "key.json").exists()
     assert load_deid_keys(site.folder) == old
-    assert rotate_key(site, _escrow(tmp_path), now=NOW, abandon_links=True).abandoned_subjects == 1
+    assert rotate_key(site, quick_escrow(tmp_path), now=NOW, abandon_links=True).abandoned_subjects == 1
     assert load_deid_keys(site.folder) != old
 
 
@@ -160,14 +155,14 @@ def test_a_rotation_cut_short_at_any_step_is_made_again(
 
     monkeypatch.setattr(owner, name, cut)
     with pytest.raises(KeyboardInterrupt):
-        rotate_key(site, _escrow(tmp_path), now=NOW)
+        rotate_key(site, quick_escrow(tmp_path), now=NOW)
     monkeypatch.undo()
-    assert old.check() in _keys_on_disk(site, _escrow(tmp_path))
-    made = rotate_key(site, _escrow(tmp_path), now=NOW)
+    assert old.check() in _keys_on_disk(site, quick_escrow(tmp_path))
+    made = rotate_key(site, quick_escrow(tmp_path), now=NOW)
     assert made.old_check == old.check()
     assert made.new_check == load_deid_keys(site.folder).check() != old.check()
-    assert _escrow(tmp_path).key() == old
-    assert _audited(site) == ["KEY_ROTATED"]
+    assert quick_escrow(tmp_path).key() == old
+    assert audited_actions(site) == ["KEY_ROTATED"]
     assert not key_facts(site, now=NOW).rotation_pending
 
 
@@ -175,7 +170,7 @@ def test_kill_9_at_random_moments_of_a_rotation_never_loses_the_old_key(tmp_path
     """Twenty rotations, each killed and made again: every old key opens from its escrow, one audit entry each."""
     site, draw = demo_site(tmp_path / "a"), random.Random(3)
     for number in range(20):
-        old, escrow = load_deid_keys(site.folder), _escrow(tmp_path, f"{number}.json")
+        old, escrow = load_deid_keys(site.folder), quick_escrow(tmp_path, f"{number}.json")
         worker = FORK.Process(target=rotate_key, args=(site, escrow), kwargs={"now": NOW})
         worker.start()
         time.sleep(draw.uniform(0.0, 0.02))
@@ -185,7 +180,7 @@ def test_kill_9_at_random_moments_of_a_rotation_never_loses_the_old_key(tmp_path
         assert old.check() in _keys_on_disk(site, escrow)
         rotate_key(site, escrow, now=NOW)
         assert escrow.key() == old != load_deid_keys(site.folder)
-    assert _audited(site) == ["KEY_ROTATED"] * 20
+    assert audited_actions(site) == ["KEY_ROTATED"] * 20
 
 
 def test_a_pending_rotation_is_shown(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,12 +191,15 @@ def test_a_pending_rotation_is_shown(site: Site, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "replace", cut)
     with pytest.raises(KeyboardInterrupt):
-        rotate_key(site, _escrow(tmp_path), now=NOW)
+        rotate_key(site, quick_escrow(tmp_path), now=NOW)
     assert key_facts(site, now=NOW).rotation_pending
 
 
 def test_a_key_is_not_rotated_inside_the_site_or_under_an_ingest(site: Site, tmp_path: Path) -> None:
     """Half of the files would have the old key; an escrow inside is lost with the site."""
-    assert _code(lambda: rotate_key(site, Escrow(site.folder.root / "e", PASSPHRASE), now=NOW)) == "KEY_OUTPUT_INSIDE"
+    assert (
+        refusal_code(lambda: rotate_key(site, Escrow(site.folder.root / "e", PASSPHRASE), now=NOW))
+        == "KEY_OUTPUT_INSIDE"
+    )
     with no_ingest(site.folder):
-        assert _code(lambda: rotate_key(site, _escrow(tmp_path), now=NOW)) == "INGEST_RUNNING"
+        assert refusal_code(lambda: rotate_key(site, quick_escrow(tmp_path), now=NOW)) == "INGEST_RUNNING"

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from site_factories import NOW, demo_site
+from site_factories import NOW, demo_site, refusal_code
 
 from myofed_node.audit import SiteAudit
 from myofed_node.config import VaultSettings
 from myofed_node.key_custody import login_of, vault_of
 from myofed_node.site_setup import Site
 from myofed_node.vault_desk import LOOKED_UP, NOBODY_LOGGED_IN, FoundPatient, look_up, look_ups, person
-from myofed_schemas.errors import MyofedError
 
 REASON = "nodule in the left femur"
 
@@ -36,12 +34,6 @@ def _ask(site: Site, pseudonym: str = "sub-Q7XJ", reason: str = REASON) -> Found
     return look_up(site, pseudonym, reason=reason, who="officer", now=NOW)
 
 
-def _code(call: Callable[[], object]) -> str:
-    with pytest.raises(MyofedError) as caught:
-        call()
-    return caught.value.code
-
-
 def _noted(site: Site) -> list[int]:
     SiteAudit(site.folder).verify()
     return [int(e.detail["entries"]) for e in SiteAudit(site.folder).entries() if e.action == LOOKED_UP]
@@ -50,8 +42,8 @@ def _noted(site: Site) -> list[int]:
 def test_a_look_up_is_on_record_in_the_vault_and_in_the_sites_chain(site: Site) -> None:
     """The site's chain notes the head and who asked, not whom; refusals too."""
     assert _ask(site) == FoundPatient(pseudonym="Q7XJ", issuer="H", patient_id="4711-99")
-    assert _code(lambda: _ask(site, reason="no")) == "VAULT_REASON"
-    assert _code(lambda: _ask(site, pseudonym="Q8")) == "VAULT_UNKNOWN"
+    assert refusal_code(lambda: _ask(site, reason="no")) == "VAULT_REASON"
+    assert refusal_code(lambda: _ask(site, pseudonym="Q8")) == "VAULT_UNKNOWN"
     assert _noted(site) == [1, 2, 3]
     record = look_ups(site)
     assert [(entry.who, entry.outcome) for entry in record.look_ups] == [
@@ -75,8 +67,8 @@ def test_an_identifier_with_control_characters_is_shown_escaped() -> None:
 def test_a_site_without_a_vault_says_so(tmp_path: Path) -> None:
     """Off by default: there is nobody to look up, and no folder is made."""
     site = demo_site(tmp_path / "b")
-    assert _code(lambda: _ask(site)) == "VAULT_OFF"
-    assert _code(lambda: look_ups(site)) == "VAULT_OFF"
+    assert refusal_code(lambda: _ask(site)) == "VAULT_OFF"
+    assert refusal_code(lambda: look_ups(site)) == "VAULT_OFF"
     assert not (site.folder.root / "vault").exists()
 
 
@@ -87,8 +79,8 @@ def test_a_record_written_anew_is_found_by_the_sites_chain(site: Site, tmp_path:
     _ask(site)
     shutil.rmtree(vault)
     shutil.copytree(tmp_path / "before", vault)
-    assert _code(lambda: look_ups(site)) == "VAULT_AUDIT_REWRITTEN"
-    assert _code(lambda: _ask(site)) == "VAULT_AUDIT_REWRITTEN"
+    assert refusal_code(lambda: look_ups(site)) == "VAULT_AUDIT_REWRITTEN"
+    assert refusal_code(lambda: _ask(site)) == "VAULT_AUDIT_REWRITTEN"
     assert _noted(site) == [1]
 
 
