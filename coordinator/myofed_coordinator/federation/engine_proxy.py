@@ -13,10 +13,12 @@ import httpx
 
 from myofed_coordinator.federation.exchange import ClientGoneError, Exchange, RefusedError
 from myofed_coordinator.federation.news import News
+from myofed_coordinator.federation.replies import check_own_reply
 from myofed_schemas.federation import FLEET_HEADERS
 
 PULL_MESSAGES = "/v1/fleet/pull-messages"
-DELIVERIES = ("/v1/fleet/push-messages", "/v1/fleet/push-object")
+PUSH_MESSAGES = "/v1/fleet/push-messages"
+DELIVERIES = (PUSH_MESSAGES, "/v1/fleet/push-object")
 EMPTY_PULL_BYTES = 64
 """A PullMessagesResponse with a message names object ids of 64 characters, so it is longer than this."""
 HOLD_S = 20.0
@@ -42,10 +44,12 @@ class EngineProxy:
             recheck: Raises RefusedError when the site is out by now; asked again after every wait.
 
         Raises:
-            RefusedError: ENGINE_AWAY (503, on which a SuperNode tries again), or what `recheck` raised.
+            RefusedError: ENGINE_AWAY (503, on which a SuperNode tries again), what `check_own_reply` or `recheck` raised.
             ClientGoneError: The node went away.
         """
         body = await exchange.body()
+        if exchange.path == PUSH_MESSAGES:
+            check_own_reply(body)
         mark = self._news.mark()
         response = await self._ask(exchange, body)
         if exchange.path == PULL_MESSAGES and _is_empty(response):

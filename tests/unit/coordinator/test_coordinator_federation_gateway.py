@@ -14,6 +14,9 @@ from typing import Any
 import httpx
 import pytest
 from coordinator_factories import NOW
+from flwr.proto.fleet_pb2 import PushMessagesRequest
+from flwr.proto.message_pb2 import Message, Metadata
+from flwr.proto.node_pb2 import Node
 
 from myofed_coordinator.enrolment.service import RegisteredSite
 from myofed_coordinator.federation.engine_proxy import EngineProxy
@@ -58,6 +61,12 @@ class Request:
 def fleet(path: str = PULL, **changes: Any) -> Request:
     key = {"flwr-public-key": base64.b64encode(NODE_KEY).decode()}
     return Request("POST", path, **({"headers": key} | changes))
+
+
+def _pushed(*, src: int) -> bytes:
+    """A push-messages body of node 7 whose message names this sender."""
+    message = Message(metadata=Metadata(src_node_id=src, reply_to_message_id="m"))
+    return PushMessagesRequest(node=Node(node_id=7), messages_list=[message]).SerializeToString()
 
 
 @dataclass
@@ -170,14 +179,15 @@ def test_request_that_is_not_listed_or_not_this_sites_reaches_nobody(why: str, p
 def test_fleet_call_reaches_the_engine_with_listed_headers_only(path: str, port: Port) -> None:
     """A second header of the same name, a cookie or a forwarded-for is not passed on."""
     headers = {**fleet().headers, "flwr-signature": "s", "x-forwarded-for": "10.0.0.1", "cookie": "c"}
-    assert port.ask(fleet(path, body=b"question", headers=headers)) == (200, MESSAGE)
+    body = _pushed(src=7) if path.endswith("push-messages") else b"question"
+    assert port.ask(fleet(path, body=body, headers=headers)) == (200, MESSAGE)
     (request,) = port.seen
-    assert (request.method, request.url.path, request.content) == ("POST", path, b"question")
+    assert (request.method, request.url.path, request.content) == ("POST", path, body)
     assert request.headers["flwr-signature"] == "s"
     assert "cookie" not in request.headers
     assert "x-forwarded-for" not in request.headers
     (line,) = port.lines()
-    assert (line["site"], line["in_bytes"], line["out_bytes"]) == ("hospital-a", 8, len(MESSAGE))
+    assert (line["site"], line["in_bytes"], line["out_bytes"]) == ("hospital-a", len(body), len(MESSAGE))
 
 
 def test_site_path_reaches_the_site_app_as_the_site_of_the_certificate(port: Port) -> None:
@@ -257,6 +267,13 @@ def test_other_empty_answers_are_not_held(port: Port) -> None:
     assert port.ask(fleet("/v1/fleet/confirm-message-received")) == (200, b"")
     port.answer = lambda request: httpx.Response(401, content=b"")
     assert port.ask(fleet()) == (401, b"")
+
+
+def test_message_of_another_node_never_reaches_the_engine(port: Port) -> None:
+    """The engine would not compare the sender inside a message with the node of the request."""
+    status, answer = port.ask(fleet("/v1/fleet/push-messages", body=_pushed(src=8)))
+    assert (status, ErrorBody.model_validate_json(answer).code) == (403, "MESSAGE_OF_ANOTHER_NODE")
+    assert port.seen == []
 
 
 def test_delivery_is_announced_to_the_server_app(port: Port) -> None:

@@ -1,0 +1,34 @@
+"""What a node may push to the engine: one reply of its own, to a message it was sent (flwr 1.41.0; tests/contract).
+
+The engine binds a request's node to its key, but not the sender named inside the message: without this check an enrolled
+site could put a message of another site, or one nobody asked for, into a run.
+"""
+
+from __future__ import annotations
+
+from flwr.proto.fleet_pb2 import PushMessagesRequest
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from myofed_coordinator.federation.exchange import RefusedError
+
+
+def check_own_reply(body: bytes) -> None:
+    """The body of a push-messages call holds exactly one message, from the node that sends it, in reply to another.
+
+    Args:
+        body: A serialised PushMessagesRequest; the engine checks that `node` is the one of the request's key.
+
+    Raises:
+        RefusedError: 400 MESSAGE_MALFORMED; 403 MESSAGE_NOT_A_REPLY or MESSAGE_OF_ANOTHER_NODE.
+    """
+    try:
+        request = PushMessagesRequest.FromString(body)
+    except DecodeError:
+        raise RefusedError(400, "MESSAGE_MALFORMED") from None
+    if len(request.messages_list) != 1:
+        raise RefusedError(400, "MESSAGE_MALFORMED")
+    metadata = request.messages_list[0].metadata
+    if metadata.src_node_id != request.node.node_id or not request.node.node_id:
+        raise RefusedError(403, "MESSAGE_OF_ANOTHER_NODE")
+    if not metadata.reply_to_message_id:
+        raise RefusedError(403, "MESSAGE_NOT_A_REPLY")

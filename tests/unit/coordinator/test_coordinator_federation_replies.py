@@ -1,0 +1,40 @@
+"""A node pushes one reply, its own; anything else is refused before the engine sees it."""
+
+from __future__ import annotations
+
+import pytest
+from flwr.proto.fleet_pb2 import PushMessagesRequest
+from flwr.proto.message_pb2 import Message, Metadata
+from flwr.proto.node_pb2 import Node
+
+from myofed_coordinator.federation.exchange import RefusedError
+from myofed_coordinator.federation.replies import check_own_reply
+
+NODE = 2**63 + 5
+
+
+def _body(*, node: int = NODE, src: int = NODE, reply_to: str = "m" * 64, messages: int = 1) -> bytes:
+    message = Message(metadata=Metadata(src_node_id=src, reply_to_message_id=reply_to))
+    return PushMessagesRequest(node=Node(node_id=node), messages_list=[message] * messages).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (_body(src=NODE + 1), 403, "MESSAGE_OF_ANOTHER_NODE"),
+        (_body(node=0, src=0), 403, "MESSAGE_OF_ANOTHER_NODE"),
+        (_body(reply_to=""), 403, "MESSAGE_NOT_A_REPLY"),
+        (_body(messages=0), 400, "MESSAGE_MALFORMED"),
+        (_body(messages=2), 400, "MESSAGE_MALFORMED"),
+        (b"\xff\xff\xff", 400, "MESSAGE_MALFORMED"),
+    ],
+)
+def test_what_is_no_reply_of_this_node_is_refused(body: bytes, status: int, code: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        check_own_reply(body)
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
+def test_own_reply_passes() -> None:
+    """Node numbers use all 64 bits."""
+    check_own_reply(_body())
