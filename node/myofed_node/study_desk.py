@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.dataset_census import labelled_subjects
@@ -20,6 +21,7 @@ from myofed_schemas.ids import Sha256, StudyId
 from myofed_schemas.study import SignedDecision, StudyManifest
 from myofed_schemas.wire import WireModel
 
+Item = TypeVar("Item")
 DELIVERED = "decision.delivered"
 """Lies beside the decision; holds the digest of the one that the coordinator has."""
 
@@ -67,18 +69,16 @@ class StudyDesk:
         return StudyList(studies=tuple(self._overview(state) for state in self.approvals.studies()))
 
     def fetch(self) -> int:
-        """Every manifest that names this site lies here, with its initial weights.
+        """Every manifest that names this site lies here, and the initial weights of those that are approved.
 
         Returns:
             Number of manifests that were new.
 
         Raises:
-            MyofedError: Of the exchange, or of the first manifest or model that is not genuine; those before it stay.
+            MyofedError: Of the exchange, or of the first manifest or model that is not genuine, after all were tried.
         """
-        new = 0
-        for signed in self.api.studies():
-            new += self.approvals.store_manifest(signed)
-            self._fetch_initial_weights(signed.manifest)
+        new = _each(self.approvals.store_manifest, self.api.studies())
+        _each(self._fetch_initial_weights, self.approvals.studies())
         return new
 
     def approve(self, study_id: str, *, by: str, now: datetime, digest: str = "") -> Decided:
@@ -90,7 +90,10 @@ class StudyDesk:
             MyofedError: STUDY_UNKNOWN, MANIFEST_NOT_THE_ONE_READ, POLICY_*, SPLIT_TOO_FEW; nothing is changed then.
         """
         subjects = labelled_subjects(self.site.folder.dataset)
-        return self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects, digest=digest))
+        decided = self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects, digest=digest))
+        with suppress(MyofedError):  # the decision stands; the service fetches again and tells what is wrong
+            self._fetch_initial_weights(self.approvals.show(study_id))
+        return decided
 
     def decline(self, study_id: str, *, by: str, now: datetime) -> Decided:
         """The newest version does not train here.
@@ -112,10 +115,9 @@ class StudyDesk:
         """Every decision made here has reached the coordinator; returns how many were sent now.
 
         Raises:
-            MyofedError: Of the exchange.
+            MyofedError: Of the first that could not be delivered, after all were tried.
         """
-        waiting = [state.newest.manifest.study_id for state in self.approvals.studies()]
-        return sum(self._deliver(study_id) for study_id in waiting)
+        return _each(self._deliver, [state.newest.manifest.study_id for state in self.approvals.studies()])
 
     def approved_manifest(self, study_id: str) -> StudyManifest:
         """The newest manifest, which this site's people approved.
@@ -167,11 +169,31 @@ class StudyDesk:
         marker = self.site.folder.study(study_id) / DELIVERED
         return signed is not None and marker.exists() and marker.read_text(encoding="ascii") == digest(signed)
 
-    def _fetch_initial_weights(self, manifest: StudyManifest) -> None:
+    def _fetch_initial_weights(self, state: StudyState) -> bool:
+        """True where they were not here; nothing is fetched for a study that is not approved."""
+        manifest = state.newest.manifest
         path = self.site.folder.models / f"{manifest.initial_weights_sha256}.safetensors"
-        if not path.exists():
-            weights = self.api.model(manifest.initial_weights_sha256, study=manifest.study_id)
-            write_atomically(path, weights)
+        if self._overview(state).decision != "approved" or path.exists():
+            return False
+        write_atomically(path, self.api.model(manifest.initial_weights_sha256, study=manifest.study_id))
+        return True
+
+
+def _each(act: Callable[[Item], bool], items: Iterable[Item]) -> int:
+    """How many acts said true; one that is refused holds no other back.
+
+    Raises:
+        MyofedError: The first refusal, after all were tried.
+    """
+    done, refused = 0, list[MyofedError]()
+    for item in items:
+        try:
+            done += act(item)
+        except MyofedError as error:
+            refused.append(error)
+    if refused:
+        raise refused[0]
+    return done
 
 
 def initial_weights(site: Site, manifest: StudyManifest) -> bytes:
@@ -185,7 +207,7 @@ def initial_weights(site: Site, manifest: StudyManifest) -> bytes:
         raise MyofedError(
             "WEIGHTS_MISSING",
             "expected the study's initial weights in the site's models, found none",
-            hint="keep myofed-node up running for a minute: it fetches them with the study",
+            hint="keep myofed-node up running for a minute: it fetches them once the study is approved",
             exit_code=ExitCode.NOT_RUNNING,
         )
     weights = path.read_bytes()

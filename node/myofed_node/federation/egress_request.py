@@ -17,6 +17,9 @@ SITE_PATH = re.compile(r"/site(/[A-Za-z0-9_-]+)+")
 """Only plain segments: no dot, no percent sign, no empty segment, so no traversal in any decoding."""
 SITE_METHODS = ("GET", "PUT", "POST", "DELETE")
 SITE_HEADERS = ("content-type", "accept")
+LONGEST_PATH = 200
+LONGEST_HEADER = 1024
+"""Characters; a node key and a signature of Flower take some 300. Paths and headers are no way out for data."""
 STUDY = re.compile(r"([a-z][a-z0-9-]{2,47})?")
 
 
@@ -52,9 +55,11 @@ def decide(*, method: str, target: tuple[str, bytes], headers: Mapping[str, str]
         local_token: From `run/egress.json`.
 
     Raises:
-        MyofedError: EGRESS_PATH or EGRESS_TOKEN; nothing is sent then.
+        MyofedError: EGRESS_PATH, EGRESS_HEADER or EGRESS_TOKEN; nothing is sent then.
     """
     path, query = target
+    if len(path) > LONGEST_PATH:
+        raise _refused("EGRESS_PATH", f"a path of more than {LONGEST_PATH} characters")
     if query:
         raise _refused("EGRESS_PATH", "a query string")
     if method == "POST" and path in FLEET_PATHS:
@@ -70,7 +75,10 @@ def decide(*, method: str, target: tuple[str, bytes], headers: Mapping[str, str]
 
 
 def _only(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
-    return {name: headers[name] for name in names if name in headers}
+    found = {name: headers[name] for name in names if name in headers}
+    if any(len(value) > LONGEST_HEADER for value in found.values()):
+        raise _refused("EGRESS_HEADER", f"a header of more than {LONGEST_HEADER} characters")
+    return found
 
 
 def _refused(code: str, found: str) -> MyofedError:

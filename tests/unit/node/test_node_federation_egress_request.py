@@ -31,6 +31,7 @@ REFUSED = [
     ("PATCH", "/site/studies", b"", LOCAL),
     ("GET", "https://example.org/site/studies", b"", LOCAL),
     ("GET", "/site/studies", b"", {**LOCAL, "x-myofed-study": "../x"}),
+    ("GET", "/site/" + "a" * 195, b"", LOCAL),
 ]
 
 
@@ -48,6 +49,18 @@ def test_site_path_without_the_local_token_is_refused(headers: dict[str, str]) -
     with pytest.raises(MyofedError) as caught:
         decide(method="GET", target=("/site/studies", b""), headers=headers, local_token=TOKEN)
     assert caught.value.code == "EGRESS_TOKEN"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "header"),
+    [("POST", FLEET_PATHS[0], "flwr-signature"), ("PUT", "/site/card", "content-type")],
+)
+def test_long_header_is_refused(method: str, path: str, header: str) -> None:
+    """A header is no way out for data: as long as a key, no longer."""
+    decide(method=method, target=(path, b""), headers={**LOCAL, header: "x" * 1024}, local_token=TOKEN)
+    with pytest.raises(MyofedError) as caught:
+        decide(method=method, target=(path, b""), headers={**LOCAL, header: "x" * 1025}, local_token=TOKEN)
+    assert caught.value.code == "EGRESS_HEADER"
 
 
 def test_only_listed_headers_leave() -> None:

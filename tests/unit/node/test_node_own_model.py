@@ -36,7 +36,9 @@ def site(tmp_path: Path) -> Site:
 
 
 def _approve(site: Site) -> StudyDesk:
-    desk = StudyDesk(site, CoordinatorApi(FakeCoordinator()))  # type: ignore[arg-type]
+    coordinator = FakeCoordinator()
+    coordinator.models[hashlib.sha256(WEIGHTS).hexdigest()] = WEIGHTS
+    desk = StudyDesk(site, CoordinatorApi(coordinator))  # type: ignore[arg-type]
     desk.approve("thigh", by="pi", now=NOW)
     return desk
 

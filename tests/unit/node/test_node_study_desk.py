@@ -83,10 +83,24 @@ def test_decision_that_the_coordinator_refuses_is_told(desk: StudyDesk, coordina
     assert _code(desk.approve, "thigh", by="pi", now=NOW) == "DECISION_OLD_VERSION"
 
 
-def test_fetch_brings_manifest_and_initial_weights_once(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
-    """The second fetch finds both."""
+def _approve_while_away(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    coordinator.raises["/site/decision"] = _stopped()
+    coordinator.raises[f"/site/models/{study().initial_weights_sha256}"] = _stopped()
+    assert not desk.approve("thigh", by="pi", now=NOW).delivered
+    coordinator.raises.clear()
+
+
+def test_fetch_brings_initial_weights_once_and_only_of_an_approved_study(
+    desk: StudyDesk, coordinator: FakeCoordinator
+) -> None:
+    """A study that nobody approved puts nothing on the site's disk but its manifest."""
     manifest = coordinator.offer(study()).manifest
     assert desk.fetch() == 1
+    assert desk.fetch() == 0
+    assert _code(initial_weights, desk.site, manifest) == "WEIGHTS_MISSING"
+    _approve_while_away(desk, coordinator)
+    coordinator.sent.clear()
+    assert desk.fetch() == 0
     assert desk.fetch() == 0
     assert initial_weights(desk.site, manifest) == WEIGHTS
     assert sum("/models/" in path for path in coordinator.paths()) == 1
@@ -97,6 +111,7 @@ def test_weights_that_are_missing_or_changed_are_refused(desk: StudyDesk, coordi
     manifest = coordinator.offer(study()).manifest
     assert _code(initial_weights, desk.site, manifest) == "WEIGHTS_MISSING"
     desk.fetch()
+    desk.approve("thigh", by="pi", now=NOW)
     (desk.site.folder.models / f"{manifest.initial_weights_sha256}.safetensors").write_bytes(b"changed")
     assert _code(initial_weights, desk.site, manifest) == "WEIGHTS_DIGEST"
 
@@ -107,7 +122,8 @@ def test_decision_reaches_the_coordinator_signed(desk: StudyDesk, coordinator: F
     desk.fetch()
     decided = desk.approve("thigh", by="pi", now=NOW)
     assert decided.delivered
-    method, path, body, named = coordinator.sent[-1]
+    (sent,) = (request for request in coordinator.sent if request[1] == "/site/decision")
+    method, path, body, named = sent
     assert (method, path, named) == ("POST", "/site/decision", "thigh")
     assert SignedDecision.model_validate_json(body) == decided.decision
     assert b'"pi"' not in body
@@ -132,6 +148,25 @@ def test_decision_made_while_the_way_is_closed_is_delivered_later(
     coordinator.raises.clear()
     assert desk.deliver_all() == 1
     assert desk.list().studies[0].delivered
+
+
+def test_one_refused_study_or_decision_holds_no_other_back(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
+    """All are tried; the first refusal is told."""
+    genuine, coordinator.key = coordinator.key, FakeCoordinator().key
+    coordinator.offer(study(study_id="forged"))
+    coordinator.key = genuine
+    coordinator.offer(study())
+    coordinator.offer(study(study_id="calf"))
+    assert _code(desk.fetch) == "MANIFEST_SIGNATURE"
+    assert {overview.study_id for overview in desk.list().studies} == {"thigh", "calf"}
+    coordinator.raises["/site/decision"] = _stopped()
+    for study_id in ("calf", "thigh"):
+        desk.approve(study_id, by="pi", now=NOW)
+    coordinator.raises.clear()
+    coordinator.refusals["/site/decision"] = (409, "DECISION_OLD_VERSION")
+    coordinator.sent.clear()
+    assert _code(desk.deliver_all) == "DECISION_OLD_VERSION"
+    assert coordinator.paths().count("POST /site/decision") == 2
 
 
 def test_revoked_study_is_delivered_as_such(desk: StudyDesk, coordinator: FakeCoordinator) -> None:
