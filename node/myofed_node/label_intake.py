@@ -8,7 +8,9 @@ from pathlib import Path
 from myofed_node.audit import SiteAudit
 from myofed_node.key_custody import pseudonym_source
 from myofed_node.keys import load_deid_keys
-from myofed_node.labels import import_labels
+from myofed_node.label_exchange.delivery import Reading
+from myofed_node.label_map import Origin
+from myofed_node.labels import PLAIN, HowDrawn, import_labels
 from myofed_node.site_setup import Site
 from myofed_schemas.ids import Code
 from myofed_schemas.label_import import LabelRow
@@ -35,19 +37,24 @@ class LabelIntake(WireModel):
         return [f"{len(self.imported)} label maps of {subjects} subjects imported, {len(refused)} refused", *refused]
 
 
-def import_into_site(site: Site, delivery: Path, *, now: datetime) -> LabelIntake:
+def import_into_site(
+    site: Site, delivery: Path, *, now: datetime, reading: Reading = PLAIN, origin: Origin = "manual"
+) -> LabelIntake:
     """Every row of the delivery's labels.csv is imported or refused with a code; the same delivery again changes nothing.
 
     Args:
         site: Its data set takes the maps.
         delivery: Folder with labels.csv, label maps and tables; it holds the hospital's own identifiers.
         now: UTC.
+        reading: What was agreed to drop, and whether sides are told apart by geometry.
+        origin: How the maps were made.
 
     Raises:
         MyofedError: KEY_*, PSEUDONYMS_INVALID, or LABELS_* where the delivery as a whole cannot be read.
     """
     keys, source = load_deid_keys(site.folder), pseudonym_source(site)
-    report = import_labels(delivery, site.folder.dataset, keys=keys, now=now, pseudonyms=source)
+    how = HowDrawn(reading, origin)
+    report = import_labels(delivery, site.folder.dataset, keys=keys, now=now, pseudonyms=source, how=how)
     imported = tuple(row for row in report.rows if row.outcome == "imported")
     refused = tuple(RefusedRow(row=row.row, code=row.code) for row in report.rows if row.code is not None)
     detail: dict[str, str | int] = {"imported": len(imported), "refused": len(refused)}

@@ -1,0 +1,1 @@
+"""Label maps from other tools and for them: names, numbers, sides, DICOM SEG."""
