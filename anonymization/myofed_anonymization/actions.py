@@ -21,6 +21,8 @@ CHARACTER_SET = 0x00080005
 CONTENT_LABEL = 0x00700080
 """A CS that people type."""
 STACK_ID, BODY_PART = 0x00209056, 0x00180015
+RESCALE_TYPE = 0x00281054
+"""A unit: a word of it alone is another unit (`1/s`, `0.1 ms`)."""
 VERBATIM = frozenset({0x00080100, 0x00080102})
 """CodeValue and CodingSchemeDesignator: their item was examined before."""
 NEVER = frozenset({0x00283010, 0x00283000, 0x00282000})
@@ -61,6 +63,7 @@ class Verb(StrEnum):
     LABEL = "label"
     VERBATIM = "verbatim"
     ITEMS = "items"
+    UNIT = "unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def _kept_verb(tag: int, vr: str) -> Verb:
         PATIENT_SEX: Verb.SEX,
         CODING_SCHEME_VERSION: Verb.NUMBER_TEXT,
         BODY_PART: Verb.CLEAN,
+        RESCALE_TYPE: Verb.UNIT,
         **dict.fromkeys(VERBATIM, Verb.VERBATIM),
         **dict.fromkeys(DEVICE, Verb.DEVICE),
     }

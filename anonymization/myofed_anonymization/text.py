@@ -25,6 +25,44 @@ CHARACTER_SETS = frozenset(
     | {"GB18030", "GBK"}
 )
 """Defined terms of SpecificCharacterSet (PS3.3 C.12.1.1.2), the only ones with spaces and numbers."""
+UNITS = frozenset(
+    {
+        "od",
+        "hu",
+        "us",
+        "mgml",
+        "z_eff",
+        "ed",
+        "edw",
+        "hu_mod",
+        "pct",
+        "%",
+        "percent",
+        "normalized",
+        "ppm",
+        "hz",
+        "hertz",
+    }
+    | {
+        "ms",
+        "msec",
+        "milliseconds",
+        "s",
+        "1/s",
+        "1/ms",
+        "s-1",
+        "ms-1",
+        "/s",
+        "rad",
+        "deg",
+        "mm2/s",
+        "10^-3 mm2/s",
+        "10^-6 mm2/s",
+    }
+)
+"""RescaleType (0028,1054): the defined terms of PS3.3 C.11.1.1.2 and the units scanners write for maps."""
+UNSPECIFIED_UNIT = "US"
+"""Defined term of PS3.3 C.11.1.1.2."""
 _LONG_NUMBER = re.compile(r"\d{6}")
 _DATE_IN_CODE = re.compile(
     r"(?<!\d)(?:\d{1,2}([ _.+*/-])(?:\d{1,2}|[A-Za-z]{3})\1(?:\d{4}|\d{2})|\d{4}([ _.-])\d{1,2}\2\d{1,2})(?!\d)"
@@ -107,6 +145,12 @@ class Vocabulary:
     def _is_word(self, token: str, forms: re.Pattern[str], forbidden: frozenset[str]) -> bool:
         word = token.lower()
         return token.isascii() and word not in forbidden and (word in self.words or bool(forms.fullmatch(word)))
+
+    @staticmethod
+    def clean_unit(text: str, *, forbidden: frozenset[str]) -> str:
+        """The unit as it is when it is a listed one and no word of the patient's own, else `US`: never a part of it."""
+        known = " ".join(text.lower().split()) in UNITS and text.lower() not in forbidden
+        return text if known or not text else UNSPECIFIED_UNIT
 
     @staticmethod
     def clean_character_set(text: str) -> str:

@@ -137,6 +137,8 @@ def _treated_value(value: str, *, plan: Plan, treatment: Treatment) -> str:  # n
             return rules.vocabulary.clean(value, forbidden=forbidden, software=True)
         case Verb.CODE_STRING:
             return rules.vocabulary.clean_code_string(value, forbidden=forbidden)
+        case Verb.UNIT:
+            return rules.vocabulary.clean_unit(value, forbidden=forbidden)
         case Verb.CHARACTER_SET:
             return rules.vocabulary.clean_character_set(value)
         case Verb.NUMBER_TEXT:

@@ -149,6 +149,21 @@ def test_a_number_beside_one_that_had_to_go_goes_too(text: str, kept: str) -> No
     assert VOCABULARY.clean(text, forbidden=NOBODY) == kept
 
 
+@pytest.mark.parametrize("unit", ["1/s", "Hz", "ms", "%", "US", "Z_EFF", "10^-6 mm2/s", ""])
+def test_a_unit_stays_whole(unit: str) -> None:
+    assert VOCABULARY.clean_unit(unit, forbidden=NOBODY) == unit
+
+
+@pytest.mark.parametrize("text", ["0.1 ms", "ms Fantasia", "ms/2", "HU HU", "19580207"])
+def test_what_is_no_unit_is_unspecified_never_a_part_of_it(text: str) -> None:
+    """`0.1 ms` reduced to `ms` would be a map wrong by ten."""
+    assert VOCABULARY.clean_unit(text, forbidden=NOBODY) == "US"
+
+
+def test_a_unit_that_is_the_patients_name_goes() -> None:
+    assert VOCABULARY.clean_unit("Rad", forbidden=tokens_of("Rad^Ottilie")) == "US"
+
+
 def test_only_defined_character_sets_stay() -> None:
     """Any other term makes a file unreadable; our texts are ASCII and right in UTF-8."""
     assert VOCABULARY.clean_character_set("ISO 2022 IR 87") == "ISO 2022 IR 87"
