@@ -57,11 +57,12 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	PYTHONPATH=schemas:anonymization:node:coordinator:deploy $(BIN)/lint-imports
 
 .PHONY: test
-test: lint $(VENV)/.dev $(VENV)/.wheel  ## Lint, then all tests on the built wheel, then the coordinator's on its own extra
+test: lint $(VENV)/.dev $(VENV)/.wheel  ## Lint, then all tests on the built wheel, then the coordinator's and the validator's on their own extras
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(PYTEST)
 	$(BIN)/python -m coverage report --include='*/myofed_schemas/*,*/myofed_anonymization/*' --fail-under=100
 	$(BIN)/python -m coverage report --include='*/myofed_node/*,*/myofed_coordinator/*,*/myofed_demo/*' --fail-under=$(COVERAGE)
 	$(MAKE) test-coordinator
+	$(MAKE) test-validate
 COVERAGE ?= 90
 
 # The coordinator must install and work without torch, monai, pydicom and nibabel.
@@ -74,6 +75,17 @@ test-coordinator: .venv-coordinator/.done $(WHEEL)  ## The coordinator's tests w
 	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q --no-deps --force-reinstall $(WHEEL)
 	.venv-coordinator/bin/python -c 'import importlib.util as u, sys; bad = [n for n in ("torch", "monai", "pydicom", "nibabel") if u.find_spec(n)]; sys.exit(f"installed beside the coordinator: {bad}" if bad else 0)'
 	.venv-coordinator/bin/python -m pytest tests/unit/schemas tests/unit/coordinator
+
+# The validator must install and work with its own extra: numpy and PyYAML, and what every part needs.
+.venv-validate/.done: pyproject.toml constraints.txt | $(WHEEL)
+	$(PYTHON) -m venv .venv-validate
+	.venv-validate/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[validate]" pytest pytest-timeout
+	@touch $@
+.PHONY: test-validate
+test-validate: .venv-validate/.done $(WHEEL)  ## The validator's tests where only its extra is installed
+	.venv-validate/bin/python -m pip --disable-pip-version-check install -q --no-deps --force-reinstall $(WHEEL)
+	.venv-validate/bin/python -c 'import importlib.util as u, sys; bad = [n for n in ("torch", "monai", "flwr", "cryptography", "sqlalchemy", "pydicom", "nibabel", "scipy", "httpx") if u.find_spec(n)]; sys.exit(f"installed beside the validator: {bad}" if bad else 0)'
+	.venv-validate/bin/python -m pytest tests/broken
 
 .PHONY: prove
 prove: $(VENV)/.dev $(VENV)/.wheel  ## Long proofs at full size: make prove [NAME=demo-seeds]; writes proofs/NAME.json
@@ -99,4 +111,4 @@ system-deps:  ## Debian packages that tests use (run as root)
 
 .PHONY: clean
 clean:  ## Remove environments and build products
-	rm -rf $(VENV) .venv-coordinator dist build .coverage
+	rm -rf $(VENV) .venv-coordinator .venv-validate dist build .coverage

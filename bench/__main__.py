@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.convert import measure as convert
+from bench.convert_right import measure as convert_right
 from bench.deidentify import measure as deidentify
 from bench.validate import measure as validate
 
@@ -19,6 +20,7 @@ HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "convert": convert,
+    "convert-right": convert_right,
     "deidentify": deidentify,
     "validate": validate,
 }

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from myofed_demo.dicom_header import decimal
+from myofed_demo.dicom_technique import Technique
 from myofed_demo.exam import Exam
-from myofed_demo.scanner import ScannerPreset
 
 AXIAL = ("1", "0", "0", "0", "1", "0")
 
@@ -65,26 +65,45 @@ def axial_slices(
         yield Slice(np.ascontiguousarray(volume[:, :, k].T), (x, y, z), AXIAL, echo_index, echo_time_ms)
 
 
-def add_technique(dataset: Dataset, preset: ScannerPreset) -> None:
+def oblique_slices(
+    volume: NDArray[np.int16], affine_lps: NDArray[np.float64], *, echo_index: int, echo_time_ms: float
+) -> Iterator[Slice]:
+    """The slices of a volume (i, j, k) whose axes lie anywhere in the patient, in order of k; rows are j, columns are i."""
+    orientation = orientation_text(affine_lps)
+    for k in range(volume.shape[2]):
+        x, y, z = (float(v) for v in (affine_lps @ (0, 0, k, 1))[:3])
+        yield Slice(np.ascontiguousarray(volume[:, :, k].T), (x, y, z), orientation, echo_index, echo_time_ms)
+
+
+def orientation_text(affine_lps: NDArray[np.float64]) -> tuple[str, ...]:
+    """ImageOrientationPatient: unit vectors of growing i, then of growing j (PS3.3 C.7.6.2.1.1)."""
+    axes = affine_lps[:3, :2] / np.linalg.norm(affine_lps[:3, :2], axis=0)
+    return tuple(decimal(float(v)) for v in axes.T.ravel())
+
+
+def add_technique(dataset: Dataset, technique: Technique) -> None:
     """The data set says how the images were made (PS3.3 C.8.3.1); echo time and position come with each slice."""
-    dataset.ScanningSequence = "GR"
-    dataset.SequenceVariant = "SP"
+    dataset.ScanningSequence = list(technique.scanning_sequence)
+    dataset.SequenceVariant = list(technique.sequence_variant)
     dataset.ScanOptions = ""
-    dataset.MRAcquisitionType = "2D"
-    dataset.SliceThickness = decimal(preset.slice_thickness_mm)
-    dataset.SpacingBetweenSlices = decimal(preset.spacing_mm[2])
-    dataset.RepetitionTime = decimal(preset.repetition_time_ms)
-    dataset.FlipAngle = decimal(preset.flip_angle_degrees)
+    dataset.MRAcquisitionType = technique.acquisition_type
+    dataset.SliceThickness = decimal(technique.slice_thickness_mm)
+    dataset.SpacingBetweenSlices = decimal(technique.spacing_mm[2])
+    dataset.RepetitionTime = decimal(technique.repetition_time_ms)
+    dataset.FlipAngle = decimal(technique.flip_angle_degrees)
     dataset.NumberOfAverages = "1"
-    dataset.ImagingFrequency = decimal(preset.imaging_frequency_mhz)
+    dataset.ImagingFrequency = decimal(technique.imaging_frequency_mhz)
     dataset.ImagedNucleus = "1H"
-    dataset.MagneticFieldStrength = decimal(preset.field_tesla)
-    dataset.EchoTrainLength = len(preset.echo_times_ms)
+    dataset.MagneticFieldStrength = decimal(technique.field_tesla)
+    dataset.EchoTrainLength = technique.echo_train_length
     dataset.PixelBandwidth = "890"
     dataset.PercentSampling = dataset.PercentPhaseFieldOfView = "100"
-    dataset.InPlanePhaseEncodingDirection = "COL"
-    dataset.AcquisitionMatrix = [0, preset.shape[0], preset.shape[1], 0]
-    dataset.PixelSpacing = [decimal(preset.spacing_mm[1]), decimal(preset.spacing_mm[0])]
+    if technique.inversion_time_ms is not None:
+        dataset.InversionTime = decimal(technique.inversion_time_ms)
+    if technique.phase_encoding is not None:
+        dataset.InPlanePhaseEncodingDirection = technique.phase_encoding
+    dataset.AcquisitionMatrix = [0, technique.columns, technique.rows, 0]
+    dataset.PixelSpacing = [decimal(technique.spacing_mm[1]), decimal(technique.spacing_mm[0])]
 
 
 def add_pixel_format(dataset: Dataset, stored: Stored) -> None:

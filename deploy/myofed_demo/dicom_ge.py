@@ -23,6 +23,7 @@ from myofed_demo.dicom_classic import (
     stored_values,
 )
 from myofed_demo.dicom_header import Equipment, Series, header, write_instance
+from myofed_demo.dicom_technique import technique_of
 from myofed_demo.exam import Exam, WrittenSeries
 from myofed_demo.phantom import Subject
 
@@ -53,22 +54,27 @@ def template(exam: Exam, subject: Subject, series: Series) -> Dataset:
     """Everything that is the same in all files of a GE series, private blocks included."""
     dataset = header(exam, series, EQUIPMENT[subject.preset.field_tesla])
     dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
-    add_technique(dataset, subject.preset)
+    add_technique(dataset, technique_of(subject.preset))
     dataset.ScanOptions = ["FAST_GEMS", "ACC_GEMS"]
     add_pixel_format(dataset, STORED)
+    add_private(dataset, exam, echoes=len(subject.preset.echo_times_ms))
+    return dataset
+
+
+def add_private(dataset: Dataset, exam: Exam, *, echoes: int) -> None:
+    """Private blocks as GE writes them, with made-up identities where free text can stand; the image is a magnitude."""
     identity = dataset.private_block(0x0009, "GEMS_IDEN_01", create=True)
     identity.add_new(0x02, "SH", exam.hospital.station)
     identity.add_new(0xE3, "UI", exam.uid("equipment"))
     acquisition = dataset.private_block(0x0019, "GEMS_ACQU_01", create=True)
     acquisition.add_new(0x9C, "LO", "merge")
-    acquisition.add_new(0x7E, "SS", len(subject.preset.echo_times_ms))
+    acquisition.add_new(0x7E, "SS", echoes)
     series_block = dataset.private_block(0x0025, "GEMS_SERS_01", create=True)
     series_block.add_new(0x14, "SL", 1)
     series_block.add_new(0x1A, "SH", exam.patient.name.split("^")[0][:16])
     parameters = dataset.private_block(0x0043, "GEMS_PARM_01", create=True)
     parameters.add_new(0x2F, "SS", MAGNITUDE)
     parameters.add_new(0x9A, "LO", exam.patient.comment[:64])
-    return dataset
 
 
 def _echo_fastest(subject: Subject, echo_times_ms: tuple[float, ...]) -> list[Slice]:

@@ -24,6 +24,7 @@ from myofed_demo.dicom_classic import (
     stored_values,
 )
 from myofed_demo.dicom_header import Equipment, Series, decimal, header, write_instance
+from myofed_demo.dicom_technique import technique_of
 from myofed_demo.exam import Exam, WrittenSeries
 from myofed_demo.phantom import Subject, in_phase
 from myofed_demo.scanner import dixon_products
@@ -95,14 +96,14 @@ def write_quarantine(folder: Path, exam: Exam, subject: Subject) -> WrittenSerie
 def template(exam: Exam, subject: Subject, series: Series) -> Dataset:
     """Everything that is the same in all files of a Siemens series, private blocks included."""
     dataset = header(exam, series, EQUIPMENT[subject.preset.field_tesla])
-    add_technique(dataset, subject.preset)
+    add_technique(dataset, technique_of(subject.preset))
     dataset.SequenceName = f"*fl2d{len(subject.preset.echo_times_ms)}"
     add_pixel_format(dataset, STORED)
-    _add_private(dataset, exam)
+    add_private(dataset, exam)
     return dataset
 
 
-def _add_private(dataset: Dataset, exam: Exam) -> None:
+def add_private(dataset: Dataset, exam: Exam) -> None:
     """Private blocks as Siemens writes them, with made-up identities where free text can stand."""
     image = dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True)
     image.add_new(0x08, "CS", "IMAGE NUM 4")

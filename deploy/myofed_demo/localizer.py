@@ -14,6 +14,7 @@ from myofed_demo import dicom_ge, dicom_siemens
 from myofed_demo.dicom_classic import AXIAL, Slice, Stored, add_pixel_format, add_technique, put_slice, stored_values
 from myofed_demo.dicom_header import Equipment, Series, header, write_instance
 from myofed_demo.dicom_philips import EQUIPMENT as PHILIPS
+from myofed_demo.dicom_technique import technique_of
 from myofed_demo.exam import Exam, WrittenSeries
 from myofed_demo.phantom import Subject, in_phase
 
@@ -31,7 +32,7 @@ def write_localizer(folder: Path, exam: Exam, subject: Subject) -> WrittenSeries
     preset = subject.preset
     series = Series(1, DESCRIPTION[preset.vendor], MRImageStorage)
     dataset = _template(exam, subject, series)
-    add_technique(dataset, preset)
+    add_technique(dataset, technique_of(preset))
     dataset.ImageType = (
         ["ORIGINAL", "PRIMARY", "M", "ND"] if preset.vendor != "ge" else ["ORIGINAL", "PRIMARY", "OTHER"]
     )

@@ -125,6 +125,7 @@ class SiteConfig(WireModel):
         vault: Whether a pseudonym can be led back to its patient.
         pseudonyms: A trusted third party's list (CSV, 0600); None makes pseudonyms with the site's key.
         deidentification_policy: What may stay in a header (docs/deidentification.md); None is the package's default.
+        conversion_overrides: What headers cannot say of the site's series (docs/conversion.md); None says nothing.
         outbound_proxy: HTTP proxy for everything that leaves; None connects directly.
         capture_egress: Keep the bodies that passed the egress (tests); needs a demo policy.
         worker_threads: CPU threads of the training process.
@@ -139,6 +140,7 @@ class SiteConfig(WireModel):
     vault: VaultSettings = VaultSettings()
     pseudonyms: FilePath | None = None
     deidentification_policy: FilePath | None = None
+    conversion_overrides: FilePath | None = None
     outbound_proxy: ProxyUrl | None = None
     capture_egress: bool = False
     worker_threads: int = Field(default=1, ge=1, le=256)
@@ -248,6 +250,7 @@ COMMENTS = {
     "vault.folder": "Folder for the vault alone, e.g. vault (below the site's folder) or an absolute path.",
     "vault.key_file": "File of 32 random bytes, 0600, OUTSIDE that folder, best on another medium.",
     "deidentification_policy": "The site's own de-identification policy (YAML); null uses the one that ships with myofed.",
+    "conversion_overrides": "What headers cannot say of this site's series (YAML, docs/conversion.md); null says nothing.",
     "pseudonyms": "A trusted third party's list of pseudonyms (CSV, 0600); null makes them with the site's key.",
     "outbound_proxy": "HTTP proxy for everything that leaves, e.g. http://proxy.example:3128; null connects directly.",
     "capture_egress": "true keeps a copy of every body that leaves, to search it in tests; needs policy.demo.",

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from myofed_node.mids.dataset import Dataset
+from myofed_node.mids.image import LabelMap
+from myofed_node.mids.listing import NIFTI_ENDINGS
+from myofed_node.mids.nifti_file import sidecar_invalid
 from myofed_schemas.anatomy import muscle_of_label_value
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.mids import ImageName
-from myofed_schemas.sidecar import Sidecar
 
-LABELS = Path("derivatives", "labels")
 NOMINAL_TESLA = (0.3, 0.55, 1.0, 1.5, 3.0, 7.0)
 """Field strengths as people name them; headers say 2.89362 or 1.494."""
 VENDORS = {
@@ -62,19 +61,27 @@ def take_census(dataset: Path) -> Census:
         dataset: Its folder; one without images gives zeros.
 
     Raises:
-        MyofedError: SIDECAR_INVALID where an image's sidecar is missing or not of the profile.
+        MyofedError: SIDECAR_INVALID where an image's sidecar is missing or not of the profile; MIDS_NAME where a file cannot
+            be counted because its name or place is not of the profile.
     """
+    opened = Dataset(dataset)
+    if any(unread.path.name.endswith(NIFTI_ENDINGS) for unread in opened.unread):
+        raise MyofedError(
+            "MIDS_NAME",
+            "expected images with names and places of the profile only, found another: the count would lack it",
+            hint="myofed-node validate DATASET names the file",
+            exit_code=ExitCode.INVALID_DATASET,
+        )
     sessions: set[tuple[str, str]] = set()
     vendors, tesla, suffixes = set(), set(), set()
-    for path in sorted(dataset.glob("sub-*/ses-*/mr-*/*.nii.gz")):
-        name = ImageName.parse(path.name.removesuffix(".nii.gz"))
-        sidecar = _sidecar(path)
+    for image in opened.images():
+        name, sidecar = image.name, image.sidecar
         sessions.add((name.subject, name.session))
         suffixes.add((name.subject, name.suffix.value))
         vendors.add((name.subject, vendor_of(sidecar.manufacturer or "")))
         if sidecar.magnetic_field_strength_tesla:
             tesla.add((name.subject, nominal_tesla(sidecar.magnetic_field_strength_tesla)))
-    muscles, origins = _labels(dataset / LABELS)
+    muscles, origins = _labels(opened.label_maps())
     return Census(
         subjects=len({subject for subject, _ in sessions}),
         sessions=len(sessions),
@@ -88,9 +95,8 @@ def take_census(dataset: Path) -> Census:
 
 
 def labelled_subjects(dataset: Path) -> tuple[str, ...]:
-    """Labels of the subjects that have a label map, sorted."""
-    found = (dataset / LABELS).glob("sub-*/ses-*/*/*_dseg.nii.gz")
-    return tuple(sorted({path.name.split("_", 1)[0].removeprefix("sub-") for path in found}))
+    """Labels of the subjects that have a label map, sorted; none where there is no data set."""
+    return tuple(sorted({label_map.name.subject for label_map in Dataset(dataset).label_maps()}))
 
 
 def vendor_of(manufacturer: str) -> str:
@@ -104,32 +110,16 @@ def nominal_tesla(value: float) -> float:
     return min(NOMINAL_TESLA, key=lambda nominal: abs(nominal - value))
 
 
-def _sidecar(image: Path) -> Sidecar:
-    try:
-        return Sidecar.model_validate_json(image.with_name(image.name.replace(".nii.gz", ".json")).read_bytes())
-    except (FileNotFoundError, ValidationError):
-        raise _invalid("an image") from None
-
-
-def _labels(folder: Path) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+def _labels(label_maps: Iterable[LabelMap]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """(subject, muscle) and (subject, origin) pairs of all label maps."""
     muscles, origins = set(), set()
-    for path in sorted(folder.glob("sub-*/ses-*/*/*_dseg.json")):
-        subject = path.name.split("_", 1)[0].removeprefix("sub-")
+    for label_map in label_maps:
+        subject = label_map.name.subject
+        if label_map.origin is None:
+            raise sidecar_invalid("LabelOrigin beside a label map")
+        origins.add((subject, label_map.origin))
         try:
-            document = json.loads(path.read_bytes())
-            values = [int(value) for value in document["Labels"]]
-            origins.add((subject, str(document["LabelOrigin"])))
-            muscles |= {(subject, muscle_of_label_value(value)[0].id) for value in values}
-        except (ValueError, KeyError, TypeError):
-            raise _invalid("a label map") from None
+            muscles |= {(subject, muscle_of_label_value(value)[0].id) for value in label_map.names}
+        except KeyError:
+            raise sidecar_invalid("values of muscles.tsv beside a label map") from None
     return muscles, origins
-
-
-def _invalid(what: str) -> MyofedError:
-    return MyofedError(
-        "SIDECAR_INVALID",
-        f"expected a sidecar of profile myofed-1 beside {what}, found none that can be read",
-        hint="myofed-node validate DATASET names the file",
-        exit_code=ExitCode.INVALID_DATASET,
-    )

@@ -33,6 +33,7 @@ class DatasetMerge:
         self._dataset = dataset
         self._store = store
         self._ingest_id = ingest_id
+        self._images: dict[str, SeriesOutcome] = {}
 
     def take_in(self, report: IngestReport, *, staged: Path, refused: Mapping[str, str]) -> IngestReport:
         """Every converted series lies in the data set, every other is on record with its code.
@@ -49,12 +50,25 @@ class DatasetMerge:
             MyofedError: STAGED_FILE_LOST where a file is neither staged nor stored.
         """
         runs = RunNumbers(self._dataset, self._store, images=_images(report))
-        outcomes = tuple(self._outcome(series, staged, refused, runs) for series in report.series)
+        self._images.clear()
+        shared = _of_joined(report, refused)
+        outcomes = tuple(self._once(series, staged, shared, runs) for series in report.series)
         if any(series.outcome == "converted" for series in outcomes):
             write_dataset_files(self._dataset, tools=report.tools)
         by_number = {series.number: series for series in outcomes}
         files = tuple(_result(file, by_number) for file in report.files)
         return report.model_copy(update={"series": outcomes, "files": files})
+
+    def _once(self, series: SeriesOutcome, staged: Path, refused: Mapping[str, str], runs: RunNumbers) -> SeriesOutcome:
+        """The outcome; of series that were joined into one image the first brings it in, and the others have its outcome."""
+        first = self._images.get(series.images[0].path) if series.images else None
+        if first is None:
+            outcome = self._outcome(series, staged, refused, runs)
+            self._images |= {image.path: outcome for image in series.images}
+            return outcome
+        state = SeriesState.STORED if first.outcome == "converted" else SeriesState.QUARANTINED
+        self._note(series, state, first.code or "OK")
+        return series.model_copy(update={"outcome": first.outcome, "code": first.code, "images": first.images})
 
     def _outcome(
         self, series: SeriesOutcome, staged: Path, refused: Mapping[str, str], runs: RunNumbers
@@ -126,6 +140,22 @@ class DatasetMerge:
 
 def _images(report: IngestReport) -> list[tuple[str, str]]:
     return [(series.series_instance_uid, image.path) for series in report.series for image in series.images]
+
+
+def _of_joined(report: IngestReport, refused: Mapping[str, str]) -> dict[str, str]:
+    """What was refused, with all series that share an image with it."""
+    codes = {
+        image.path: refused[series.series_instance_uid]
+        for series in report.series
+        for image in series.images
+        if series.series_instance_uid in refused
+    }
+    return dict(refused) | {
+        series.series_instance_uid: codes[image.path]
+        for series in report.series
+        for image in series.images
+        if image.path in codes
+    }
 
 
 def _plan(uid: str, image: ConvertedImage, staged: Path, runs: RunNumbers) -> tuple[FileRow, FileRow]:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import pydicom
 from pydantic import ValidationError
 from pydicom.errors import InvalidDicomError
 
 from myofed_anonymization.deidentify import Options, deidentify, read_report
+from myofed_anonymization.inputs import Inputs
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.uids import new_uid
 from myofed_node.mids.convert import ConvertOptions, convert
+from myofed_node.mids.overrides import NO_OVERRIDES, Overrides
 from myofed_node.mids.validate import validate
 from myofed_schemas.conversion import REPORT_NAME, ConversionReport, FileResult, IngestReport, SeriesOutcome
 from myofed_schemas.deid import DeidentificationReport, FileOutcome, WithheldCode
@@ -42,11 +42,13 @@ class IngestPolicy:
         deidentification: What may stay in a header.
         hold_head: Hold images of the head, and of an unknown body part, for a person's review (a site's intake only).
         options: Who gives the pseudonyms, and whether a vault keeps them.
+        overrides: What the site says of its series where headers cannot.
     """
 
     deidentification: Policy
     hold_head: bool = False
     options: Options = field(default_factory=Options)
+    overrides: Overrides = NO_OVERRIDES
 
 
 def ingest(
@@ -76,7 +78,7 @@ def ingest(
         MyofedError: SOURCE_MISSING, SOURCE_EMPTY, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY, or a code of `convert`.
     """
     roots = [sources] if isinstance(sources, Path) else list(sources)
-    inputs = _input_files(roots, out)
+    inputs = Inputs.below(roots, out=out)
     work = out.parent / f".{out.name}.ingest"
     shutil.rmtree(work / "dataset", ignore_errors=True)
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,40 +94,12 @@ def ingest(
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _input_files(roots: list[Path], out: Path) -> list[Path]:
-    """All files below the roots, sorted by path: the order by which the reports number them."""
-    for root in roots:
-        if not root.exists():
-            raise _refusal("SOURCE_MISSING", "expected a file or folder as source, found nothing", "check the path")
-        if out.resolve().is_relative_to(root.resolve()):
-            raise _refusal("OUT_INSIDE_SOURCE", "expected OUT outside the sources, found it inside", "choose another")
-    found = {path for root in roots for path in ([root] if not root.is_dir() else _below(root))}
-    if not found:
-        raise _refusal(
-            "SOURCE_EMPTY", "expected a source with files, found none", "check the path, or whether it is mounted"
-        )
-    return sorted(found)
-
-
-def _below(root: Path) -> Iterator[Path]:
-    """All files below the folder; a link to a folder is an entry of its own and not followed."""
-    for folder, folders, names in os.walk(root, onerror=_unreadable):
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        yield from (Path(folder, name) for name in (*names, *links))
-
-
-def _unreadable(_error: OSError) -> NoReturn:
-    raise _refusal(
-        "SOURCE_UNREADABLE", "expected folders that can be listed, found one that cannot", "check permissions"
-    )
-
-
 def _refusal(code: str, message: str, hint: str) -> MyofedError:
     return MyofedError(code, message, hint=hint, exit_code=ExitCode.USAGE)
 
 
 def _in_work_folder(
-    inputs: list[Path],
+    inputs: Inputs,
     work: Path,
     *,
     keys: SiteKeys,
@@ -136,7 +110,7 @@ def _in_work_folder(
     tell = progress or (lambda _step, _done, _total: None)
     call = partial(
         deidentify,
-        inputs,
+        inputs.roots,
         work / "deidentified",
         keys=keys,
         policy=policy.deidentification,
@@ -152,21 +126,28 @@ def _in_work_folder(
         shutil.rmtree(work / "deidentified")
         call()
     clean = read_report(work / "deidentified")
-    series_of = {
-        file.number: _new_series_uid(inputs[file.number - 1], keys)
-        for file in clean.files
-        if file.code is not None and file.code not in SKIPPED_CODES
-    }
+    series_of = _withheld_series(inputs, clean, keys)
     conversion = convert(
         work / "deidentified",
         work / "dataset",
         now=now,
-        options=ConvertOptions(frozenset(uid for uid in series_of.values() if uid), hold_head=policy.hold_head),
+        options=ConvertOptions(
+            incomplete=frozenset(uid for uid in series_of.values() if uid),
+            hold_head=policy.hold_head,
+            overrides=policy.overrides,
+            processes=policy.options.processes,
+        ),
         progress=lambda done, total: tell("convert", done, total),
     )
     report = _report(clean, conversion, validate(work / "dataset"), series_of)
     write_atomically(work / "dataset" / REPORT_NAME, (report.model_dump_json(indent=1) + "\n").encode())
     return report
+
+
+def _withheld_series(inputs: Inputs, clean: DeidentificationReport, keys: SiteKeys) -> dict[int, str | None]:
+    """New SeriesInstanceUID of each file that was withheld and may be an image, by its number in the walk."""
+    withheld = {file.number for file in clean.files if file.code is not None and file.code not in SKIPPED_CODES}
+    return {number: _new_series_uid(path, keys) for number, path in enumerate(inputs, start=1) if number in withheld}
 
 
 def _new_series_uid(path: Path, keys: SiteKeys) -> str | None:

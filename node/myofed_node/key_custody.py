@@ -190,7 +190,7 @@ def next_key(folder: SiteFolder) -> Path:
 
 def subjects_of(folder: SiteFolder) -> frozenset[str]:
     """Every pseudonym under which the site holds something: image, label map, series on record or work in progress."""
-    places = (folder.dataset, folder.dataset / "derivatives" / "labels", *folder.intake.glob("work-*/**/"))
+    places = (folder.dataset, *folder.dataset.glob("derivatives/*"), *folder.intake.glob("work-*/**/"))
     found = {path.name.removeprefix("sub-") for place in places for path in place.glob("sub-*")}
     return frozenset(found | {row.subject for row in SiteStore(folder.store).all_series() if row.subject})
 

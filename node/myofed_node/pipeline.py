@@ -20,6 +20,7 @@ from myofed_node.deid_settings import deid_settings
 from myofed_node.ingest import IngestPolicy, Progress
 from myofed_node.key_custody import no_ingest
 from myofed_node.keys import load_deid_keys
+from myofed_node.mids.overrides import NO_OVERRIDES, Overrides, load_overrides
 from myofed_node.site_setup import Site
 from myofed_node.staging import Staged, StagingRules, load_staged, stage
 from myofed_node.store import IngestRow, IngestState, SiteStore
@@ -98,7 +99,12 @@ class SiteIngest:
 
     def _policy(self) -> IngestPolicy:
         settings = deid_settings(self.site)
-        return IngestPolicy(settings.policy, hold_head=self.site.config.policy.hold_head, options=settings.options)
+        return IngestPolicy(
+            settings.policy,
+            hold_head=self.site.config.policy.hold_head,
+            options=settings.options,
+            overrides=_overrides(self.site),
+        )
 
     def _fingerprint(self, source: Path, policy: IngestPolicy) -> str:
         """Digest of the input files' digests and of what decides their fate; no name or path is part of it."""
@@ -108,6 +114,8 @@ class SiteIngest:
             "key": load_deid_keys(self.site.folder).check(),
             "version": version("myofed"),
         }
+        if policy.overrides.digest:
+            decides["overrides"] = policy.overrides.digest
         if policy.options.pseudonyms:
             decides["pseudonyms"] = policy.options.pseudonyms.check()
         return digest({"files": sorted(_sha256(path) for path in _files(source)), **decides})
@@ -128,6 +136,12 @@ class SiteIngest:
 
     def _report_path(self, row: IngestRow) -> Path:
         return self.site.folder.intake / f"ingest-{row.id}.json"
+
+
+def _overrides(site: Site) -> Overrides:
+    """What the site says of its series where headers cannot."""
+    name = site.config.conversion_overrides
+    return load_overrides(site.folder.root / name) if name else NO_OVERRIDES
 
 
 def _check_source(source: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from myofed_schemas.ids import Code
+from myofed_schemas.mids import Suffix
 
 Level = Literal["error", "warning"]
-RuleSource = Literal["ormir-mids", "profile"]
-Selector = Literal["dataset", "file", "image", "label_map"]
+RuleSource = Literal["ormir-mids", "profile", "site"]
+"""The draft standard or its reference implementation; our profile; a rule file that somebody added."""
+Selector = Literal["dataset", "subject", "pipeline", "entry", "file", "nifti", "image", "sidecar", "label_map"]
+FOUND = "{found}"
+"""Stands in a message for what was found."""
 
 
 class _Document(BaseModel):
@@ -23,7 +27,9 @@ class Rule(_Document):
 
     Attributes:
         code: Stable; tests/broken holds one data set that breaks the rule for each code.
-        selector: What it is asked of: the data set, each file, each image with a readable sidecar, each label map.
+        message: What was expected, with `{found}` where the finding says what stands there instead.
+        selector: What it is asked of: the data set; each sub-* folder; each folder of derivatives; each entry of a folder,
+            file or not; each file; each NIfTI file; each image of a suffix of the profile; the sidecar of such an image; each label map.
         suffixes: Images it applies to; empty means all.
         check: Name of the Python check in `myofed_node.mids`.
         limits: Numbers the check needs, with units in their names.
@@ -36,11 +42,23 @@ class Rule(_Document):
     message: str = Field(min_length=10)
     hint: str = Field(min_length=5)
     selector: Selector
-    suffixes: tuple[str, ...] = ()
+    suffixes: tuple[Suffix, ...] = ()
     check: str = Field(pattern=r"^[a-z][a-z0-9_]+$")
     limits: dict[str, float] = Field(default_factory=dict)
     source: RuleSource
     reference: str = Field(min_length=5)
+
+    @field_validator("message")
+    @classmethod
+    def _says_what_was_found(cls, message: str) -> str:
+        if FOUND not in message:
+            msg = f"expected {FOUND} in the message"
+            raise ValueError(msg)
+        return message
+
+    def told(self, found: str) -> str:
+        """The message with what was found."""
+        return self.message.replace(FOUND, found)
 
 
 class RuleSet(_Document):
@@ -75,6 +93,8 @@ class ValidationReport(_Document):
 
     format: Literal["myofed-validation-1"] = "myofed-validation-1"
     profile: Literal["myofed-1"] = "myofed-1"
+    sources: tuple[RuleSource, ...] = ("ormir-mids", "profile")
+    """Whose rules were asked."""
     checks: int = Field(ge=0)
     """Questions asked: one rule at one place."""
     images: int = Field(ge=0)

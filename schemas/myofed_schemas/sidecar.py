@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from myofed_schemas.ids import Sha256
 from myofed_schemas.mids import PROFILE, Unit
 
-ScalingKind = Literal["stored", "rescale", "philips-scale-slope", "phase-radians"]
+ScalingKind = Literal["stored", "rescale", "philips-scale-slope", "phase-radians", "real-world"]
 """How stored values became the voxels: unchanged; per-frame RescaleSlope and -Intercept (PS3.3 C.7.6.16.2.9); these divided by
-slope times Philips' scale slope (Chenevert 2014, Transl Oncol 7:65); or mapped from the vendor's phase range to radians."""
+slope times Philips' scale slope (Chenevert 2014, Transl Oncol 7:65); mapped from the vendor's phase range to radians; or by the
+RealWorldValueMapping of the frame (PS3.3 C.7.6.16.2.11)."""
 
 
 class _Document(BaseModel):
@@ -34,7 +35,7 @@ class Provenance(_Document):
     """SHA-256 of the NIfTI file."""
     value_scaling: ScalingKind = Field(alias="ValueScaling")
     component_assumed: bool = Field(default=False, alias="ComponentAssumed")
-    """Magnitude was not said by the header; it is the vendor's default and no voxel was negative."""
+    """Magnitude was not said by the header; it is the vendor's default or the site's word, and no voxel was negative."""
     tools: dict[str, str] = Field(alias="Tools")
 
 
@@ -75,6 +76,8 @@ class Sidecar(_Document):
     scanning_sequence: str | None = Field(default=None, alias="ScanningSequence")
     sequence_variant: str | None = Field(default=None, alias="SequenceVariant")
     scan_options: str | None = Field(default=None, alias="ScanOptions")
+    sequence_name: str | None = Field(default=None, alias="SequenceName")
+    """SequenceName or PulseSequenceName, as de-identification left it."""
     acquisition_type: str | None = Field(default=None, alias="MRAcquisitionType")
     parallel_reduction_factor_in_plane: float | None = Field(default=None, alias="ParallelReductionFactorInPlane")
     parallel_acquisition_technique: str | None = Field(default=None, alias="ParallelAcquisitionTechnique")

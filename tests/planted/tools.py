@@ -48,13 +48,13 @@ def run_ours(source: Path, out: Path) -> None:
 def run_peer(peer: Peer, source: Path, out: Path) -> dict[str, int]:
     """`out` holds what the peer makes of `source`; how many files it failed on, by exception."""
     out.mkdir(parents=True)
-    command = [str(_python(peer)), str(SCRIPTS / peer.script), str(source), str(out)]
+    command = [str(python_of(peer)), str(SCRIPTS / peer.script), str(source), str(out)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     failed: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
     return failed
 
 
-def _python(peer: Peer) -> Path:
+def python_of(peer: Peer) -> Path:
     """The interpreter of the peer's environment, which is made when it is not there."""
     folder = peers_folder() / f"{peer.package}-{peer.version}"
     python = folder / "bin" / "python"

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from proofs.burned_in import burned_in
+from proofs.convert_kills import killed_conversions
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
 from proofs.kills import killed_batches
 from proofs.mutated import mutated_files
+from proofs.mutated_datasets import mutated_datasets
 from proofs.planted import planted_corpus
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,6 +53,8 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "deid-mutated": mutated_files,
     "deid-kills": killed_batches,
     "deid-burned-in": burned_in,
+    "convert-kills": killed_conversions,
+    "validate-mutated": mutated_datasets,
 }
 
 

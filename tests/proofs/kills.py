@@ -6,17 +6,13 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from planted.images import Study, classic
 from planted.made_up import MadeUp
 from planted.vendor import csa, safe_numbers
@@ -27,17 +23,13 @@ from myofed_anonymization.deidentify import read_report
 from myofed_schemas.deid import PAGE_NAME, REPORT_NAME, WithheldCode
 from myofed_schemas.side_record import SIDE_RECORD_NAME
 from proofs.batch_run import PROCESSES
+from proofs.killed_process import Tree, finished, is_gone, read_until, seconds_after, started, tree_of
 
-TESTS = Path(__file__).parents[1]
+RUN = "proofs.batch_run"
 PATIENTS, FILES_A_PATIENT, SIZE = 6, 48, 16
 CONFLICTS = IDENTICAL = REFUSED = 6
 LATE = 0.35
 """So many of the kills come when all files are done: while the run judges, syncs and writes its report."""
-GONE_SECONDS = 5.0
-"""Within this time after its parent's death no worker is left."""
-
-Tree = dict[str, tuple[bytes, int]]
-"""Content and mode of every file by its path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +105,23 @@ def make_batch(source: Path, *, files_a_patient: int = FILES_A_PATIENT) -> None:
 def _reference(source: Path, folder: Path) -> Reference:
     """Undisturbed runs of the batch, and of it without the second of two conflicting files, and without the first."""
     out = folder / "reference"
-    finish_s = _seconds_after_the_last_file(source, out)
-    tree = _tree(out)
+    finish_s = seconds_after(RUN, source, out, steps=_files(source))
+    tree = tree_of(out)
     withdrawn: dict[str, set[bytes]] = {}
     for number, leave_out in enumerate(("twins/other-*", "03/*")):
         part = folder / f"part-{number}"
         shutil.copytree(source, part)
         for path in part.glob(leave_out):
             path.unlink()
-        _finished(part, folder / f"of-part-{number}")
-        for name, (content, _) in _tree(folder / f"of-part-{number}").items():
+        finished(RUN, part, folder / f"of-part-{number}")
+        for name, (content, _) in tree_of(folder / f"of-part-{number}").items():
             if name.endswith(".dcm") and name not in tree:
                 withdrawn.setdefault(name, set()).add(content)
     return Reference(tree, withdrawn, len(read_report(out).files), finish_s)
+
+
+def _files(source: Path) -> int:
+    return sum(path.is_file() for path in source.rglob("*"))
 
 
 def _poor(reference: Reference) -> list[str]:
@@ -144,16 +140,16 @@ def _kill(source: Path, out: Path, reference: Reference, rng: random.Random, cou
     late, whole = rng.random() < LATE, counts["kills"] % 2 == 0
     done = reference.files if late else rng.randrange(reference.files)
     pause = rng.uniform(0, reference.finish_s) if late else rng.uniform(0, 0.02)
-    with _started(source, out) as process:
+    with started(RUN, source, out) as process:
         if not late and done == 0:
             time.sleep(rng.uniform(0, 1))  # while it starts
         else:
-            _read_until(process, done)
+            read_until(process, done)
             time.sleep(pause)
         too_late = process.poll() is not None
         os.killpg(process.pid, signal.SIGKILL) if whole and not too_late else process.kill()
         process.wait()
-        faults = [] if _is_gone(process.pid) else ["a worker outlived its parent"]
+        faults = [] if is_gone(process.pid) else ["a worker outlived its parent"]
     if too_late:
         counts["too late"] += 1
         return half_files(out, reference)
@@ -165,7 +161,7 @@ def _kill(source: Path, out: Path, reference: Reference, rng: random.Random, cou
 
 def half_files(out: Path, reference: Reference) -> list[str]:
     """What lies in the output folder at the moment of a kill and must not."""
-    faults, tree = [], _tree(out)
+    faults, tree = [], tree_of(out)
     for name, (content, _) in tree.items():
         if name.startswith("2.25.") and name.endswith(".dcm"):
             expected = {reference.tree[name][0]} if name in reference.tree else reference.withdrawn.get(name, set())
@@ -181,8 +177,8 @@ def half_files(out: Path, reference: Reference) -> list[str]:
 
 
 def _run_to_the_end(source: Path, out: Path, reference: Reference) -> list[str]:
-    status = _finished(source, out)
-    return [f"exit status {status}"] if status else differences(_tree(out), reference)
+    status = finished(RUN, source, out)
+    return [f"exit status {status}"] if status else differences(tree_of(out), reference)
 
 
 def differences(tree: Tree, reference: Reference) -> list[str]:
@@ -204,74 +200,6 @@ def _timeless(name: str, content: bytes) -> bytes:
         return content
     year = time.strftime("%Y-").encode()
     return b"\n".join(line for line in content.split(b"\n") if b'"created"' not in line and year not in line)
-
-
-def _tree(folder: Path) -> Tree:
-    paths = sorted(folder.rglob("*")) if folder.exists() else []
-    return {
-        path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mode & 0o777)
-        for path in paths
-        if path.is_file()
-    }
-
-
-@contextmanager
-def _started(source: Path, out: Path) -> Iterator[subprocess.Popen[str]]:
-    """A run in a session of its own; nothing of it is left afterwards."""
-    command = [sys.executable, "-W", "ignore", "-m", "proofs.batch_run", str(source), str(out)]
-    process = subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        yield process
-    finally:
-        if not _is_gone(process.pid, seconds=0):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-def _finished(source: Path, out: Path) -> int:
-    """The exit status of an undisturbed run."""
-    with _started(source, out) as process:
-        process.communicate()
-        return process.returncode
-
-
-def _seconds_after_the_last_file(source: Path, out: Path) -> float:
-    files = sum(path.is_file() for path in source.rglob("*"))
-    with _started(source, out) as process:
-        _read_until(process, files)
-        begin = time.monotonic()
-        process.communicate()
-        return time.monotonic() - begin
-
-
-def _read_until(process: subprocess.Popen[str], done: int) -> None:
-    """Returns when so many files are done, or the run has ended."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) >= done:
-            return
-
-
-def _is_gone(group: int, *, seconds: float = GONE_SECONDS) -> bool:
-    """Whether no process of this group lives after so many seconds; one that nobody has waited for yet is dead."""
-    end = time.monotonic() + seconds
-    while _alive(group):
-        if time.monotonic() >= end:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def _alive(group: int) -> bool:
-    for process in psutil.process_iter():
-        try:
-            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                return True
-        except (psutil.Error, ProcessLookupError):
-            continue
-    return False
 
 
 assert PROCESSES > 1, "a kill of the parent alone says little about one worker"

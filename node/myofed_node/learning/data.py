@@ -7,47 +7,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 
 from myofed_node.learning.subjects import LabelledVolume, Slices, slices_of
-from myofed_node.mids.inphase import in_phase_images
+from myofed_node.mids.dataset import Dataset
+from myofed_node.mids.image import LabelMap
+from myofed_node.mids.inphase import InPhaseImage, in_phase_images
 from myofed_schemas.canonical import digest
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import StudyManifest
 
-LABELS = Path("derivatives") / "labels"
 MAX_CACHED_BYTES = 2 << 30
-AFFINE_TOLERANCE_MM = 1e-3
 
 
 @dataclass(frozen=True)
 class _Session:
-    """Files of one labelled session.
+    """One labelled session."""
 
-    Attributes:
-        image: NIfTI, 3D or 4D.
-        volume: Index along the fourth axis; 0 for 3D.
-        labels: NIfTI label map with canonical values.
-    """
-
-    image: Path
-    volume: int
-    labels: Path
+    chosen: InPhaseImage
+    labels: LabelMap
 
 
 def labelled_subjects(dataset: Path) -> tuple[str, ...]:
-    """Labels of the subjects that have a label map, sorted: whom a study can count on."""
-    return tuple(
-        sorted(
-            {
-                path.parents[2].name.removeprefix("sub-")
-                for path in (dataset / LABELS).glob("sub-*/ses-*/*/*_dseg.nii.gz")
-            }
-        )
-    )
+    """Labels of the subjects that have a label map, sorted: whom a study can count on; none where there is no data set."""
+    return tuple(sorted({label_map.name.subject for label_map in Dataset(dataset).label_maps()}))
 
 
 def read_subject(dataset: Path, subject: str, *, manifest: StudyManifest) -> Slices:
@@ -63,14 +48,14 @@ def read_subject(dataset: Path, subject: str, *, manifest: StudyManifest) -> Sli
     """
     parts = [
         slices_of(_volume(session), image=manifest.image, muscles=manifest.muscles)
-        for session in _sessions(dataset, subject)
+        for session in _sessions(Dataset(dataset), subject)
     ]
     return Slices(images=torch.cat([p.images for p in parts]), classes=torch.cat([p.classes for p in parts]))
 
 
-def _sessions(dataset: Path, subject: str) -> list[_Session]:
-    folders = sorted((dataset / LABELS / f"sub-{subject}").glob("ses-*"))
-    found = [s for folder in folders for s in _labelled(dataset, subject, folder.name.removeprefix("ses-"))[:1]]
+def _sessions(dataset: Dataset, subject: str) -> list[_Session]:
+    sessions = sorted({label_map.name.session for label_map in dataset.label_maps(subject=subject)})
+    found = [labelled for session in sessions for labelled in _labelled(dataset, subject, session)[:1]]
     if not found:
         raise MyofedError(
             "SUBJECT_NOT_LABELLED",
@@ -81,27 +66,19 @@ def _sessions(dataset: Path, subject: str) -> list[_Session]:
     return found
 
 
-def _labelled(dataset: Path, subject: str, session: str) -> list[_Session]:
+def _labelled(dataset: Dataset, subject: str, session: str) -> list[_Session]:
     """The session's in-phase images that have a label map, best first."""
-    images = in_phase_images(dataset, subject, session)
-    sessions = [_Session(image=i.path, volume=i.volume, labels=_label_map(dataset, i.path)) for i in images]
-    return [s for s in sessions if s.labels.exists()]
-
-
-def _label_map(dataset: Path, image: Path) -> Path:
-    return dataset / LABELS / image.parent.relative_to(dataset) / f"{image.name.removesuffix('.nii.gz')}_dseg.nii.gz"
+    candidates = [(chosen, chosen.image.find_labels()) for chosen in in_phase_images(dataset.root, subject, session)]
+    return [_Session(chosen, labels) for chosen, labels in candidates if labels is not None]
 
 
 def _volume(session: _Session) -> LabelledVolume:
-    image, labels = (nib.nifti1.Nifti1Image.from_filename(path) for path in (session.image, session.labels))
-    if not np.allclose(image.affine, labels.affine, atol=AFFINE_TOLERANCE_MM):
-        raise MyofedError(
-            "LABEL_GRID",
-            "expected the label map on the image's grid, found another affine",
-            exit_code=ExitCode.BAD_INPUT,
-        )
-    values = np.asarray(image.dataobj[..., session.volume] if image.ndim == 4 else image.dataobj, dtype=np.float32)
-    return LabelledVolume(image=values, labels=np.asarray(labels.dataobj).astype(np.int32), affine_ras=image.affine)
+    image = session.chosen.image
+    return LabelledVolume(
+        image=image.values(session.chosen.volume).astype(np.float32),
+        labels=session.labels.on_image_grid(),
+        affine_ras=image.affine_ras,
+    )
 
 
 @dataclass(frozen=True)
@@ -120,7 +97,7 @@ class SubjectCache:
         return [self._one(dataset, subject, manifest=manifest) for subject in subjects]
 
     def _one(self, dataset: Path, subject: str, *, manifest: StudyManifest) -> Slices:
-        key = (str(dataset), subject, digest(manifest.image), manifest.muscles, _state(dataset, subject))
+        key = (str(dataset), subject, digest(manifest.image), manifest.muscles, _state(Dataset(dataset), subject))
         if key not in self._kept:
             self._kept[key] = read_subject(dataset, subject, manifest=manifest)
         self._kept.move_to_end(key)
@@ -129,12 +106,11 @@ class SubjectCache:
         return self._kept[key]
 
 
-def _state(dataset: Path, subject: str) -> tuple[tuple[str, int, int], ...]:
+def _state(dataset: Dataset, subject: str) -> tuple[tuple[str, int, int], ...]:
     """Name, size and time of change of every image and label map of the subject."""
-    files = sorted(
-        [*dataset.glob(f"sub-{subject}/**/*.nii.gz"), *(dataset / LABELS).glob(f"sub-{subject}/**/*.nii.gz")]
-    )
-    return tuple((str(f.relative_to(dataset)), f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    found = [*dataset.images(subject=subject), *dataset.label_maps(subject=subject)]
+    states = [(item.file, item.file.stat()) for item in found]
+    return tuple((str(file.relative_to(dataset.root)), s.st_size, s.st_mtime_ns) for file, s in states)
 
 
 def _bytes(slices: Slices) -> int:

@@ -1,1 +1,5 @@
-"""ORMIR-MIDS, profile `myofed-1`: from de-identified DICOM to a validated data set."""
+"""ORMIR-MIDS: conversion, validation, reading (`open_dataset`)."""
+
+from myofed_node.mids.dataset import open_dataset
+
+__all__ = ["open_dataset"]

@@ -1,205 +1,133 @@
-"""Named checks of an image and its sidecar. Each returns the numbers it found wrong; nothing when all is well or cannot be asked."""
+"""Named checks of an image's voxels, and of images against each other. Each returns the numbers it found wrong."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
 
-import numpy as np
-
-from myofed_node.mids.checks_files import Found
-from myofed_node.mids.dataset_view import ImageView
-from myofed_schemas.mids import PROFILE, Part
+from myofed_node.mids.checks import IMAGE, Found
+from myofed_node.mids.checks_labels import corners_apart_mm
+from myofed_node.mids.dataset_view import ImageView, Sibling, echo_times_ms, sibling
+from myofed_schemas.mids import Part
 from myofed_schemas.rules import Rule
 
-ImageCheck = Callable[[ImageView, Rule], Found]
+_PARTNERS = {Part.REAL: Part.IMAG, Part.IMAG: Part.REAL}
 
 
-def is_readable(image: ImageView, _rule: Rule) -> Found:
-    """Header and voxels can be read."""
-    return ("a damaged file",) if image.values is None else ()
+@IMAGE.needs()
+def ndim_agrees(image: ImageView, _rule: Rule) -> Found:
+    """Echoes are the fourth dimension, and there is no other."""
+    if image.header is None:
+        return ()
+    expected = 4 if image.kind.stacks_echoes else 3
+    return () if image.header.ndim == expected else (f"{image.header.ndim} dimensions",)
 
 
+@IMAGE.needs()
 def digest_agrees(image: ImageView, _rule: Rule) -> Found:
     """The file is the one that was converted."""
     provenance = image.sidecar.get("Provenance")
     said = provenance.get("ImageDigest") if isinstance(provenance, dict) else None
-    return ("another digest",) if said is not None and said != image.sha256 else ()
-
-
-def names_profile(image: ImageView, _rule: Rule) -> Found:
-    """The sidecar names our profile."""
-    return () if image.sidecar.get("Profile") == PROFILE else ("another or none",)
-
-
-def ndim_agrees(image: ImageView, _rule: Rule) -> Found:
-    """Echoes are the fourth dimension, and there is no other."""
-    if image.nifti is None:
+    if said is None or not image.sha256:
         return ()
-    expected = 4 if image.name.suffix.stacks_echoes else 3
-    return () if image.nifti.ndim == expected else (f"{image.nifti.ndim} dimensions",)
+    return () if said == image.sha256 else ("another digest",)
 
 
-def affine_is_valid(image: ImageView, _rule: Rule) -> Found:
-    """The affine is finite and not singular."""
-    if image.nifti is None:
-        return ()
-    affine = np.asarray(image.nifti.affine)
-    good = np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > 1e-9
-    return () if good else ("a singular or infinite one",)
-
-
-def sform_equals_qform(image: ImageView, rule: Rule) -> Found:
-    """Both ways of saying the geometry are given and say the same."""
-    if image.nifti is None:
-        return ()
-    header: Any = image.nifti.header
-    if int(header["sform_code"]) < 1 or int(header["qform_code"]) < 1:
-        return ("a code of 0",)
-    corner = np.append(np.asarray(image.nifti.shape[:3]) - 1, 1.0)
-    apart = np.abs((header.get_sform() - header.get_qform()) @ np.stack([corner, [0, 0, 0, 1.0]]).T).max()
-    return () if apart <= rule.limits["tolerance_mm"] else (f"{apart:.4f} mm apart",)
-
-
-def unit_is_mm(image: ImageView, _rule: Rule) -> Found:
-    """The header says millimetres."""
-    if image.nifti is None:
-        return ()
-    unit = str(image.nifti.header.get_xyzt_units()[0])
-    return () if unit == "mm" else (unit,)
-
-
+@IMAGE.needs()
 def values_are_finite(image: ImageView, _rule: Rule) -> Found:
     """No voxel is NaN or infinite."""
-    if image.values is None or image.values.dtype.kind != "f":
-        return ()
-    bad = int(np.count_nonzero(~np.isfinite(image.values.astype(np.float64))))
-    return (f"{bad} that are not",) if bad else ()
+    return (f"{image.scan.not_finite} that are not",) if image.scan and image.scan.not_finite else ()
 
 
+@IMAGE.needs()
+def values_differ(image: ImageView, _rule: Rule) -> Found:
+    """There is something to see."""
+    blank = image.scan is not None and image.scan.not_finite == 0 and image.scan.low == image.scan.high
+    return (f"{image.scan.low:g} everywhere",) if blank and image.scan else ()
+
+
+@IMAGE.needs("tolerance_radians")
 def phase_in_radians(image: ImageView, rule: Rule) -> Found:
     """A phase image lies within half a turn."""
-    if image.name.part is not Part.PHASE or image.values is None:
+    if image.name.part is not Part.PHASE or image.scan is None or not _has_values(image):
         return ()
-    largest = float(np.abs(image.values.astype(np.float64)).max(initial=0.0))
-    return () if largest <= math.pi + rule.limits["tolerance_radians"] else (f"{largest:g}",)
+    largest = max(abs(image.scan.low), abs(image.scan.high))
+    return (
+        () if largest <= math.pi + rule.limits["tolerance_radians"] else (f"{image.scan.low:g}..{image.scan.high:g}",)
+    )
 
 
+def _has_values(image: ImageView) -> bool:
+    return image.scan is not None and math.isfinite(image.scan.low)
+
+
+@IMAGE.needs("low", "high", "reached")
 def values_in_range(image: ImageView, rule: Rule) -> Found:
-    """Voxels lie between low and high, and the largest is at least `reached` (a fraction is no percentage)."""
-    if image.values is None:
+    """Voxels of a map lie between low and high, and the largest size is at least `reached` (a fraction is no percentage)."""
+    if image.name.part is not None or image.scan is None or not _has_values(image):
         return ()
-    low, high = float(image.values.astype(np.float64).min()), float(image.values.astype(np.float64).max())
-    good = rule.limits["low"] <= low and rule.limits["reached"] <= high <= rule.limits["high"]
+    low, high = image.scan.low, image.scan.high
+    good = rule.limits["low"] <= low and high <= rule.limits["high"] and max(-low, high) >= rule.limits["reached"]
     return () if good else (f"{low:g}..{high:g}",)
 
 
-def has_echo_time(image: ImageView, _rule: Rule) -> Found:
-    """EchoTime is there."""
-    return () if image.echo_times_ms else ("none",)
-
-
-def echo_time_in_ms(image: ImageView, rule: Rule) -> Found:
-    """Every echo time is one that milliseconds can be."""
-    outside = [t for t in image.echo_times_ms if not rule.limits["low_ms"] <= t <= rule.limits["high_ms"]]
-    return (", ".join(f"{t:g}" for t in outside),) if outside else ()
-
-
-def echo_count_agrees(image: ImageView, _rule: Rule) -> Found:
-    """There are as many echo times as volumes."""
-    if image.nifti is None or image.nifti.ndim != 4:
+@IMAGE.needs("relative_tolerance")
+def signal_decays(image: ImageView, rule: Rule) -> Found:
+    """The mean signal falls from each echo to the next; the second may exceed the first by its stimulated echo."""
+    if image.name.part is not None or image.scan is None or len(image.scan.volumes) < 2:
         return ()
-    count, volumes = len(image.echo_times_ms), image.nifti.shape[3]
-    return () if count == volumes else (f"{count} for {volumes} volumes",)
+    means = [volume.mean for volume in image.scan.volumes]
+    tolerance = 1 + rule.limits["relative_tolerance"]
+    rising = [number for number in range(2, len(means)) if means[number] > means[number - 1] * tolerance]
+    if means[-1] >= max(means[:2]):
+        return (f"echo {len(means)} as bright as the first",)
+    return (f"echo {rising[0] + 1} brighter than echo {rising[0]}",) if rising else ()
 
 
-def echoes_increase(image: ImageView, _rule: Rule) -> Found:
-    """Each echo comes after the one before."""
-    good = all(first < second for first, second in pairwise(image.echo_times_ms))
-    return () if good else (", ".join(f"{t:g}" for t in image.echo_times_ms),)
-
-
-def fourth_dimension_is_named(image: ImageView, _rule: Rule) -> Found:
-    """The sidecar says what the fourth dimension is."""
-    return () if image.sidecar.get("FourthDimension") == "EchoTime" else ("another or none",)
-
-
-def has_repetition_time(image: ImageView, _rule: Rule) -> Found:
-    """RepetitionTime is there."""
-    return () if image.number("RepetitionTime") is not None else ("none",)
-
-
-def repetition_exceeds_echo(image: ImageView, _rule: Rule) -> Found:
-    """The last echo comes before the next excitation."""
-    repetition, echoes = image.number("RepetitionTime"), image.echo_times_ms
-    if repetition is None or not echoes or repetition > max(echoes):
+@IMAGE.needs()
+def is_no_copy(image: ImageView, _rule: Rule) -> Found:
+    """No image before had the same voxels."""
+    if image.scan is None:
         return ()
-    return (f"{repetition:g} and {max(echoes):g}",)
+    first = image.dataset.first_with.setdefault(image.scan.digest, image.path)
+    return () if first == image.path else (f"those of {first}",)
 
 
-def has_flip_angle(image: ImageView, _rule: Rule) -> Found:
-    """FlipAngle is there."""
-    return () if image.number("FlipAngle") is not None else ("none",)
-
-
-def flip_angle_in_range(image: ImageView, rule: Rule) -> Found:
-    """The flip angle is one that degrees can be."""
-    angle = image.number("FlipAngle")
-    return () if angle is None or 0 < angle <= rule.limits["high_degrees"] else (f"{angle:g}",)
-
-
-def field_in_range(image: ImageView, rule: Rule) -> Found:
-    """The field is one that tesla can be."""
-    tesla = image.number("MagneticFieldStrength")
-    good = tesla is None or rule.limits["low_tesla"] <= tesla <= rule.limits["high_tesla"]
-    return () if good else (f"{tesla:g}",)
-
-
-def frequency_fits_field(image: ImageView, rule: Rule) -> Found:
-    """Frequency and field belong together."""
-    tesla, frequency = image.number("MagneticFieldStrength"), image.number("ImagingFrequency")
-    if not tesla or frequency is None:
+@IMAGE.needs("tolerance_mm")
+def part_grid_agrees(image: ImageView, rule: Rule) -> Found:
+    """A phase, real or imaginary image lies on the grid of its magnitude."""
+    magnitude = _magnitude(image)
+    if magnitude is None or image.header is None or magnitude.header is None:
         return ()
-    off = abs(frequency / (tesla * rule.limits["mhz_per_tesla"]) - 1)
-    return () if off <= rule.limits["relative_tolerance"] else (f"{frequency:g} MHz at {tesla:g} T",)
+    if image.header.shape != magnitude.header.shape:
+        return ("another shape",)
+    apart = corners_apart_mm(image.header, magnitude.header)
+    return () if apart is None or apart <= rule.limits["tolerance_mm"] else (f"corners {apart:.4g} mm apart",)
 
 
-def water_fat_shift_fits(image: ImageView, rule: Rule) -> Found:
-    """The shift follows from frequency and bandwidth."""
-    shift, frequency = image.number("WaterFatShift"), image.number("ImagingFrequency")
-    bandwidth = image.number("PixelBandwidth")
-    if shift is None or not frequency or not bandwidth:
+@IMAGE.needs("tolerance_ms")
+def part_echoes_agree(image: ImageView, rule: Rule) -> Found:
+    """A phase, real or imaginary image has the echo times of its magnitude."""
+    magnitude = _magnitude(image)
+    ours, theirs = image.echo_times_ms, echo_times_ms(magnitude.sidecar) if magnitude else ()
+    if not ours or not theirs:
         return ()
-    expected = rule.limits["ppm"] * frequency / bandwidth
-    return () if abs(shift / expected - 1) <= rule.limits["relative_tolerance"] else (f"{shift:g}",)
-
-
-IMAGE_CHECKS: dict[str, ImageCheck] = {
-    check.__name__: check
-    for check in (
-        is_readable,
-        digest_agrees,
-        names_profile,
-        ndim_agrees,
-        affine_is_valid,
-        sform_equals_qform,
-        unit_is_mm,
-        values_are_finite,
-        phase_in_radians,
-        values_in_range,
-        has_echo_time,
-        echo_time_in_ms,
-        echo_count_agrees,
-        echoes_increase,
-        fourth_dimension_is_named,
-        has_repetition_time,
-        repetition_exceeds_echo,
-        has_flip_angle,
-        flip_angle_in_range,
-        field_in_range,
-        frequency_fits_field,
-        water_fat_shift_fits,
+    same = len(ours) == len(theirs) and all(
+        abs(one - other) <= rule.limits["tolerance_ms"] for one, other in zip(ours, theirs, strict=True)
     )
-}
+    return () if same else (f"{_listed(ours)} and {_listed(theirs)}",)
+
+
+@IMAGE.needs()
+def part_has_partner(image: ImageView, _rule: Rule) -> Found:
+    """Real and imaginary come together."""
+    partner = _PARTNERS.get(image.name.part) if image.name.part else None
+    there = partner is None or image.name.with_part(partner) in image.dataset.paths
+    return () if there else (f"no {partner}",)
+
+
+def _magnitude(image: ImageView) -> Sibling | None:
+    return sibling(image.dataset, image.name.magnitude) if image.name.part else None
+
+
+def _listed(numbers: tuple[float, ...]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from myofed_node.mids.frames import Acquisition
+from myofed_node.mids.frames import Acquisition, Vendor
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Suffix
 
@@ -12,6 +13,8 @@ MIN_MESE_ECHOES = 5
 """Muscle water-T2 protocols have 12 to 17 echoes; two to four spin echoes are PD/T2 turbo spin echo at most scanners."""
 MESE_SPACING_TOLERANCE = 0.05
 """A CPMG train has echoes at n times the first; vendors round to 0.1 ms."""
+TURBO = "YES"
+"""MultipleSpinEcho: different lines of k-space are collected for a single frame (PS3.3 C.8.13.4), which a CPMG train does not."""
 T1_SPIN_ECHO_MAX_TR_MS = 900.0
 T1_SPIN_ECHO_MAX_TE_MS = 30.0
 T2_SPIN_ECHO_MIN_TR_MS = 2000.0
@@ -22,6 +25,9 @@ MPRAGE_MAX_TE_MS = 10.0
 """Inversion-prepared 3D gradient echo (Mugler 1990): T1 contrast at these inversion times (GE writes 400..450, others 900)."""
 STIR_TI_MS = (80.0, 300.0)
 """Nulls fat from 0.35 T to 7 T."""
+DESS = "de3d"
+DESS_NAME = re.compile(rf"\*?{DESS}")
+"""How Siemens names its double-echo steady state sequence, after fl (FLASH), fi (FISP) and tse; it survives de-identification."""
 FAT_SUPPRESSION_WORDS = frozenset({"FS", "FATSAT", "FAT_SAT"})
 FAT_SUPPRESSION_SELECTIONS = frozenset({"FAT", "WATER"})
 """SpectrallySelectedExcitation: WATER excites water only; FAT is not a suppression and is refused."""
@@ -46,13 +52,22 @@ def is_echo_planar(acquisition: Acquisition) -> bool:
     return acquisition.echo_planar == "YES" or "EP" in acquisition.scanning_sequence
 
 
+def is_dess(acquisition: Acquisition) -> bool:
+    """Whether the header proves a double-echo steady state; other vendors' names of it are not known."""
+    named = acquisition.vendor is Vendor.SIEMENS and DESS_NAME.match(acquisition.sequence_name.lower())
+    return bool(named) and is_gradient_echo(acquisition)
+
+
 def multi_echo_suffix(acquisition: Acquisition, echo_times_ms: Sequence[float]) -> Suffix:
     """MEGRE or MESE for two or more echo times.
 
     Raises:
-        SeriesRefusedError: DUAL_ECHO_SPIN_ECHO, FEW_SPIN_ECHOES, ECHO_SPACING_UNEVEN, PULSE_SEQUENCE_UNKNOWN.
+        SeriesRefusedError: DESS_ECHOES_TOGETHER, DUAL_ECHO_SPIN_ECHO, FEW_SPIN_ECHOES, ECHO_SPACING_UNEVEN, TURBO_SPIN_ECHO,
+            PULSE_SEQUENCE_UNKNOWN.
     """
     told = "EchoTime=" + ",".join(f"{time:g}" for time in echo_times_ms)
+    if is_dess(acquisition):
+        raise SeriesRefusedError("DESS_ECHOES_TOGETHER", told, f"SequenceName={DESS}")
     if is_gradient_echo(acquisition):
         return Suffix.MEGRE
     if not is_spin_echo(acquisition):
@@ -61,18 +76,29 @@ def multi_echo_suffix(acquisition: Acquisition, echo_times_ms: Sequence[float]) 
         raise SeriesRefusedError("DUAL_ECHO_SPIN_ECHO", told, "ScanningSequence=SE")
     if len(echo_times_ms) < MIN_MESE_ECHOES:
         raise SeriesRefusedError("FEW_SPIN_ECHOES", told, "ScanningSequence=SE")
-    first = echo_times_ms[0]
-    if any(abs(t / (first * n) - 1) > MESE_SPACING_TOLERANCE for n, t in enumerate(echo_times_ms, start=1)):
+    if not is_even_train(echo_times_ms):
         raise SeriesRefusedError("ECHO_SPACING_UNEVEN", told, "ScanningSequence=SE")
+    if (acquisition.echo_train_length or 0) > len(echo_times_ms) or acquisition.multiple_spin_echo == TURBO:
+        raise SeriesRefusedError("TURBO_SPIN_ECHO", told, f"EchoTrainLength={acquisition.echo_train_length}")
     return Suffix.MESE
 
 
+def is_even_train(echo_times_ms: Sequence[float]) -> bool:
+    """Whether every echo is at its number times the first, as after equal refocusing pulses (CPMG)."""
+    first = echo_times_ms[0]
+    return first > 0 and all(
+        abs(time / (first * n) - 1) <= MESE_SPACING_TOLERANCE for n, time in enumerate(echo_times_ms, start=1)
+    )
+
+
 def single_echo_suffix(acquisition: Acquisition, echo_time_ms: float | None) -> Suffix:
-    """T1w, T2w or their fat-suppressed form for a magnitude image of one echo.
+    """T1w, T2w or their fat-suppressed form, or DESS, for a magnitude image of one echo.
 
     Raises:
         SeriesRefusedError: CONTRAST_UNPROVEN, CONTRAST_NOT_IN_PROFILE.
     """
+    if is_dess(acquisition):
+        return Suffix.DESS
     suffix = _told_contrast(acquisition) or _spin_echo_contrast(acquisition, echo_time_ms)
     suffix = suffix or _inversion_contrast(acquisition, echo_time_ms)
     if suffix is None:

@@ -49,17 +49,19 @@ def element_value(dataset: Dataset, key: str | BaseTag) -> object:
     Raises:
         SeriesRefusedError: HEADER_INVALID, it cannot be decoded.
     """
-    with damage_refused("HEADER_INVALID", "element=cannot be decoded"):
+    try:  # not the guard above: this is asked for every element of every frame
         return dataset[key].value if key in dataset else None
+    except DAMAGED:
+        raise SeriesRefusedError("HEADER_INVALID", "element=cannot be decoded") from None
 
 
-def items_of(dataset: Dataset, keyword: str) -> tuple[Dataset, ...]:
+def items_of(dataset: Dataset, key: str | BaseTag) -> tuple[Dataset, ...]:
     """The items of a sequence, none where it is absent or no sequence.
 
     Raises:
         SeriesRefusedError: HEADER_INVALID.
     """
-    value = element_value(dataset, keyword)
+    value = element_value(dataset, key)
     return tuple(item for item in value if isinstance(item, Dataset)) if isinstance(value, Sequence) else ()
 
 

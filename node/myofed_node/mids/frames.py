@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import NewType
 
@@ -16,7 +17,21 @@ class Vendor(Enum):
     SIEMENS = "Siemens"
     PHILIPS = "Philips"
     GE = "GE"
+    CANON = "Canon"
+    UNITED_IMAGING = "United Imaging"
     OTHER = "other"
+
+
+MANUFACTURERS = {
+    "SIEMENS": Vendor.SIEMENS,
+    "PHILIPS": Vendor.PHILIPS,
+    "GE": Vendor.GE,
+    "CANON": Vendor.CANON,
+    "TOSHIBA": Vendor.CANON,
+    "UIH": Vendor.UNITED_IMAGING,
+    "UNITED IMAGING": Vendor.UNITED_IMAGING,
+}
+"""How Manufacturer begins, in upper case; Toshiba's scanners became Canon's."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,15 @@ class Plane:
 
 
 @dataclass(frozen=True)
+class RealWorldValue:
+    """A linear RealWorldValueMapping (PS3.3 C.7.6.16.2.11): stored * slope + intercept, in a unit of UCUM."""
+
+    slope: float
+    intercept: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class ValueMapping:
     """How stored values become real ones.
 
@@ -47,7 +71,7 @@ class ValueMapping:
         intercept: RescaleIntercept, 0 where absent.
         rescale_type: RescaleType in upper case.
         philips_scale_slope: (2005,xx0E) of `Philips MR Imaging DD 001`.
-        unit: UCUM code of a RealWorldValueMapping, or empty.
+        real_world: The frame's one RealWorldValueMapping with a unit; None where there is none or several.
         bits_stored: BitsStored.
         signed: PixelRepresentation is 1.
     """
@@ -56,7 +80,7 @@ class ValueMapping:
     intercept: float
     rescale_type: str
     philips_scale_slope: float | None
-    unit: str
+    real_world: RealWorldValue | None
     bits_stored: int
     signed: bool
 
@@ -73,6 +97,8 @@ class Frame:
         raw_data_type: GE's (0043,xx2F): 0 magnitude, 1 phase, 2 real, 3 imaginary; None where absent.
         echo_time_ms: EchoTime or EffectiveEchoTime.
         b_value: DiffusionBValue, s/mm2; None where absent.
+        stack_id: StackID of an Enhanced object, or empty.
+        stack_position: InStackPositionNumber; None where absent.
     """
 
     file: FileIndex
@@ -84,11 +110,13 @@ class Frame:
     b_value: float | None
     plane: Plane
     mapping: ValueMapping
+    stack_id: str = ""
+    stack_position: int | None = None
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """Facts of the acquisition, taken from the first file; names are the DICOM keywords', times in ms.
+    """Facts of the acquisition, taken from one file; names are the DICOM keywords', times in ms.
 
     Empty tuples and strings and None mean that the header does not say.
     """
@@ -104,6 +132,8 @@ class Acquisition:
     inversion_recovery: str
     spectral_selection: str
     acquisition_contrast: str
+    sequence_name: str
+    multiple_spin_echo: str
     repetition_time_ms: float | None
     flip_angle_degrees: float | None
     inversion_time_ms: float | None
@@ -122,10 +152,30 @@ class Acquisition:
     def vendor(self) -> Vendor:
         """The vendor whose conventions apply."""
         name = self.manufacturer.upper()
-        for vendor in (Vendor.SIEMENS, Vendor.PHILIPS, Vendor.GE):
-            if name.startswith(vendor.value.upper()):
-                return vendor
-        return Vendor.OTHER
+        return next((vendor for start, vendor in MANUFACTURERS.items() if name.startswith(start)), Vendor.OTHER)
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What one file says of how much there should be; None where it does not.
+
+    Attributes:
+        frames: NumberOfFrames (1 in a classic object).
+        frames_described: Items of PerFrameFunctionalGroupsSequence (1 in a classic object).
+        images_in_acquisition: ImagesInAcquisition (0020,1002).
+        images_in_series: GE's (0025,xx07) of `GEMS_SERS_01`.
+        slices: Philips' (2001,xx18) of `Philips Imaging DD 001`.
+        concatenation: ConcatenationUID, new; empty where the object is whole.
+        concatenation_parts: InConcatenationTotalNumber or, where it is absent, InConcatenationNumber.
+    """
+
+    frames: int | None = None
+    frames_described: int = 1
+    images_in_acquisition: int | None = None
+    images_in_series: int | None = None
+    slices: int | None = None
+    concatenation: str = ""
+    concatenation_parts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +187,11 @@ class Series:
         study_uid: New StudyInstanceUID.
         subject: De-identified PatientID.
         number: SeriesNumber, 0 where absent.
-        varying: Keywords of the acquisition that differ between files.
+        varying: Fields of the acquisition that differ between files.
+        protocol_name: ProtocolName as de-identification left it; for a site's override file only, it proves nothing.
+        description: SeriesDescription, likewise.
+        stated: One a file, in the order of the files; empty where series were joined.
+        told: Facts as each frame tells them, in the order of `frames`; empty where all tell `acquisition`.
     """
 
     uid: str
@@ -147,3 +201,19 @@ class Series:
     acquisition: Acquisition
     varying: tuple[str, ...]
     frames: tuple[Frame, ...]
+    protocol_name: str = ""
+    description: str = ""
+    stated: tuple[Stated, ...] = ()
+    told: tuple[Acquisition, ...] = ()
+
+    def facts_of(self, number: int) -> Acquisition:
+        """Facts as the frame at this place of `frames` tells them."""
+        return self.told[number] if self.told else self.acquisition
+
+
+def differing(facts: Iterable[Acquisition]) -> tuple[str, ...]:
+    """Names of the fields that are not the same in all of these."""
+    different = set(facts)
+    if len(different) < 2:
+        return ()
+    return tuple(f.name for f in fields(Acquisition) if len({getattr(fact, f.name) for fact in different}) > 1)

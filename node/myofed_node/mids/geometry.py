@@ -126,7 +126,7 @@ def _slice_step(
         distance = spacing_between_slices_mm or ordered[0][0].plane.slice_thickness_mm
         if not distance:
             raise SeriesRefusedError("GEOMETRY_MISSING", "SpacingBetweenSlices and SliceThickness=absent, slices=1")
-        return normal * distance
+        return normal * abs(distance)  # its sign is the order of acquisition, not a place
     first, last = positions[0], positions[-1]
     step: NDArray[np.float64] = (last - first) / (len(ordered) - 1)
     deviation = positions - (first + index[:, None] * step)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from myofed_node.mids.dataset import Dataset
+from myofed_node.mids.image import Image
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.mids import ImageName, Suffix
-from myofed_schemas.sidecar import Sidecar
+from myofed_schemas.mids import Suffix
 
 IN_PHASE_MS_TESLA = 2.30 * 3.0
 """In phase at n * 2.30 ms at 3 T and n * 4.6 ms at 1.5 T: fat 3.4 ppm from water (Hamilton 2011, NMR Biomed 24:784)."""
@@ -18,17 +17,22 @@ MAX_CYCLES_FROM_IN_PHASE = 0.13
 """47 degrees: at this angle a voxel of half fat keeps 92 % of its in-phase signal."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class InPhaseImage:
     """Where the in-phase image is.
 
     Attributes:
-        path: NIfTI file.
+        image: The image of the data set.
         volume: Index along the fourth axis; 0 where the file is 3D.
     """
 
-    path: Path
+    image: Image
     volume: int
+
+    @property
+    def path(self) -> Path:
+        """NIfTI file."""
+        return self.image.file
 
 
 def in_phase_image(dataset: Path, subject: str, session: str) -> InPhaseImage:
@@ -58,33 +62,27 @@ def in_phase_images(dataset: Path, subject: str, session: str) -> tuple[InPhaseI
         dataset: ORMIR-MIDS folder.
         subject: Label without `sub-`.
         session: Label without `ses-`.
+
+    Raises:
+        MyofedError: DATASET_UNREADABLE.
     """
-    folder = dataset / f"sub-{subject}" / f"ses-{session}" / Suffix.INPH.folder
-    named = sorted((name for path in folder.glob("*.nii.gz") for name in _name(path)), key=lambda n: n.run)
-    products = [InPhaseImage(dataset / n.image, 0) for n in named if n.suffix is Suffix.INPH]
+    found = Dataset(dataset).images(part=None, subject=subject, session=session)
+    by_run = sorted(found, key=lambda image: image.name.run)
+    products = [InPhaseImage(image, 0) for image in by_run if image.suffix is Suffix.INPH]
     echoes = [
-        InPhaseImage(dataset / n.image, volume)
-        for n in named
-        if n.suffix is Suffix.MEGRE
-        for volume in _nearest_echo(dataset / n.sidecar)
+        InPhaseImage(image, volume)
+        for image in by_run
+        if image.suffix is Suffix.MEGRE
+        for volume in _nearest_echo(image)
     ]
     return (*products, *echoes)
 
 
-def _name(path: Path) -> tuple[ImageName, ...]:
-    """The name of a magnitude image of ours, else nothing."""
-    try:
-        name = ImageName.parse(path.name.removesuffix(".nii.gz"))
-    except MyofedError:
-        return ()
-    return (name,) if name.part is None else ()
-
-
-def _nearest_echo(path: Path) -> tuple[int, ...]:
+def _nearest_echo(image: Image) -> tuple[int, ...]:
     """Index of the echo in phase, nothing where none is near or the sidecar does not tell field strength and echo times."""
     try:
-        sidecar = Sidecar.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError):
+        sidecar = image.sidecar
+    except MyofedError:
         return ()
     times, tesla = sidecar.echo_time_ms, sidecar.magnetic_field_strength_tesla
     if not isinstance(times, tuple) or not tesla:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,14 @@ from numpy.typing import NDArray
 
 from myofed_schemas.files import write_atomically
 
-GZIP_LEVEL = 1
-"""A fifth of the time of the usual 6 for files a tenth larger."""
+GZIP_LEVEL = 2
+"""Of Intel's ISA-L: a quarter of the time of zlib's level 1, and smaller files. The same bytes on every x86-64 processor of the
+last fifteen years (it has two ways, with SSE4.2 and without); those of an ARM may differ, the voxels never."""
+GZIP = 31
+"""wbits of a gzip stream without name and time."""
 AFFINE_TOLERANCE_MM = 1e-3
+HEADER_BYTES, NO_EXTENSION = 352, bytes(4)
+"""Of a single file without extensions (nifti1.h)."""
 
 
 def nifti_bytes(values: NDArray[np.generic], affine_ras: NDArray[np.float64]) -> bytes:
@@ -25,11 +29,17 @@ def nifti_bytes(values: NDArray[np.generic], affine_ras: NDArray[np.float64]) ->
         values: 3D or 4D.
         affine_ras: (4, 4), voxel index -> mm, RAS.
     """
-    image: Any = nib.nifti1.Nifti1Image(values, affine_ras)  # type: ignore[no-untyped-call]  # nibabel has no types
-    image.set_sform(affine_ras, code=1)
-    image.set_qform(affine_ras, code=1)
-    image.header.set_xyzt_units("mm")
-    return gzip.compress(image.to_bytes(), compresslevel=GZIP_LEVEL, mtime=0)
+    from isal import isal_zlib
+
+    header: Any = nib.nifti1.Nifti1Image(values, affine_ras)  # type: ignore[no-untyped-call]  # nibabel has no types
+    header.set_sform(affine_ras, code=1)
+    header.set_qform(affine_ras, code=1)
+    header.header.set_xyzt_units("mm")
+    header.header["vox_offset"], header.header["scl_slope"], header.header["scl_inter"] = HEADER_BYTES, 1.0, 0.0
+    voxels = np.asarray(values, dtype=values.dtype.newbyteorder("<")).ravel(order="F")
+    stream = isal_zlib.compressobj(GZIP_LEVEL, wbits=GZIP)
+    head = stream.compress(header.header.binaryblock + NO_EXTENSION)
+    return b"".join((head, stream.compress(voxels.view(np.uint8).data), stream.flush()))
 
 
 def write_nifti(path: Path, values: NDArray[np.generic], affine_ras: NDArray[np.float64]) -> str:

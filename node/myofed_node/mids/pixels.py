@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from myofed_node.mids.classify import PlannedImage
-from myofed_node.mids.frames import FileIndex, Frame, Vendor
+from myofed_node.mids.frames import FileIndex, Frame, ValueMapping, Vendor
+from myofed_node.mids.phase_scale import LinearMap, radians
+from myofed_node.mids.quantity import Quantity
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part
 from myofed_schemas.sidecar import ScalingKind
 
-SIEMENS_PHASE_RANGE = 4096.0
-"""Siemens writes phase as 12 bits: slope 2, intercept -4096, so that -4096..4096 is -pi..pi (dcm2niix FILENAMING.md; VE11, XA30)."""
-MILLIRADIANS = 1000.0 * math.pi
-"""Philips and GE write phase in milliradians."""
 PHASE_TOLERANCE_RADIANS = 2e-3
 """One stored step of milliradian phase beyond pi is rounding and is cut; more is another scale and is refused."""
 
+INTEGERS: tuple[type[np.integer], ...] = (np.int16, np.uint16, np.int32)
 Stored = Mapping[FileIndex, NDArray[np.generic]]
 """Stored pixels of each file: (frames, rows, columns)."""
-
-
-@dataclass(frozen=True)
-class LinearMap:
-    """real = stored * slope + intercept, of one frame."""
-
-    slope: float
-    intercept: float
-
-    @property
-    def is_identity(self) -> bool:
-        """Whether stored values are the real ones."""
-        return (self.slope, self.intercept) == (1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -44,7 +30,8 @@ class Voxels:
     """The array to be written.
 
     Attributes:
-        values: (column, row, slice[, echo]); int16 or uint16 where stored values are the real ones, else float32.
+        values: (column, row, slice[, echo]); the narrowest of int16, uint16, int32 (float64 for larger ones)
+            where stored values are the real ones, else float32.
         scaling: What was done to stored values.
     """
 
@@ -56,46 +43,55 @@ def scaling_of(image: PlannedImage, vendor: Vendor) -> tuple[ScalingKind, dict[F
     """How each frame of the image is mapped, one kind for all of them.
 
     Raises:
-        SeriesRefusedError: PHASE_SCALE_UNKNOWN, SCALE_SLOPE_INCOMPLETE.
+        SeriesRefusedError: PHASE_SCALE_UNKNOWN, SCALE_SLOPE_INCOMPLETE, MAP_UNIT_UNKNOWN, OVERRIDE_CONTRADICTS_HEADERS.
     """
     frames = [frame for group in image.stack.frames for frame in group]
     if image.part is Part.PHASE:
-        return "phase-radians", {frame: _radians(frame, vendor) for frame in frames}
+        return "phase-radians", _of_each(frames, lambda mapping: radians(mapping, vendor, image.override))
+    if image.quantity is not None:
+        return _of_map(frames, image.quantity)
     with_scale_slope = sum(frame.mapping.philips_scale_slope is not None for frame in frames)
     if vendor is Vendor.PHILIPS and with_scale_slope:
         if with_scale_slope < len(frames):
             raise SeriesRefusedError(
                 "SCALE_SLOPE_INCOMPLETE", f"(2005,xx0E)=in {with_scale_slope} of {len(frames)} frames"
             )
-        return "philips-scale-slope", {frame: _precise(frame) for frame in frames}
-    maps = {frame: LinearMap(frame.mapping.slope, frame.mapping.intercept) for frame in frames}
-    return ("stored" if all(m.is_identity for m in maps.values()) else "rescale"), maps
+        return "philips-scale-slope", _of_each(frames, _precise)
+    return _rescaled(_of_each(frames, lambda mapping: LinearMap(mapping.slope, mapping.intercept)))
 
 
-def _precise(frame: Frame) -> LinearMap:
+def _of_each(frames: Sequence[Frame], mapped: Callable[[ValueMapping], LinearMap]) -> dict[Frame, LinearMap]:
+    """Most frames say the same, so that few maps are worked out."""
+    known = {mapping: mapped(mapping) for mapping in {frame.mapping for frame in frames}}
+    return {frame: known[frame.mapping] for frame in frames}
+
+
+def _rescaled(maps: dict[Frame, LinearMap]) -> tuple[ScalingKind, dict[Frame, LinearMap]]:
+    return ("stored" if all(one.is_identity for one in maps.values()) else "rescale"), maps
+
+
+def _of_map(frames: Sequence[Frame], quantity: Quantity) -> tuple[ScalingKind, dict[Frame, LinearMap]]:
+    """A map's values in the unit of its suffix."""
+    scale = quantity.scale
+    if quantity.base == "rescale":
+        return _rescaled(_of_each(frames, lambda m: LinearMap(m.slope * scale, m.intercept * scale)))
+    if any(frame.mapping.real_world is None for frame in frames):
+        raise SeriesRefusedError("MAP_UNIT_UNKNOWN", "RealWorldValueMappingSequence=not in every frame")
+    return "real-world", _of_each(frames, lambda m: _real_world(m, scale))
+
+
+def _real_world(mapping: ValueMapping, scale: float) -> LinearMap:
+    found = mapping.real_world
+    assert found is not None, "seen in every frame before"
+    return LinearMap(found.slope * scale, found.intercept * scale)
+
+
+def _precise(mapping: ValueMapping) -> LinearMap:
     """Philips' precise value (PV * RS + RI) / (RS * SS) (Chenevert 2014, Transl Oncol 7:65, eq. 2)."""
-    mapping = frame.mapping
     divisor = mapping.slope * (mapping.philips_scale_slope or 0.0)
     if not divisor:
         raise SeriesRefusedError("SCALE_SLOPE_INCOMPLETE", "RescaleSlope=0")
     return LinearMap(mapping.slope / divisor, mapping.intercept / divisor)
-
-
-def _radians(frame: Frame, vendor: Vendor) -> LinearMap:
-    mapping = frame.mapping
-    if vendor is Vendor.SIEMENS and (mapping.slope, mapping.intercept) == (2.0, -SIEMENS_PHASE_RANGE):
-        half_turn = SIEMENS_PHASE_RANGE
-    elif vendor is Vendor.PHILIPS and abs(mapping.intercept + MILLIRADIANS) < 2.0:
-        half_turn = MILLIRADIANS
-    elif vendor is Vendor.PHILIPS and abs(mapping.intercept + math.pi) < 2e-3:
-        half_turn = math.pi
-    elif vendor is Vendor.GE and mapping.signed and (mapping.slope, mapping.intercept) == (1.0, 0.0):
-        half_turn = MILLIRADIANS
-    else:
-        raise SeriesRefusedError(
-            "PHASE_SCALE_UNKNOWN", f"RescaleSlope={mapping.slope:g}", f"RescaleIntercept={mapping.intercept:g}"
-        )
-    return LinearMap(mapping.slope * math.pi / half_turn, mapping.intercept * math.pi / half_turn)
 
 
 def voxels(image: PlannedImage, stored: Stored, *, vendor: Vendor) -> Voxels:
@@ -111,13 +107,13 @@ def voxels(image: PlannedImage, stored: Stored, *, vendor: Vendor) -> Voxels:
             that was only assumed has negative voxels), VALUES_NOT_FINITE.
     """
     scaling, maps = scaling_of(image, vendor)
-    first = image.stack.frames[0][0]
-    rows, columns = first.plane.shape
-    shape = (columns, rows, len(image.stack.frames), len(image.stack.frames[0]))
-    values = np.empty(shape, dtype=_stored_dtype(stored) if scaling == "stored" else np.float32, order="F")
+    rows, columns = image.stack.frames[0][0].plane.shape
+    planes = [[_plane_of(frame, stored) for frame in group] for group in image.stack.frames]
+    shape = (columns, rows, len(planes), len(planes[0]))
+    values = np.empty(shape, dtype=_stored_dtype(planes) if scaling == "stored" else np.float32, order="F")
     for k, group in enumerate(image.stack.frames):
         for echo, frame in enumerate(group):
-            values[:, :, k, echo] = _real(_plane_of(frame, stored), maps[frame], scaling).T
+            values[:, :, k, echo] = _real(planes[k][echo], maps[frame], scaling).T
     _check(image, values)
     return Voxels(values if image.suffix.stacks_echoes else values[..., 0], scaling)
 
@@ -142,13 +138,12 @@ def _real(plane: NDArray[np.generic], linear: LinearMap, scaling: ScalingKind) -
         return real.astype(np.float32)
 
 
-def _stored_dtype(stored: Stored) -> np.dtype[np.generic]:
-    """int16 where every value fits, because more tools read it than uint16."""
-    low = min(int(pixels.min(initial=0)) for pixels in stored.values())
-    high = max(int(pixels.max(initial=0)) for pixels in stored.values())
-    if low >= -(2**15) and high < 2**15:
-        return np.dtype(np.int16)
-    return np.dtype(np.uint16) if low >= 0 and high < 2**16 else np.dtype(np.float32)
+def _stored_dtype(planes: Sequence[Sequence[NDArray[np.generic]]]) -> np.dtype[np.generic]:
+    """The first of these that holds every value: int16 first, because more tools read it than uint16; float64 holds uint32."""
+    low = min(int(plane.min(initial=0)) for group in planes for plane in group)
+    high = max(int(plane.max(initial=0)) for group in planes for plane in group)
+    fitting = (kind for kind in INTEGERS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
+    return np.dtype(next(fitting, np.float64))
 
 
 def _check(image: PlannedImage, values: NDArray[np.generic]) -> None:

@@ -20,14 +20,14 @@ HEAD_CODES = frozenset(
 
 
 def refuse_head(series: Series) -> None:
-    """The header says a body part, and it is not the head.
+    """Every frame's header says a body part, and none says the head.
 
     Raises:
         SeriesRefusedError: HEAD_HELD_FOR_REVIEW, BODY_PART_UNKNOWN.
     """
-    acquisition = series.acquisition
-    words = set(re.split(r"[^A-Z]+", acquisition.body_part_examined)) - {""}
-    if words & HEAD_WORDS or acquisition.anatomic_region_code in HEAD_CODES:
+    said = {(facts.body_part_examined, facts.anatomic_region_code) for facts in (series.acquisition, *series.told)}
+    told = [(set(re.split(r"[^A-Z]+", part)) - {""}, code) for part, code in sorted(said)]
+    if any(words & HEAD_WORDS or code in HEAD_CODES for words, code in told):
         raise SeriesRefusedError("HEAD_HELD_FOR_REVIEW", "BodyPartExamined=head, neck or whole body")
-    if not words and not acquisition.anatomic_region_code:
+    if any(not words and not code for words, code in told):
         raise SeriesRefusedError("BODY_PART_UNKNOWN", "BodyPartExamined=absent")

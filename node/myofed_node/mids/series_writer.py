@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from myofed_node.mids.frames import FileIndex, Frame, Series
 from myofed_node.mids.layout import NamedImage
 from myofed_node.mids.nifti import write_nifti
+from myofed_node.mids.pixel_data import PixelData, stored_values
 from myofed_node.mids.pixels import Voxels, scaling_of, voxels
 from myofed_node.mids.proof import SourceFrame, prove
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.sidecars import sidecar
-from myofed_node.mids.source import SourceFile, stored_pixels
+from myofed_node.mids.source import SourceFile
 from myofed_schemas.conversion import ConvertedImage
 from myofed_schemas.files import write_atomically
 from myofed_schemas.mids import Part
@@ -33,79 +35,106 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class SeriesSource:
+    """A series that is to be written, or several that the site's override joined.
+
+    Attributes:
+        members: Their new SeriesInstanceUIDs; more than one where series were joined.
+        files: Of all members, one after the other; `Frame.file` counts in them.
+        pixels: One a file.
+    """
+
+    series: Series
+    members: tuple[str, ...]
+    files: tuple[SourceFile, ...]
+    pixels: Sequence[PixelData]
+
+
+@dataclass(frozen=True)
 class _Pixels:
-    decoded: dict[FileIndex, NDArray[np.generic]]
-    raw: dict[FileIndex, NDArray[np.generic]]
+    converted: dict[FileIndex, NDArray[np.integer]]
+    proof: dict[FileIndex, NDArray[np.integer]]
 
 
-def write_series(
-    series: Series, files: tuple[SourceFile, ...], images: tuple[NamedImage, ...], *, run: RunFacts
-) -> tuple[ConvertedImage, ...]:
+@dataclass(frozen=True)
+class _Written:
+    named: NamedImage
+    document: Sidecar
+    voxels_checked: int
+
+
+def write_series(source: SeriesSource, images: tuple[NamedImage, ...], *, run: RunFacts) -> tuple[ConvertedImage, ...]:
     """Every image of the series lies in the data set with its sidecar, and was re-read and compared with the source.
 
     The NIfTI file comes first and the sidecar, which makes it part of the data set, last. After a refusal none is there.
 
     Raises:
         SeriesRefusedError: The pixels cannot be read or mapped, or what was written differs from what was stored.
-        MyofedError: DEID_FILE_CHANGED.
     """
     try:
-        pixels = _read(files)
-        source_digest = hashlib.sha256("\n".join(sorted(f.sha256 for f in files)).encode()).hexdigest()
-        written = []
-        for named in images:
-            digest, values, checked = _write_image(named, series, pixels, run)
-            provenance = Provenance(
-                source_series_instance_uid=series.uid,
-                source_digest=source_digest,
-                source_files=len(files),
-                policy_digest=run.policy_digest,
-                image_digest=digest,
-                value_scaling=values.scaling,
-                component_assumed=named.image.part_assumed,
-                tools=run.tools,
-            )
-            written.append((named, provenance, checked))
-    except SeriesRefusedError:
+        pixels = _read(source.pixels)
+        source_digest = hashlib.sha256("\n".join(sorted(file.sha256 for file in source.files)).encode()).hexdigest()
+        written = [_write_image(named, source, pixels, source_digest, run) for named in images]
+    except (SeriesRefusedError, MemoryError):
         _remove(images, run.dataset)
         raise
-    return tuple(
-        _commit(named, _sidecar(named, series, files, provenance), checked, run)
-        for named, provenance, checked in written
-    )
+    return tuple(_commit(one, run) for one in written)
 
 
-def _read(files: tuple[SourceFile, ...]) -> _Pixels:
-    both = {FileIndex(n): arrays for n, arrays in enumerate(stored_pixels(files))}
+def _read(pixels: Sequence[PixelData]) -> _Pixels:
+    both = {FileIndex(number): stored_values(one) for number, one in enumerate(pixels)}
     return _Pixels({n: pair[0] for n, pair in both.items()}, {n: pair[1] for n, pair in both.items()})
 
 
-def _write_image(named: NamedImage, series: Series, pixels: _Pixels, run: RunFacts) -> tuple[str, Voxels, int]:
-    image, vendor = named.image, series.acquisition.vendor
-    values = voxels(image, pixels.decoded, vendor=vendor)
+def _write_image(
+    named: NamedImage, source: SeriesSource, pixels: _Pixels, source_digest: str, run: RunFacts
+) -> _Written:
+    image, vendor = named.image, source.series.acquisition.vendor
+    values = voxels(image, pixels.converted, vendor=vendor)
     path = run.dataset / named.name.image
     digest = write_nifti(path, values.values, image.stack.affine_ras)
     _, maps = scaling_of(image, vendor)
-    sources = (
+    frames = [
         SourceFrame(frame, _plane(frame, pixels), maps[frame], echo)
         for group in image.stack.frames
         for echo, frame in enumerate(group)
+    ]
+    checked = prove(path, frames, part=image.part)
+    return _Written(
+        named, _sidecar(named, source, _provenance(named, source, source_digest, values, digest, run)), checked
     )
-    return digest, values, prove(path, sources, part=image.part)
 
 
-def _plane(frame: Frame, pixels: _Pixels) -> NDArray[np.generic]:
-    plane: NDArray[np.generic] = pixels.raw[frame.file][frame.index]
+def _provenance(
+    named: NamedImage, source: SeriesSource, source_digest: str, values: Voxels, digest: str, run: RunFacts
+) -> Provenance:
+    return Provenance(
+        source_series_instance_uid=source.series.uid,
+        joined_series_instance_uids=source.members if len(source.members) > 1 else None,
+        override_digest=named.image.override.digest if named.image.override else None,
+        source_digest=source_digest,
+        source_files=len(source.files),
+        policy_digest=run.policy_digest,
+        image_digest=digest,
+        value_scaling=values.scaling,
+        component_assumed=named.image.part_assumed,
+        tools=run.tools,
+    )
+
+
+def _plane(frame: Frame, pixels: _Pixels) -> NDArray[np.integer]:
+    plane: NDArray[np.integer] = pixels.proof[frame.file][frame.index]
     return plane
 
 
-def _sidecar(named: NamedImage, series: Series, files: tuple[SourceFile, ...], provenance: Provenance) -> Sidecar:
+def _sidecar(named: NamedImage, source: SeriesSource, provenance: Provenance) -> Sidecar:
     used = sorted({frame.file for group in named.image.stack.frames for frame in group})
-    numbers = [files[file].numbers for file in used]
-    return sidecar(named.image, series.acquisition, provenance=provenance, numbers=numbers)
+    numbers = [source.files[file].numbers for file in used]
+    return sidecar(named.image, source.series.acquisition, provenance=provenance, numbers=numbers)
 
 
-def _commit(named: NamedImage, document: Sidecar, checked: int, run: RunFacts) -> ConvertedImage:
+def _commit(written: _Written, run: RunFacts) -> ConvertedImage:
+    named, document = written.named, written.document
     write_atomically(run.dataset / named.name.sidecar, document.to_json())
     return ConvertedImage(
         path=str(named.name.image),
@@ -113,7 +142,7 @@ def _commit(named: NamedImage, document: Sidecar, checked: int, run: RunFacts) -
         suffix=named.name.suffix,
         part=None if named.image.part is Part.MAG else named.image.part,
         sha256=document.provenance.image_digest,
-        voxels_checked=checked,
+        voxels_checked=written.voxels_checked,
     )
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import ExplicitVRLittleEndian
 
-from myofed_schemas.deid import REPORT_NAME, DeidentificationReport, FileOutcome
+from myofed_anonymization.output_folder import report_bytes
+from myofed_schemas.deid import REPORT_NAME, DeidentificationReport, DeidentificationSummary, FileOutcome
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -194,13 +197,29 @@ def write_report(folder: Path) -> Path:
             outcome="deidentified",
             output=str(path.relative_to(folder)),
             output_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            pixel_sha256="2" * 64,
+            pixel_sha256=_pixel_digest(path),
             checks=1,
         )
         for number, path in enumerate(sorted(folder.rglob("*.dcm")), start=1)
     )
-    (folder / REPORT_NAME).write_text(_report(files).model_dump_json())
+    write_report_file(folder, _report(files))
     return folder
+
+
+def write_report_file(folder: Path, report: DeidentificationReport) -> None:
+    """The report lies in the folder as `deidentify` writes it: the summary, then one line a file."""
+    summary = DeidentificationSummary.model_validate(report.model_dump(exclude={"files"}))
+    lines = (file.model_dump_json(exclude_defaults=True) for file in report.files)
+    (folder / REPORT_NAME).write_bytes(b"".join(report_bytes(summary, lines)))
+
+
+def _pixel_digest(path: Path) -> str:
+    """Of the Pixel Data value; of nothing where the file has none or is damaged."""
+    try:
+        value = dcmread(path).get("PixelData") or b""
+    except (InvalidDicomError, EOFError, ValueError, KeyError, TypeError, struct.error, NotImplementedError):
+        value = b""
+    return hashlib.sha256(value).hexdigest()
 
 
 def _report(files: tuple[FileOutcome, ...]) -> DeidentificationReport:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from mids_factories import write_report_file
+
 from myofed_schemas.deid import REPORT_NAME, DeidentificationReport
 from myofed_schemas.side_record import SIDE_RECORD_NAME, SideRecord
 
@@ -27,5 +29,5 @@ def name_side_records(folder: Path) -> Path:
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob(SIDE_RECORD_NAME))
     }
-    (folder / REPORT_NAME).write_text(report.model_copy(update={"side_records": found}).model_dump_json())
+    write_report_file(folder, report.model_copy(update={"side_records": found}))
     return folder

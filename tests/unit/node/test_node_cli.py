@@ -60,7 +60,7 @@ def test_every_command_but_up_has_json(path: tuple[str, ...]) -> None:
 SITE_COMMANDS = (
     ("status",), ("doctor",), ("egress",), ("audit", "verify"), ("publish",), ("studies", "list"), ("approve", "x"),
     ("decline", "x"), ("revoke", "x"), ("studies", "show", "x"), ("train-local", "--study", "x"),
-    ("evaluate", "--study", "x", "--model", "m"), ("labels", "import", "."), ("ingest", "."),
+    ("evaluate", "--study", "x", "--model", "m"), ("labels", "import", "."), ("ingest", "."), ("protocol", "summary"),
 )  # fmt: skip
 
 
@@ -164,6 +164,7 @@ def test_identity_in_names_and_contents_reaches_no_stream(tmp_path: Path) -> Non
         ("ingest", source, "--output", tmp_path / "out"),
         ("labels", "import", source, "--site", site),
         ("validate", source),
+        ("protocol", "check", source),
     ):
         for extra in ((), ("--json",)):
             result = _run(*command, *extra)

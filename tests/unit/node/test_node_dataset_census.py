@@ -67,3 +67,34 @@ def test_manufacturer_becomes_a_name_of_the_card(manufacturer: str, vendor: str)
 def test_exact_field_strength_becomes_the_nominal_one(value: float, nominal: float) -> None:
     """An exact value would name one magnet."""
     assert nominal_tesla(value) == nominal
+
+
+@pytest.mark.parametrize("name", ["sub-S1_MEGRE.nii.gz", "004_sub-S1_ses-A_MEGRE.nii.gz", "sub-S1_ses-A_MEGRE.nii"])
+def test_image_that_cannot_be_counted_is_refused(tmp_path: Path, name: str) -> None:
+    """A name that is none of the profile's: the card would lack it."""
+    write_image(tmp_path, Scan(1))
+    (tmp_path / Scan(1).name.folder / name).write_bytes(b"")
+    with pytest.raises(MyofedError) as caught:
+        take_census(tmp_path)
+    assert caught.value.code == "MIDS_NAME"
+    assert "S1" not in str(caught.value)
+
+
+def test_label_value_of_no_muscle_is_refused(tmp_path: Path) -> None:
+    """It would be counted as nothing."""
+    write_labels(tmp_path, "S1", values=(7101, 3))
+    with pytest.raises(MyofedError, match=r"muscles\.tsv") as caught:
+        take_census(tmp_path)
+    assert caught.value.code == "SIDECAR_INVALID"
+
+
+def test_data_set_that_is_not_there_has_no_labelled_subjects(tmp_path: Path) -> None:
+    """Before the first ingest."""
+    assert labelled_subjects(tmp_path / "none") == ()
+
+
+def test_image_whose_field_is_not_told_is_counted_without_it(tmp_path: Path) -> None:
+    """A field strength is never invented."""
+    write_image(tmp_path, Scan(1, tesla=0.0))
+    census = take_census(tmp_path)
+    assert (census.subjects, census.tesla) == (1, {})

@@ -101,3 +101,29 @@ def test_staged_file_that_was_changed_is_refused(site: Site, tmp_path: Path) -> 
     with pytest.raises(MyofedError) as caught:
         merge.take_in(report, staged=tmp_path / "staged", refused={})
     assert caught.value.code == "STAGED_FILE_LOST"
+
+
+def _joined(report: IngestReport, *numbers: int) -> IngestReport:
+    """The report with series of these numbers that were joined into the first one's image."""
+    first = report.series[0]
+    others = (first.model_copy(update={"number": n, "series_instance_uid": uid(n)}) for n in numbers)
+    return report.model_copy(update={"series": (*report.series, *others)})
+
+
+@pytest.mark.parametrize("refused", [None, 1, 2])
+def test_series_that_were_joined_come_in_once_and_share_one_outcome(
+    site: Site, tmp_path: Path, refused: int | None
+) -> None:
+    """One image, told by both of its series, again as at first; refused where validation refused it of either."""
+    store = SiteStore(site.folder.store)
+    for turn in (1, 2):
+        row = store.begin_ingest(f"{turn:064d}", now=NOW_TEXT)
+        staged = tmp_path / f"staged-{turn}"
+        report = _joined(stage_scans(staged, (Scan(1),)), 2)
+        codes = {uid(refused): "PHASE_RANGE"} if refused else {}
+        taken = DatasetMerge(site.folder.dataset, store, ingest_id=row.id).take_in(report, staged=staged, refused=codes)
+        outcome = ("quarantined", "PHASE_RANGE", []) if refused else ("converted", None, [str(MAG.image)])
+        assert [(s.outcome, s.code, [i.path for i in s.images]) for s in taken.series] == [outcome, outcome]
+        assert [path.name for path in site.folder.dataset.glob("sub-*")] == ([] if refused else ["sub-S1"])
+        states = {store.series(uid(n)).state.value for n in (1, 2)}
+        assert states == {"quarantined" if refused else "stored"}

@@ -14,6 +14,7 @@ from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import default_policy
 from myofed_node import ingest as ingest_module
 from myofed_node.ingest import IngestPolicy, ingest
+from myofed_node.mids.overrides import load_overrides
 from myofed_schemas.conversion import REPORT_NAME, IngestReport
 from myofed_schemas.errors import MyofedError
 
@@ -184,3 +185,15 @@ def test_image_that_an_interrupted_copy_left_empty_is_not_skipped(tmp_path: Path
     assert [file.code for file in report.files if file.outcome == "quarantined" and file.series is None] == [
         "DICOM_DAMAGED"
     ]
+
+
+def test_overrides_of_the_policy_reach_the_conversion(tmp_path: Path) -> None:
+    """What the site says of its series decides, with the digest of its file beside the image."""
+    text = "format: myofed-overrides-1\nrules:\n  - match: {protocol_name: thigh}\n    suffix: T2w\n"
+    (tmp_path / "overrides.yaml").write_text(text)
+    said = load_overrides(tmp_path / "overrides.yaml")
+    source = export(tmp_path / "in", Kind(echo_times_ms=(30.0,), extra={"ProtocolName": "thigh"}))
+    assert run(source, tmp_path / "without").series[0].code == "CONTRAST_UNPROVEN"
+    report = run(source, tmp_path / "out", IngestPolicy(default_policy(), overrides=said))
+    sidecar = json.loads((tmp_path / "out" / report.series[0].images[0].sidecar).read_bytes())
+    assert sidecar["Provenance"]["OverrideDigest"] == said.digest

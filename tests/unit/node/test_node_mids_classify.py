@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mids_factories import Kind, classic, enhanced
 from pydicom import Dataset
 
@@ -52,6 +56,30 @@ def test_changing_flip_angle_is_quarantined() -> None:
     files = classic()
     files[0].FlipAngle = "30"
     assert refused(*files)[0] == "PARAMETERS_VARY"
+
+
+def test_series_without_frames_is_quarantined() -> None:
+    """An empty object is no image."""
+    with pytest.raises(SeriesRefusedError) as refusal:
+        classify(replace(read_series(classic()), frames=()))
+    assert refusal.value.code == "NO_FRAMES"
+
+
+def test_sequence_that_differs_between_files_decides_nothing() -> None:
+    """Half spin echo, half gradient echo is not one image; a Dixon product is one by its own words."""
+    files = classic(Kind(echo_times_ms=(2.3,)))
+    files[0].ScanningSequence = "SE"
+    assert refused(*files)[0] == "PARAMETERS_VARY"
+    products = classic(Kind(image_type=("DERIVED", "PRIMARY", "DIXON", "WATER"), echo_times_ms=(2.3,)))
+    products[0].SequenceName = "other"
+    assert [image.suffix for image in planned(*products)] == [Suffix.WAT]
+
+
+def test_oblique_stacks_in_one_series_are_no_localizer() -> None:
+    """Two stacks that are not at right angles are two images, which a person separates."""
+    files = classic(Kind(echo_times_ms=(2.3,), extra={"AcquisitionContrast": "T1"}))
+    files[0].ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    assert refused(*files) == ("SEVERAL_ORIENTATIONS", "quarantined")
 
 
 def test_unknown_component_is_quarantined() -> None:
@@ -136,3 +164,78 @@ def test_evidence_names_keywords_and_numbers_only() -> None:
     assert all("=" in fact for fact in image.evidence)
     assert "SUBJECTA" not in " ".join(image.evidence)
     assert "Mustermann" not in " ".join(image.evidence)
+
+
+def drifting() -> list[Dataset]:
+    files = classic()
+    for number, dataset in enumerate(files):
+        dataset.ImagingFrequency = f"123.{number}"
+    return files
+
+
+SERIES = {
+    "magnitude": classic,
+    "both components": lambda: classic() + classic(Kind(image_type=PHASE)),
+    "train": lambda: classic(Kind(echo_times_ms=tuple(8.0 * n for n in range(1, 7)), extra={"ScanningSequence": "SE"})),
+    "repeats": lambda: classic(Kind(echo_times_ms=(3.2, 3.2))),
+    "one is missing": lambda: classic()[1:],
+    "frequencies that drift": drifting,
+}
+
+
+def told(files: list[Dataset]) -> object:
+    """All of the outcome: images with their frames' places and echoes, evidence, or the refusal."""
+    series = read_series(files)
+    try:
+        return series.acquisition, [
+            (i.suffix, i.part, i.evidence, i.stack.affine_ras.tolist(), i.stack.echo_times_ms, places(i))
+            for i in classify(series)
+        ]
+    except SeriesRefusedError as refusal:
+        return refusal.code, refusal.outcome, refusal.evidence
+
+
+def places(image: PlannedImage) -> list[object]:
+    return [(f.plane.position_lps, f.echo_time_ms, f.image_type) for group in image.stack.frames for f in group]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(sorted(SERIES)), st.randoms(use_true_random=False), st.lists(st.integers(0, 99), min_size=12))
+def test_order_and_numbers_of_files_never_change_the_outcome(name: str, rng: random.Random, numbers: list[int]) -> None:
+    """Any order, any InstanceNumber and any EchoNumbers: the same images, evidence or refusal."""
+    files = SERIES[name]()
+    truth = told(files)
+    shuffled = deepcopy(files)
+    rng.shuffle(shuffled)
+    for position, dataset in enumerate(shuffled):
+        number = numbers[position % len(numbers)]
+        dataset.InstanceNumber, dataset.EchoNumbers, dataset.AcquisitionNumber = number, number % 3, number % 5
+    assert told(shuffled) == truth
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.randoms(use_true_random=False))
+def test_order_of_frames_never_changes_the_outcome(rng: random.Random) -> None:
+    """Frames of an Enhanced object are told apart by what they say."""
+    types = [("DERIVED", "PRIMARY", word, word) for word in ("W", "F", "IP", "OP")]
+    dataset = enhanced(Kind(echo_times_ms=(4.6,)), frame_types=types)
+    truth = told([dataset])
+    groups = list(dataset.PerFrameFunctionalGroupsSequence)
+    rng.shuffle(groups)
+    dataset.PerFrameFunctionalGroupsSequence = groups
+    assert told([dataset]) == truth
+
+
+def test_map_beside_its_magnitudes_has_facts_of_its_own() -> None:
+    """Philips writes RM for a field map and GR for the echoes it was computed from, all in one series."""
+    field = Kind(
+        image_type=("ORIGINAL", "PRIMARY", "B0 MAP", "B0"),
+        echo_times_ms=(2.3,),
+        extra={"ScanningSequence": "RM", "FlipAngle": "0", "RescaleType": "Hz"},
+    )
+    megre, off_resonance = sorted(planned(*classic(), *classic(field)), key=lambda image: image.suffix, reverse=True)
+    assert (megre.suffix, off_resonance.suffix) == (Suffix.MEGRE, Suffix.B0)
+    assert megre.acquisition is not None
+    assert off_resonance.acquisition is not None
+    told = megre.acquisition.scanning_sequence, off_resonance.acquisition.scanning_sequence
+    assert told == (("GR",), ("RM",))

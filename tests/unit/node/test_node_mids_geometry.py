@@ -108,3 +108,34 @@ def test_order_of_files_never_matters(order: list[int]) -> None:
     assert np.allclose(made.affine_ras, affine_ras(), atol=1e-4)
     assert made.echo_times_ms == (2.3, 4.6)
     assert made.frames == stack(frames, spacing_between_slices_mm=None).frames
+
+
+@pytest.mark.parametrize("spacing_mm", [-6.0, 6.0])
+def test_single_slice_grows_along_the_normal_whatever_sign_its_spacing_has(spacing_mm: float) -> None:
+    """A negative SpacingBetweenSlices must not mirror the image."""
+    made = stack(frames_of(Kind(slices=1, echo_times_ms=(2.3,))), spacing_between_slices_mm=spacing_mm)
+    assert np.allclose(made.affine_ras, affine_ras(), atol=1e-6)
+    assert np.linalg.det(made.affine_ras[:3, :3]) > 0
+
+
+def test_rows_and_columns_that_change_places_keep_every_voxel_in_space() -> None:
+    """A stack whose row direction is another's column direction: the third axis turns, and no voxel moves."""
+    frames = frames_of(Kind(echo_times_ms=(2.3,)))
+    swapped = [
+        replace(
+            frame,
+            plane=replace(
+                frame.plane,
+                orientation_lps=(*frame.plane.orientation_lps[3:], *frame.plane.orientation_lps[:3]),
+                pixel_spacing_mm=frame.plane.pixel_spacing_mm[::-1],
+                shape=frame.plane.shape[::-1],
+            ),
+        )
+        for frame in frames
+    ]
+    one, other = (stack(some, spacing_between_slices_mm=None) for some in (frames, swapped))
+    columns, rows, slices = 5, 4, 3
+    for i, j, k in ((0, 0, 0), (columns - 1, 0, 1), (1, rows - 1, 2)):
+        there = one.affine_ras @ [i, j, k, 1]
+        assert np.allclose(there, other.affine_ras @ [j, i, slices - 1 - k, 1], atol=1e-6)
+    assert np.sign(np.linalg.det(one.affine_ras)) == np.sign(np.linalg.det(other.affine_ras))

@@ -38,6 +38,16 @@ def test_field_that_is_not_said_gives_no_in_phase_echo(tmp_path: Path) -> None:
     assert in_phase_images(dataset, subject, label) == ()
 
 
+def test_sidecar_that_is_missing_or_foreign_gives_no_in_phase_echo(tmp_path: Path) -> None:
+    """Echo times of another maker may be in another unit."""
+    dataset, subject, label = session(tmp_path, Kind())
+    (sidecar,) = dataset.rglob("*_MEGRE.json")
+    sidecar.write_text('{"EchoTime": [0.0023, 0.0046], "MagneticFieldStrength": 3}')
+    assert in_phase_images(dataset, subject, label) == ()
+    sidecar.unlink()
+    assert in_phase_images(dataset, subject, label) == ()
+
+
 @pytest.mark.parametrize(
     ("tesla", "echoes", "volume"),
     [(3, (1.15, 2.30, 3.45), 1), (1.5, (2.3, 4.7, 6.9), 1), (3, (1.2, 2.4, 4.61), 2), (3, (2.3, 4.6), 0)],

@@ -14,6 +14,7 @@ from myofed_node.mids.classify import PlannedImage, classify
 from myofed_node.mids.frames import FileIndex, Vendor
 from myofed_node.mids.headers import read_series
 from myofed_node.mids.pixels import Stored, voxels
+from myofed_node.mids.quantity import Quantity
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part
 
@@ -151,3 +152,65 @@ def test_part_that_is_no_phase_is_not_turned_to_radians() -> None:
     files = classic(Kind(extra=SIEMENS_PHASE))
     image = replace(image_of(files), part=Part.MAG)
     assert voxels(image, pixels_of(files), vendor=Vendor.SIEMENS).scaling == "rescale"
+
+
+def map_of(files: list[Dataset], quantity: Quantity) -> PlannedImage:
+    return replace(image_of(files), quantity=quantity)
+
+
+def test_map_of_frames_without_a_real_world_mapping_is_refused() -> None:
+    """A unit that some frames do not have is no unit of the image."""
+    files = classic()
+    with pytest.raises(SeriesRefusedError) as refusal:
+        voxels(map_of(files, Quantity("real-world")), pixels_of(files), vendor=Vendor.SIEMENS)
+    assert refusal.value.code == "MAP_UNIT_UNKNOWN"
+
+
+def test_scale_slope_of_zero_rescale_is_refused() -> None:
+    """Nothing can be divided by it."""
+    files = classic(Kind(extra={"Manufacturer": "Philips", "RescaleSlope": "0"}))
+    for dataset in files:
+        dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", 0.5)
+    assert refused(files, Vendor.PHILIPS) == "SCALE_SLOPE_INCOMPLETE"
+
+
+def test_map_is_rescaled_and_brought_to_its_unit_without_philips_scale_slope() -> None:
+    """Display values of a map are its values; the factor is the site's or the unit's."""
+    files = classic(Kind(extra={"Manufacturer": "Philips", "RescaleSlope": "2", "RescaleIntercept": "-100"}))
+    for dataset in files:
+        dataset.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", 0.5)
+    made = voxels(map_of(files, Quantity("rescale", 10.0)), pixels_of(files), vendor=Vendor.PHILIPS)
+    assert made.scaling == "rescale"
+    assert np.allclose(made.values[:, :, 1, 1].T, (stored(1, 1) * 2.0 - 100.0) * 10.0)
+
+
+def test_map_takes_its_real_world_values() -> None:
+    """RealWorldValueSlope and -Intercept of each frame, whatever is rescaled for display."""
+    files = classic(Kind(extra={"RescaleSlope": "7"}))
+    for dataset in files:
+        item, unit = Dataset(), Dataset()
+        unit.CodeValue, unit.CodingSchemeDesignator = "Hz", "UCUM"
+        item.RealWorldValueSlope, item.RealWorldValueIntercept = 0.5, -3.0
+        item.MeasurementUnitsCodeSequence = [unit]
+        dataset.RealWorldValueMappingSequence = [item]
+    made = voxels(map_of(files, Quantity("real-world", 2.0)), pixels_of(files), vendor=Vendor.SIEMENS)
+    assert made.scaling == "real-world"
+    assert np.allclose(made.values[:, :, 1, 1].T, (stored(1, 1) * 0.5 - 3.0) * 2.0)
+
+
+def test_real_and_imaginary_parts_keep_their_sign() -> None:
+    """Signed stored values, no rescale: int16."""
+    files = classic(Kind(image_type=("ORIGINAL", "PRIMARY", "R", "ND"), extra={"PixelRepresentation": 1}))
+    files[0].PixelData = np.full((4, 5), -3, dtype=np.int16).tobytes()
+    made = voxels(image_of(files), pixels_of(files), vendor=Vendor.SIEMENS)
+    assert (made.values.dtype, made.values.min()) == (np.int16, -3)
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(-40000, np.int32), (2**20, np.int32), (2**31, np.float64)])
+def test_values_of_32_bits_are_kept_whole(value: int, dtype: type[np.generic]) -> None:
+    """float32 would round them."""
+    files = classic()
+    pixels = {n: np.full((1, 4, 5), value, dtype=np.int64) for n in pixels_of(files)}
+    made = voxels(image_of(files), pixels, vendor=Vendor.SIEMENS)
+    assert made.values.dtype == dtype
+    assert made.values.min() == value

@@ -42,3 +42,13 @@ def test_thigh_passes() -> None:
     """A body part that is said and no head needs no review; a forehead is no word of it."""
     refuse_head(read_series(classic()))
     refuse_head(read_series(classic(Kind(extra={"BodyPartExamined": "HEADLAND"}))))
+
+
+def test_one_file_of_the_head_holds_the_series() -> None:
+    """Whatever file comes first, and whatever the others say."""
+    files = classic()
+    files[-1].BodyPartExamined = "HEAD"
+    for ordered in (files, files[::-1]):
+        with pytest.raises(SeriesRefusedError) as refusal:
+            refuse_head(read_series(ordered))
+        assert refusal.value.code == "HEAD_HELD_FOR_REVIEW"

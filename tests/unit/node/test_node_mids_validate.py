@@ -7,11 +7,8 @@ from pathlib import Path
 import pytest
 from mids_factories import NOW, classic, write_deidentified
 
-from myofed_node.mids.checks_files import DATASET_CHECKS, FILE_CHECKS
-from myofed_node.mids.checks_images import IMAGE_CHECKS
-from myofed_node.mids.checks_labels import LABEL_CHECKS
 from myofed_node.mids.convert import convert
-from myofed_node.mids.validate import rules, validate
+from myofed_node.mids.validate import validate
 from myofed_schemas.errors import MyofedError
 
 
@@ -38,18 +35,6 @@ def test_finding_names_the_key_and_never_its_value(tmp_path: Path) -> None:
     report = validate(tmp_path / "mids")
     assert {"IDENTIFYING_KEY", "DATE_FOUND"} <= {finding.code for finding in report.findings}
     assert "19610203" not in report.model_dump_json()
-
-
-def test_every_rule_names_a_check_of_its_selector() -> None:
-    """A rule without its Python check would be a rule that is never asked."""
-    known = {"dataset": DATASET_CHECKS, "file": FILE_CHECKS, "image": IMAGE_CHECKS, "label_map": LABEL_CHECKS}
-    assert all(rule.check in known[rule.selector] for rule in rules().rules)
-
-
-def test_every_check_is_used_by_a_rule() -> None:
-    """No dead check."""
-    checks = {*DATASET_CHECKS, *FILE_CHECKS, *IMAGE_CHECKS, *LABEL_CHECKS}
-    assert checks == {rule.check for rule in rules().rules}
 
 
 def test_temporary_file_of_a_running_write_is_no_finding(tmp_path: Path) -> None:

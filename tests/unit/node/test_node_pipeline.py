@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from site_factories import NOW, Scan, demo_site, stage_scans, tree, write_labels
+from site_factories import NOW, Scan, demo_site, refusal_code, stage_scans, tree, write_labels
 
 import myofed_node.dataset_merge
 import myofed_node.pipeline
@@ -150,16 +150,19 @@ def test_single_file_and_what_cannot_be_read_are_part_of_the_fingerprint(
 
 
 def test_later_session_of_a_subject_is_added(tmp_path: Path, converted: Callable[..., None]) -> None:
-    """What is stored stays as it is; labels too."""
+    """What is stored stays as it is; labels too; the subject's table has one row more."""
     site = demo_site(tmp_path / "a")
     _ingest(site, _source(tmp_path))
     write_labels(site.folder.dataset, "S1")
     before = tree(site.folder.dataset)
+    table = "sub-S1/sub-S1_sessions.tsv"
+    assert before.pop(table)
     converted((Scan(7, ImageName("S1", "B", Suffix.MEGRE)),), ())
     _ingest(site, _source(tmp_path, "later", "other dicom"))
     after = tree(site.folder.dataset)
     assert before.items() <= after.items()
     assert "sub-S1/ses-B/mr-anat/sub-S1_ses-B_MEGRE.nii.gz" in after
+    assert (site.folder.dataset / table).read_text() == "session_id\nses-A\nses-B\n"
 
 
 def test_ingest_killed_at_any_step_is_finished_by_the_next_call(
@@ -245,3 +248,15 @@ def _killed(site: Site, source: Path, *, step: int, monkeypatch: pytest.MonkeyPa
         except Killed:
             return True
     return False
+
+
+def test_site_with_a_broken_override_file_ingests_nothing(tmp_path: Path) -> None:
+    """Refused by its code before anything is on record; with a good one, other overrides make another ingest."""
+    site = demo_site(tmp_path / "a", conversion_overrides="overrides.yaml")
+    assert refusal_code(lambda: _ingest(site, _source(tmp_path))) == "OVERRIDES_INVALID"
+    assert SiteStore(site.folder.store).ingests() == []
+    for suffix in ("T1w", "T2w"):
+        rules = f"rules:\n  - match: {{protocol_name: thigh}}\n    suffix: {suffix}\n"
+        (site.folder.root / "overrides.yaml").write_text(f"format: myofed-overrides-1\n{rules}")
+        _ingest(site, tmp_path / "export")
+    assert len(SiteStore(site.folder.store).ingests()) == 2
