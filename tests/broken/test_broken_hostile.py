@@ -302,7 +302,25 @@ def test_names_that_break_terminals_are_made_harmless(dataset: Path) -> None:
     assert {finding.code for finding in report.findings} == {"FILE_NOT_OF_PROFILE"}
     assert len(report.findings) == 4
     assert all(finding.path.isprintable() for finding in report.findings)
-    page = validation_page(report).decode()
+    assert "<script" not in validation_page(report).decode()
+
+
+def test_a_name_that_is_not_made_of_entities_is_shown_by_its_place(dataset: Path) -> None:
+    """It is often the patient's; a folder so named hides what lies below it no less."""
+    (dataset / "DOE^JOHN.dcm").write_text("x")
+    (dataset / "sub-A" / "Doe John").mkdir()
+    (dataset / "sub-A" / "Doe John" / "dj.nii.gz").write_text("x")
+    report = validate(dataset)
+    shown = {finding.path for finding in report.findings}
+    assert {"[name 1].dcm", "sub-A/[name 1]/[name 1].nii.gz"} <= shown
+    assert "doe" not in report.model_dump_json().lower()
+
+
+def test_keys_are_escaped_on_the_page(dataset: Path) -> None:
+    """The names of keys are the data set's choice."""
+    sidecar = json.loads((dataset / SIDECAR).read_text())
+    (dataset / SIDECAR).write_text(json.dumps({**sidecar, "PatientName<script>": "x"}))
+    page = validation_page(validate(dataset)).decode()
     assert "<script" not in page
     assert "&lt;script&gt;" in page
 

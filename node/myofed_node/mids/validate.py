@@ -10,6 +10,7 @@ from myofed_node.mids.checks import Found
 from myofed_node.mids.dataset_tree import Entry, EntryKind
 from myofed_node.mids.dataset_view import DatasetView, EntryView, FileView, NiftiView, as_image, as_label_map
 from myofed_node.mids.rule_files import CHECKS, rules
+from myofed_node.mids.shown_path import shown_path
 from myofed_node.mids.tolerant_name import IMAGE_ENDING
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -17,7 +18,7 @@ from myofed_schemas.mids import Suffix
 from myofed_schemas.rules import Finding, Rule, Selector, ValidationReport
 
 Progress = Callable[[int, int], None]
-Answer = tuple[Rule, str, Found]
+Answer = tuple[Rule, PurePosixPath, Found]
 """One rule asked at one place, and what it found wrong there."""
 MOST_FOUND_CHARACTERS = 200
 """Of one name; a key of a JSON file may have millions."""
@@ -57,7 +58,7 @@ def validate(
     checks, findings = 0, []
     for rule, path, answer in answers(view, asked, progress=progress):
         checks += 1
-        findings += [_finding(rule, path, answer)] if answer else []
+        findings += [_finding(rule, shown_path(view.root, path), answer)] if answer else []
     return ValidationReport(
         sources=tuple(sorted({rule.source for rule in asked})),
         checks=checks,
@@ -112,7 +113,7 @@ class _Questions:
         """The answers of all rules of this selector that apply to images of this kind."""
         for rule in self._by_selector.get(selector, ()):
             if kind is None or not rule.suffixes or kind in rule.suffixes:
-                yield rule, str(path), CHECKS[selector].ask(rule, view)
+                yield rule, path, CHECKS[selector].ask(rule, view)
 
 
 def _finding(rule: Rule, path: str, answer: Found) -> Finding:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, config, dcmread
 
 from myofed_demo.protocols import Kind
-from myofed_demo.vendor_matrix import STYLES, Case, cases_of, make_exam, write_case
+from myofed_demo.vendor_matrix import STYLES, SeriesTruth, cases_of, make_exam, write_case
 from myofed_demo.vendor_series import WrittenVolumes
 
 CASES = [pytest.param(case, id=case.name) for style in STYLES for case in cases_of(style)]
@@ -33,10 +33,14 @@ def planes(file: Dataset) -> list[tuple[NDArray[np.int64], NDArray[np.float64], 
     ]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_stored_slice_is_in_the_files_once_at_its_place(case: Case, tmp_path: Path) -> None:
+@pytest.fixture(params=CASES, scope="module")
+def truth(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SeriesTruth:
+    """Each series in turn."""
+    return write_case(tmp_path_factory.mktemp("series"), make_exam("k"), request.param)
+
+
+def test_every_stored_slice_is_in_the_files_once_at_its_place(truth: SeriesTruth) -> None:
     """Pixels, ImagePositionPatient and echo time, whatever the order."""
-    truth = write_case(tmp_path, make_exam("k"), case)
     found = [plane for path in truth.written.files for plane in planes(dcmread(path))]
     expected = [
         (stored.pixels[:, :, k].T, (stored.volume.affine_lps @ (0, 0, k, 1))[:3], stored.volume.echo_time_ms)
@@ -51,10 +55,9 @@ def test_every_stored_slice_is_in_the_files_once_at_its_place(case: Case, tmp_pa
         )
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_every_file_is_read_strictly_and_is_an_instance_of_its_own(case: Case, tmp_path: Path) -> None:
+def test_every_file_is_read_strictly_and_is_an_instance_of_its_own(truth: SeriesTruth) -> None:
     """No value breaks its representation; no UID appears twice."""
-    written = write_case(tmp_path, make_exam("k"), case).written
+    written = truth.written
     mode = config.settings.reading_validation_mode
     config.settings.reading_validation_mode = config.RAISE
     try:

@@ -254,7 +254,7 @@ def test_site_with_a_broken_override_file_ingests_nothing(tmp_path: Path) -> Non
     """Refused by its code before anything is on record; with a good one, other overrides make another ingest."""
     site = demo_site(tmp_path / "a", conversion_overrides="overrides.yaml")
     assert refusal_code(lambda: _ingest(site, _source(tmp_path))) == "OVERRIDES_INVALID"
-    assert SiteStore(site.folder.store).ingests() == []
+    assert not SiteStore(site.folder.store).ingests()
     for suffix in ("T1w", "T2w"):
         rules = f"rules:\n  - match: {{protocol_name: thigh}}\n    suffix: {suffix}\n"
         (site.folder.root / "overrides.yaml").write_text(f"format: myofed-overrides-1\n{rules}")
