@@ -107,9 +107,10 @@ def _rows(work: Path, data: Path) -> list[dict[str, str]]:
 
 def _generated(truth: SeriesTruth) -> Subject:
     folder = truth.written.files[0].parent
+    unitless = truth.code == "FAT_FRACTION_UNIT_UNKNOWN"  # no reader of the headers can know its factor
     volumes = tuple(
         ImageTruth(
-            suffix=SUFFIXES.get(stored.volume.kind, Suffix.T1W),
+            suffix=Suffix.T1W if unitless else SUFFIXES.get(stored.volume.kind, Suffix.T1W),
             part=Part.PHASE if stored.volume.kind is Kind.PHASE else Part.MAG,
             echo_times_ms=(stored.volume.echo_time_ms,),
             values=stored.real[..., None],

@@ -13,11 +13,18 @@ from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
 from myofed_anonymization.binary_numbers import can_be_numbers, most_values
 from myofed_anonymization.clean_elements import UNDEFINED, Clean, CleanElement, clean_element
 from myofed_anonymization.coded_entries import is_code, stand_in
-from myofed_anonymization.elements import NUMBER_BYTES, NUMBERS, STRINGS, standard_vr, value_bytes
+from myofed_anonymization.elements import NUMBER_BYTES, NUMBERS, STRINGS, items_of, standard_vr, value_bytes
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.private_tags import private_creators, safe_rule
 from myofed_anonymization.text import names_in, tokens_of
-from myofed_anonymization.treatment import Treatment, fallback_bytes
+from myofed_anonymization.treatment import (
+    LONGEST_REMEMBERED,
+    Decision,
+    Place,
+    Treatment,
+    fallback_bytes,
+    treated_text,
+)
 from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
 
@@ -59,39 +66,59 @@ def deidentified(source: Dataset, *, treatment: Treatment) -> Clean:
 
 def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) -> Clean:
     kept = _private(source, treatment=treatment, depth=depth)
-    for element in source.elements():
+    for element in list(source.values()):
         tag = int(element.tag)
         if tag >> 16 & 1 or not tag & 0xFFFF:  # private, or a group's length
             continue
         if tag == PIXEL_DATA and depth == 0:
             kept[tag] = _verbatim(element, treatment)
             continue
-        plan = treatment.rules.plan(tag, parent=parent, iod=treatment.iod)
-        result = _standard(source, element, plan=plan, treatment=treatment, depth=depth)
+        done, result = _decision(source, element, treatment=treatment, parent=parent, depth=depth)
+        treatment.counts[done] += 1
         if result is not None:
             kept[tag] = result
     return kept
 
 
-def _standard(
-    source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int
-) -> CleanElement | None:
+def _decision(source: Dataset, element: Element, *, treatment: Treatment, parent: int, depth: int) -> Decision:
+    """What is done to a standard element; from memory where the same bytes stood in the same place before."""
+    tag = int(element.tag)
+    place = _place(element, tag, parent)
+    if place is not None and (remembered := treatment.remembered.get(place)):
+        return remembered
+    plan = treatment.rules.plan(tag, parent=parent, iod=treatment.iod)
     if plan.vr == "SQ":
         return _sequence(source, element, plan=plan, treatment=treatment, depth=depth)
+    decision = _standard(element, plan=plan, treatment=treatment)
+    if place is not None:
+        treatment.remembered[place] = decision
+    return decision
+
+
+def _place(element: Element, tag: int, parent: int) -> Place | None:
+    """Where the element stands with all its bytes, for memory; None where there are too many, or pydicom decoded them."""
+    if not isinstance(element, RawDataElement) or element.length > LONGEST_REMEMBERED or element.value is None:
+        return None
+    return (parent, tag, element.VR, element.value)
+
+
+def _standard(element: Element, *, plan: Plan, treatment: Treatment) -> Decision:
     if (
         plan.vr in STRINGS
         and plan.verb is not Verb.BASIC
         and isinstance(element.value, bytes | str | MultiValue | None)
     ):
         content = value_bytes(element)
-        treated = treatment.patient.label.encode() if plan.verb is Verb.PSEUDONYM else treatment.text(content, plan)
+        treated = (
+            treatment.patient.label.encode()
+            if plan.verb is Verb.PSEUDONYM
+            else treated_text(content, plan=plan, treatment=treatment)
+        )
         if treated or not content:
-            treatment.counts["kept" if treated == content else _NAMES.get(plan.verb, "cleaned")] += 1
-            return clean_element(plan.vr, treated)
+            return "kept" if treated == content else _NAMES.get(plan.verb, "cleaned"), clean_element(plan.vr, treated)
     elif plan.verb is Verb.NUMBER_BYTES and _binary_as_declared(element, plan.vr, little=treatment.little):
-        treatment.counts["kept"] += 1
-        return _verbatim(element, treatment)
-    return _fallback(plan, treatment)
+        return "kept", _verbatim(element, treatment)
+    return _fallback(plan)
 
 
 _NAMES = {Verb.UID: "uid", Verb.SHIFT: "shifted", Verb.PSEUDONYM: "replaced"}
@@ -106,37 +133,26 @@ def _binary_as_declared(element: Element, vr: str, *, little: bool) -> bool:
     return can_be_numbers(element.value, vr=vr, most=most_values(int(element.tag)), little=little)
 
 
-def _fallback(plan: Plan, treatment: Treatment) -> CleanElement | None:
+def _fallback(plan: Plan) -> Decision:
     content = fallback_bytes(plan)
     if content is None:
-        treatment.counts["removed"] += 1
-        return None
-    treatment.counts["replaced" if content else "emptied"] += 1
-    return clean_element(plan.vr, content)
+        return "removed", None
+    return "replaced" if content else "emptied", clean_element(plan.vr, content)
 
 
-def _sequence(
-    source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int
-) -> CleanElement | None:
-    decoded = source[element.tag] if plan.verb is Verb.ITEMS and element.VR in {"SQ", None} else None
-    if decoded is not None and decoded.VR == "SQ" and all(_code_is_standard(item, treatment) for item in decoded.value):
-        items = [_level(item, treatment=treatment, parent=int(element.tag), depth=depth + 1) for item in decoded.value]
-        treatment.counts["kept"] += 1
-        return CleanElement("SQ", tuple(items))
-    code = (
-        next((_text(item, CODE_VALUE) for item in decoded.value), "")
-        if decoded is not None and decoded.VR == "SQ"
-        else ""
-    )
-    if (replaced := stand_in(int(element.tag), code=code)) is not None:
-        treatment.counts["replaced"] += 1
+def _sequence(source: Dataset, element: Element, *, plan: Plan, treatment: Treatment, depth: int) -> Decision:
+    tag = int(element.tag)
+    found = items_of(source, tag) if plan.verb is Verb.ITEMS and element.VR in {"SQ", None} else None
+    if found is not None and all(_code_is_standard(item, treatment) for item in found):
+        items = [_level(item, treatment=treatment, parent=tag, depth=depth + 1) for item in found]
+        return "kept", CleanElement("SQ", tuple(items))
+    code = next((_text(item, CODE_VALUE) for item in found or ()), "")
+    if (replaced := stand_in(tag, code=code)) is not None:
         treatment.notes.add(NoteCode.CODE_REPLACED)
-        return replaced
+        return "replaced", replaced
     if plan.fallback == "X":
-        treatment.counts["removed"] += 1
-        return None
-    treatment.counts["emptied"] += 1
-    return CleanElement("SQ", ())
+        return "removed", None
+    return "emptied", CleanElement("SQ", ())
 
 
 def _code_is_standard(item: Dataset, treatment: Treatment) -> bool:
@@ -155,8 +171,9 @@ def _text(item: Dataset, tag: BaseTag) -> str:
 def _private(source: Dataset, *, treatment: Treatment, depth: int) -> Clean:
     """The safe private elements of this level with the creators they need; no others."""
     kept: Clean = {}
-    creators = private_creators(source)
-    for tag in [tag for tag in source.keys() if tag.is_private and not tag.is_private_creator]:  # noqa: SIM118
+    private = [tag for tag in source.keys() if tag & 0x10000]  # noqa: SIM118  a Dataset iterates over decoded elements
+    creators = private_creators(source, private)
+    for tag in [tag for tag in private if not tag.is_private_creator]:
         element = source.get_item(tag)
         rule = safe_rule(element, creators=creators) if treatment.rules.policy.retain_safe_private else None
         result = _safe(source, element, vr=rule.vr, treatment=treatment, depth=depth) if rule else None

@@ -27,6 +27,31 @@ ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 UNDEFINED = 0xFFFFFFFF
 LONG_VRS = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 """Explicit VRs with a length of four bytes (PS3.5 7.1.2)."""
+_SHORT = (
+    "AE",
+    "AS",
+    "AT",
+    "CS",
+    "DA",
+    "DS",
+    "DT",
+    "FD",
+    "FL",
+    "IS",
+    "LO",
+    "LT",
+    "PN",
+    "SH",
+    "SL",
+    "SS",
+    "ST",
+    "TM",
+    "UI",
+    "UL",
+    "US",
+)
+SHORT_VRS = {vr.encode(): vr for vr in _SHORT}
+"""Explicit VRs with a length of two bytes, by their letters in the file (PS3.5 7.1.2)."""
 WHOLE_VRS = frozenset({"ST", "LT", "UT", "UR"})
 """One value each, in which a backslash is a character (PS3.5 6.4)."""
 _PN_ENDS, _TEXT_ENDS = frozenset({0x5C, 0x5E, 0x3D}), frozenset({0x0D, 0x0A, 0x09, 0x0C})
@@ -131,35 +156,47 @@ class _Reader:
         self._read = 0
         self._explicit, self._implicit, self._long = Struct(f"{order}HH2sH"), Struct(f"{order}HHI"), Struct(f"{order}I")
 
-    def read_level(self, position: int, end: int, level: _Level, *, delimited: bool = False) -> int:
+    def read_level(  # noqa: C901, PLR0912  the innermost loop: each call in it costs a tenth of the time
+        self, position: int, end: int, level: _Level, *, delimited: bool = False
+    ) -> int:
         """All elements of one data set or item are found; returns the position behind it."""
         elements, most = self._found.elements, self._bounds.elements
+        longest = min(self._bounds.element_bytes, UNDEFINED - 1)
+        content, unpack, is_top = self._content, self._explicit.unpack_from, level.depth == 0
         creators: dict[int, str] = {}
         charset = level.charset
         while end - position >= 8:
-            tag, vr, length, start = self._header(position, end, explicit=level.explicit)
+            group, number, letters, length = unpack(content, position)
+            if level.explicit and letters in SHORT_VRS and group != 0xFFFE:  # what _header says of nearly all elements
+                tag, vr, start = group << 16 | number, SHORT_VRS[letters], position + 8
+            else:
+                tag, vr, length, start = self._header(position, end, explicit=level.explicit)
             if tag == ITEM_END and delimited:
                 return position + 8
             self._read += 1
             if self._read > most:
                 raise WithheldError(WithheldCode.TOO_MANY_ELEMENTS)
-            explicit = level.explicit and vr != "UN"
-            was_unknown, path = vr == "UN", (*level.path, tag)
-            vr = _vr_of(tag, creators.get(tag >> 8, "")) if vr in {"", "UN"} else vr
+            path = (*level.path, tag)
             if path in elements:  # which of two values is meant, readers do not agree on
                 raise WithheldError(WithheldCode.DICOM_DAMAGED)
+            was_unknown = vr == "UN"
+            vr = vr if vr and not was_unknown else _vr_of(tag, creators.get(tag >> 8, ""))
             if vr == "SQ" or (length == UNDEFINED and vr not in {"OB", "OW"}):
-                inner = _Level(path, explicit, charset, level.depth + 1)
+                inner = _Level(path, level.explicit and not was_unknown, charset, level.depth + 1)
                 behind = self._items_or_bytes(start, end, length, inner, sure=not was_unknown or length == UNDEFINED)
                 if behind >= 0:
                     position = behind
                     continue
                 vr = "UN"
-            position, value = self._value(tag, start, end, length, top=level.depth == 0)
+            stop = start + length
+            if stop <= end and length <= longest and tag != PIXEL_DATA:  # what _value says of nearly all elements
+                position, value = stop, content[start:stop]
+            else:
+                position, value = self._value(tag, start, end, length, top=is_top)
             if tag == CHARACTER_SET:
                 charset = _encodings(value)
-            elif is_private(tag) and tag & 0xFFFF <= 0xFF:
-                creators[tag >> 8 & 0xFFFF00 | tag & 0xFF] = value.decode("latin-1").strip(" \0")
+            elif group & 1 and number <= 0xFF:
+                creators[tag >> 8 & 0xFFFF00 | number] = value.decode("latin-1").strip(" \0")
             elements[path] = Element(path, tag, vr, value, charset, -1)
         if delimited:
             raise WithheldError(WithheldCode.DICOM_DAMAGED)
@@ -184,20 +221,17 @@ class _Reader:
     def _value(self, tag: int, start: int, end: int, length: int, *, top: bool) -> tuple[int, bytes]:
         """The position behind the value, and its bytes; of Pixel Data at the top only the place is noted."""
         is_image = top and tag == PIXEL_DATA
-        position = self._end_of_value(start, end, length, cut_short=is_image)
+        position = start + length if length != UNDEFINED else self._end_of_fragments(start, end)
+        if position > end:
+            if not is_image:
+                raise WithheldError(WithheldCode.DICOM_DAMAGED)
+            position = end
         if is_image:
             self._found.pixels = (start, position - 8 * (length == UNDEFINED))
             return position, b""
         if position - start > self._bounds.element_bytes:
             raise WithheldError(WithheldCode.ELEMENT_TOO_LONG)
         return position, self._content[start:position]
-
-    def _end_of_value(self, start: int, end: int, length: int, *, cut_short: bool) -> int:
-        if length == UNDEFINED:
-            return self._end_of_fragments(start, end)
-        if start + length > end and not cut_short:
-            raise WithheldError(WithheldCode.DICOM_DAMAGED)
-        return min(start + length, end)
 
     def _end_of_fragments(self, position: int, end: int) -> int:
         """The position behind the sequence delimiter of encapsulated pixels (PS3.5 A.4)."""

@@ -19,6 +19,10 @@ NUMBER_BYTES = {"AT": 4, "FD": 8, "FL": 4, "SL": 4, "SS": 2, "SV": 8, "UL": 4, "
 WITHOUT_BACKSLASH = frozenset({"ST", "LT", "UT", "UR"})
 """One value each: the backslash does not separate (PS3.5 6.4)."""
 
+PIXEL_REPRESENTATION = BaseTag(0x00280103)
+LONGEST_SEQUENCE = 1 << 14
+"""Bytes of a sequence that is remembered decoded."""
+
 
 @lru_cache(maxsize=8192)
 def standard_vr(tag: int) -> str:
@@ -58,9 +62,9 @@ def _plain(value: bytes, vr: str, little: bool) -> int | str | tuple[int | str, 
 
 def peek(dataset: Dataset, tag: int, default: Any = None) -> Any:
     """The decoded value, the element in the data set left as it is (`dataset[tag]` would replace its bytes)."""
-    if tag not in dataset:
+    element = cast("DataElement | RawDataElement | None", dataset.get_item(BaseTag(tag)))
+    if element is None:
         return default
-    element = cast("DataElement | RawDataElement", dataset.get_item(BaseTag(tag)))
     if isinstance(element, RawDataElement) and element.value:
         vr = element.VR or standard_vr(tag)
         if vr in {"CS", "UI", "US"}:
@@ -70,6 +74,23 @@ def peek(dataset: Dataset, tag: int, default: Any = None) -> Any:
         convert_raw_data_element(element, ds=dataset).value if isinstance(element, RawDataElement) else element.value
     )
     return default if value is None or value == "" else value
+
+
+def items_of(dataset: Dataset, tag: int) -> tuple[Dataset, ...] | None:
+    """The items of the element, which is there; None when it is no sequence. They may be other files' too: not to be changed."""
+    element = cast("DataElement | RawDataElement", dataset.get_item(BaseTag(tag)))
+    if isinstance(element, RawDataElement) and element.VR == "SQ" and element.length <= LONGEST_SEQUENCE:
+        if PIXEL_REPRESENTATION in dataset:
+            _ = dataset[PIXEL_REPRESENTATION]  # pydicom decodes it with a sequence: a damaged one is refused here, too
+        return _items(element._replace(value_tell=0))
+    decoded = dataset[tag]
+    return tuple(decoded.value) if decoded.VR == "SQ" else None
+
+
+@lru_cache(maxsize=256)
+def _items(element: RawDataElement) -> tuple[Dataset, ...]:
+    """Decoded once for all files that hold the same bytes, as those of a series do."""
+    return tuple(convert_raw_data_element(element).value)
 
 
 def values_of(dataset: Dataset, tag: int, *, encodings: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Self
+from typing import Literal, Self
 
 from pydicom.uid import UID
 
@@ -92,20 +92,35 @@ def identifying_values(original: Content, *, uids_stay: bool = False) -> Identif
         uids_stay: The policy retains UIDs: they are none of the values to look for.
     """
     found = Identifying()
-    profile = load_profile()
     for element in (*original.meta, *original.elements.values()):
-        tag, vr = element.tag, element.vr
-        if vr not in DECODED_VRS or not element.value or tag in OURS:
+        kind = _kind(element.tag, element.vr) if element.value else ""
+        if not kind:
             continue
-        values = texts_of(element)
-        if vr == "PN" or tag in PERSONAL:
+        values = texts_of(element)  # of what identifies nobody, too: a text that cannot be decoded withholds the file
+        if kind == "personal":
             found.personal.update(values)
-        elif vr == "UI":
+        elif kind == "uids":
             found.uids.update(value for value in values if not (uids_stay or _is_listed(value)))
-        elif vr in {"DA", "DT"}:
+        elif kind == "dates":
             found.dates.update(
                 digits for value in values if re.fullmatch(r"\d{8}", digits := value.replace(".", "")[:8])
             )
-        elif not is_private(tag) and (tag in profile.confidentiality or not profile.knows(tag)):
+        elif kind == "texts":
             found.texts.update(values)
     return found
+
+
+@lru_cache(maxsize=8192)
+def _kind(tag: int, vr: str) -> Literal["", "personal", "uids", "dates", "texts", "harmless"]:
+    """What the element's values are taken for; nothing for those that are no text or our own."""
+    profile = load_profile()
+    if vr not in DECODED_VRS or tag in OURS:
+        return ""
+    if vr == "PN" or tag in PERSONAL:
+        return "personal"
+    if vr == "UI":
+        return "uids"
+    if vr in {"DA", "DT"}:
+        return "dates"
+    listed = not is_private(tag) and (tag in profile.confidentiality or not profile.knows(tag))
+    return "texts" if listed else "harmless"

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pydicom.dataset import Dataset
 
 from myofed_anonymization.dates import date_shift_days, time_shift_seconds
-from myofed_anonymization.elements import encodings_of, standard_vr, values_of
+from myofed_anonymization.elements import encodings_of, items_of, standard_vr, values_of
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.pseudonym_sources import KeyedPseudonyms, PseudonymSource, checked_label
 from myofed_anonymization.text import tokens_of
@@ -78,11 +78,16 @@ def patient_of(identity: Identity, *, keys: SiteKeys, pseudonyms: PseudonymSourc
     label = pseudonyms.label(issuer=issuer, patient_id=patient_id)
     if not isinstance(pseudonyms, KeyedPseudonyms):
         _check_label(label, identity)
-    return Patient(
-        label=label,
-        days=date_shift_days(keys, issuer=issuer, patient_id=patient_id),
-        seconds=time_shift_seconds(keys, issuer=issuer, patient_id=patient_id),
-        identity=identity,
+    days, seconds = _shifts(keys, issuer, patient_id)
+    return Patient(label=label, days=days, seconds=seconds, identity=identity)
+
+
+@lru_cache(maxsize=64)
+def _shifts(keys: SiteKeys, issuer: str, patient_id: str) -> tuple[int, int]:
+    """Days and seconds: a series has many files of one patient."""
+    return (
+        date_shift_days(keys, issuer=issuer, patient_id=patient_id),
+        time_shift_seconds(keys, issuer=issuer, patient_id=patient_id),
     )
 
 
@@ -116,7 +121,7 @@ def forbidden_words(dataset: Dataset, *, encodings: list[str], depth_left: int) 
         if tag in IDENTIFIERS or standard_vr(tag) == "PN":
             for value in values_of(dataset, tag, encodings=encodings):
                 found |= tokens_of(value)
-        elif dataset[tag].VR == "SQ":
-            for item in dataset[tag].value:
+        else:
+            for item in items_of(dataset, tag) or ():
                 found |= forbidden_words(item, encodings=encodings, depth_left=depth_left - 1)
     return frozenset(found)

@@ -96,10 +96,8 @@ def inflated(content: bytes, *, max_bytes: int) -> bytes:
         WithheldError: NOT_DICOM, DICOM_DAMAGED (zeros only or nothing at all: what an interrupted copy leaves of an image),
             TRANSFER_SYNTAX_REFUSED or INFLATES_TOO_LARGE.
     """
-    if not content.strip(b"\0"):
-        raise WithheldError(WithheldCode.DICOM_DAMAGED)
     if content[128:132] != b"DICM":
-        raise WithheldError(WithheldCode.NOT_DICOM)
+        raise WithheldError(WithheldCode.NOT_DICOM if content.strip(b"\0") else WithheldCode.DICOM_DAMAGED)
     meta, start = meta_elements(content)
     syntax = next((value for tag, _, value in meta if tag == TRANSFER_SYNTAX), b"").rstrip(b" \0").decode("latin-1")
     if syntax == DEFLATED:

@@ -15,6 +15,8 @@ from myofed_schemas.deid import WithheldCode
 PIXEL_DATA = BaseTag(0x7FE00010)
 SAMPLES, FRAMES, ROWS, COLUMNS = 0x00280002, 0x00280008, 0x00280010, 0x00280011
 BITS_ALLOCATED, HIGH_BIT, PIXEL_REPRESENTATION = 0x00280100, 0x00280102, 0x00280103
+OVERLAYS, OVERLAY_BIT_POSITION = 0xFF00FFFF, 0x60000102
+"""The bits of a tag that all overlay groups share, and (60xx,0102)."""
 
 
 def pixel_bytes(dataset: FileDataset) -> bytes:
@@ -44,7 +46,7 @@ def check_pixels(dataset: FileDataset, *, bits_allowed: frozenset[int], max_pixe
         WithheldError: PIXEL_STREAM_REFUSED, NO_PIXEL_DATA, TOO_MANY_PIXELS, PIXEL_LENGTH, PIXEL_BITS_IN_USE or OVERLAY_IN_PIXEL_DATA.
     """
     content = pixel_bytes(dataset)
-    if any(tag.group >> 8 == 0x60 and tag.elem == 0x0102 and peek(dataset, tag) for tag in dataset.keys()):  # noqa: SIM118
+    if any(tag & OVERLAYS == OVERLAY_BIT_POSITION and peek(dataset, tag) for tag in dataset.keys()):  # noqa: SIM118
         raise WithheldError(WithheldCode.OVERLAY_IN_PIXEL_DATA)
     rows, columns, samples, bits = (int(peek(dataset, tag)) for tag in (ROWS, COLUMNS, SAMPLES, BITS_ALLOCATED))
     values = rows * columns * samples * int(peek(dataset, FRAMES, 1))

@@ -12,6 +12,7 @@ from importlib import resources
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from myofed_anonymization.binary_numbers import can_be_numbers
 from myofed_anonymization.elements import value_bytes
@@ -38,11 +39,11 @@ def safe_rules() -> dict[tuple[int, str, int], SafeRule]:
     }
 
 
-def private_creators(dataset: Dataset) -> dict[tuple[int, int], str]:
-    """The private creator of each (group, block) of this data set's own level."""
+def private_creators(dataset: Dataset, private: list[BaseTag]) -> dict[tuple[int, int], str]:
+    """The private creator of each (group, block) of this data set's own level, given its private tags."""
     return {
         (tag.group, tag.elem): value_bytes(dataset.get_item(tag)).decode("latin-1").strip()
-        for tag in dataset.keys()  # noqa: SIM118  a Dataset iterates over decoded elements, its keys are cheap
+        for tag in private
         if tag.is_private_creator
     }
 

@@ -113,24 +113,31 @@ def has_one_ink(words: Words) -> bool:
     low, high = int(words.min()), int(words.max())
     if high - low > MOST_GREYS:
         return True
-    levels: Words = (words - words.dtype.type(low)).astype(np.uint16 if high - low < 1 << 16 else np.int64)
+    levels: Words = (words - words.dtype.type(low)).astype(np.uint16 if high - low < 1 << 16 else np.int64, copy=False)
+    sampled = {step: np.ascontiguousarray(levels[::step, ::step]) for step in STEPS}
     for grey in _windows(words):
         for part, step in _scales(grey):
-            here = levels[::step, ::step]
-            if any(_stands_out(here[_strokes(ink_grey)]) for ink_grey in (part, ~part)):
+            if any(_stands_out(sampled[step][_strokes(ink_grey)]) for ink_grey in (part, ~part)):
                 return True
     return False
 
 
+def _lowered(grey: Grey) -> Grey:
+    """The grey values less FIRST_CONTRAST of the greatest, none below 0."""
+    contrast = np.full_like(grey, max(1, int(FIRST_CONTRAST * int(grey.max()))))  # numpy is slow with one value here
+    lowered = np.maximum(grey, contrast)
+    lowered -= contrast
+    return lowered
+
+
 def _strokes(grey: Grey) -> Mask:
     """Pixels that exceed what lies left and right of them, or above and below, as strokes thinner than twice REACH do."""
-    contrast = np.uint8(max(1, int(FIRST_CONTRAST * int(grey.max()))))
-    lowered = np.maximum(grey, contrast) - contrast
     near, far = slice(REACH, -REACH), 2 * REACH
-    found = np.zeros(grey.shape, dtype=np.bool_)
-    found[:, near] = (lowered[:, near] > grey[:, :-far]) & (lowered[:, near] > grey[:, far:])
-    found[near] |= (lowered[near] > grey[:-far]) & (lowered[near] > grey[far:])
-    return found
+    beside, row = np.empty_like(grey), grey.reshape(-1)
+    np.maximum(row[:-far], row[far:], out=beside.reshape(-1)[near])  # as one row, which is faster; its ends are set now
+    beside[:, :REACH] = beside[:, -REACH:] = np.iinfo(grey.dtype).max
+    np.minimum(beside[near], np.maximum(grey[:-far], grey[far:]), out=beside[near])
+    return np.asarray(_lowered(grey) > beside)
 
 
 def _stands_out(levels: NDArray[np.integer]) -> bool:
@@ -138,7 +145,10 @@ def _stands_out(levels: NDArray[np.integer]) -> bool:
     if levels.size < FEWEST_OF_ONE_INK:
         return False
     counts = np.bincount(levels)
-    eight = np.pad(counts, NEAR)
+    if int(counts.max()) <= FEWEST_OF_ONE_INK:
+        return False
+    eight = np.zeros(counts.size + 2 * NEAR, counts.dtype)
+    eight[NEAR:-NEAR] = counts
     for reach in (1, 2, 4):  # the greatest of 2, 4 and 8 neighbours
         eight = np.maximum(eight[:-reach], eight[reach:])
     near_most = np.maximum(eight[: counts.size], eight[NEAR + 1 :])
@@ -160,12 +170,14 @@ def _windows(words: Words) -> Iterator[Grey]:
 def grey_values(words: Words, *, low: int, high: int) -> Grey:
     """(i, j) `low` and what is below as 0, `high` and what is above as the greatest value, between 128 and 255."""
     unsigned = np.dtype(f"u{words.dtype.itemsize}")
-    offset = np.array(low, dtype=words.dtype).view(unsigned)
-    above = np.minimum(words, words.dtype.type(high)).view(unsigned) - offset
+    least = np.full_like(words, high)  # an array, as numpy is slow with one value here
+    above = np.minimum(words, least, out=least).view(unsigned)
+    above -= np.array(low, dtype=words.dtype).view(unsigned)
     bits = (high - low).bit_length()
     if bits > 8:
-        above = above >> unsigned.type(bits - 8)
-    return np.asarray(above.astype(np.uint8) << np.uint8(max(0, 8 - bits)))
+        above >>= unsigned.type(bits - 8)
+        return np.asarray(above.astype(np.uint8))
+    return np.asarray(above.astype(np.uint8) << np.uint8(8 - bits))
 
 
 def _scales(grey: Grey) -> Iterator[tuple[Grey, int]]:
@@ -177,8 +189,7 @@ def _scales(grey: Grey) -> Iterator[tuple[Grey, int]]:
 
 def _has_strokes(grey: Grey) -> bool:
     """Whether enough pixels exceed what lies left and right of them, two rows below each other, or above and below."""
-    contrast = np.uint8(max(1, int(FIRST_CONTRAST * int(grey.max()))))
-    lowered = np.maximum(grey, contrast) - contrast
+    lowered = _lowered(grey)
     near, far = slice(REACH, -REACH), 2 * REACH
     every_second, lowered_second = grey[::2], lowered[::2]
     upright = (lowered_second[:, near] > every_second[:, :-far]) & (lowered_second[:, near] > every_second[:, far:])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from myofed_anonymization.actions import VERBATIM, Plan, Verb, age, dummy, number_text, plan_of, shifted, short_label
+from myofed_anonymization.clean_elements import CleanElement
 from myofed_anonymization.elements import WITHOUT_BACKSLASH, standard_vr
 from myofed_anonymization.identity import Patient
 from myofed_anonymization.keys import SiteKeys
@@ -24,20 +25,25 @@ OWN_DIGITS = 6
 SEXES = frozenset({"M", "F", "O"})
 
 
+Decision = tuple[str, CleanElement | None]
+"""What was done to an element, as it is counted, and what is left of it."""
+Place = tuple[int, int, str | None, bytes]
+"""All that a decision depends on within its context: parent sequence or 0, tag, VR in the file, value in the file."""
+
+
 @dataclass(slots=True)
 class Memory:
-    """Values treated before, for one patient: most values of a file stand in the other files of its series too."""
+    """Decisions taken before for one patient, IOD and byte order: most elements of a file stand in the others of its series too."""
 
-    patient: Patient | None = None
-    treated: dict[tuple[int, bytes], bytes] = field(default_factory=dict)
+    context: tuple[Patient, str, bool] | None = None
+    decisions: dict[Place, Decision] = field(default_factory=dict)
 
-    def for_patient(self, patient: Patient) -> dict[tuple[int, bytes], bytes]:
-        """The memory, empty where it was another patient's or is full."""
-        if self.patient is not patient:
-            if self.patient != patient or len(self.treated) > MOST_REMEMBERED:
-                self.treated.clear()
-            self.patient = patient
-        return self.treated
+    def within(self, context: tuple[Patient, str, bool]) -> dict[Place, Decision]:
+        """The memory, empty where it was of another context or is full."""
+        if self.context != context or len(self.decisions) > MOST_REMEMBERED:
+            self.decisions = {}
+        self.context = context
+        return self.decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +102,10 @@ class Treatment:
     little: bool
     counts: Counter[str] = field(default_factory=Counter)
     notes: set[NoteCode] = field(default_factory=set)
+    remembered: dict[Place, Decision] = field(init=False, repr=False)
 
-    def text(self, content: bytes, plan: Plan) -> bytes:
-        """`treated_text`, from memory where this patient had the same value in the same place."""
-        memory = self.rules.memory.for_patient(self.patient)
-        key = (id(plan), content)  # plans live as long as the rules that remember them
-        if key not in memory:
-            treated = treated_text(content, plan=plan, treatment=self)
-            if len(content) > LONGEST_REMEMBERED:
-                return treated
-            memory[key] = treated
-        return memory[key]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "remembered", self.rules.memory.within((self.patient, self.iod, self.little)))
 
 
 def treated_text(content: bytes, *, plan: Plan, treatment: Treatment) -> bytes:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VM, keyword_for_tag
+from pydicom.datadict import dictionary_VM, tag_for_keyword
 
 from myofed_anonymization.element_reader import (
     PIXEL_DATA,
@@ -59,7 +59,9 @@ OWN_WORDS = frozenset(
 ENCODINGS = ("utf-8", "latin-1", "utf-16-le", "utf-16-be")
 OWN_DATES = frozenset({"19000101"})
 """What we write in place of a date."""
-_LOOKED_INTO = TEXT_VRS | {"PN", "CS", "UI", "DA", "DT"}
+_LOOKED_INTO = TEXT_VRS | {"PN", "CS", "UI"}
+_OF_THIS_FILE = frozenset({"UI", "DA", "DT"})
+"""What is compared with the one file's UIDs, or with the element that it was made of."""
 _PRIVATE_VRS = frozenset({"DS", "IS", "FL", "FD", "SL", "SS", "UL", "US", "SQ"})
 _BINARY_NUMBERS = frozenset({"AT", "FD", "FL", "SL", "SS", "SV", "UL", "US", "UV"})
 _UID_SIGNS = re.compile(r"[0-9.]{1,64}")
@@ -119,6 +121,8 @@ QUANTITIES = frozenset(
     }
 )
 """Geometry and what quantitative MRI computes with: unchanged wherever it stands in a standard place."""
+MOST_REMEMBERED, LONGEST_REMEMBERED = 10_000, 256
+"""Elements, and bytes of an element's value."""
 _UNCOMPRESSED = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"})
 
 
@@ -148,10 +152,10 @@ def verify(written: bytes, *, original: bytes, before: Content, common: Common, 
     pixel_sha256 = _same_pixels(original, before, written, after)
     identifying = identifying_values(before, uids_stay=common.uids_stay)
     old, new = before.elements, after.elements
-    values = identifying.values(common)
-    looked_at = _clean_elements(new, old, identifying, values, common)
+    needles = _needles(frozenset(identifying.personal), frozenset(identifying.texts), common)
+    looked_at = _clean_elements(new, old, identifying.uids, needles)
     sought = _clean_bytes(
-        _searched_bytes(written, after), values | identifying.uids, identifying.dates - _dates(new, old)
+        _searched_bytes(written, after), needles.values | identifying.uids, identifying.dates - _dates(new, old)
     )
     sop_class = new.get((0x00080016,))
     iod = IOD_OF_SOP_CLASS.get(sop_class.value.decode("latin-1").rstrip("\0") if sop_class else "", "")
@@ -162,12 +166,45 @@ def verify(written: bytes, *, original: bytes, before: Content, common: Common, 
 
 
 Elements = dict[Path, Element]
+_Look = tuple[tuple[int, str, bytes, tuple[str, ...]], bool, bool]
+"""All that the look at one element depends on, beside the needles: tag, VR, value and character set; in an item; our own."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Needles:
+    """What is sought of one person in elements: words of names, whole names without signs, and whole values.
+
+    `clean` holds the elements in which none of it was found: most elements of a file stand in the others of its series too.
+    """
+
+    names: frozenset[str]
+    squeezed: frozenset[str]
+    values: frozenset[str]
+    common_words: frozenset[str]
+    clean: set[_Look] = field(default_factory=set)
+
+    def remember(self, look: _Look) -> None:
+        """Nothing has to be sought in such an element again; the memory is bounded."""
+        if len(look[0][2]) <= LONGEST_REMEMBERED:
+            if len(self.clean) >= MOST_REMEMBERED:
+                self.clean.clear()
+            self.clean.add(look)
+
+
+@lru_cache(maxsize=4)
+def _needles(personal: frozenset[str], texts: frozenset[str], common: Common) -> _Needles:
+    """The same object for the same values, so that what was found clean of them is remembered."""
+    identifying = Identifying(set(personal), set(texts))
+    return _Needles(
+        identifying.words(), identifying.squeezed() - common.words, identifying.values(common), common.words
+    )
 
 
 def _same_pixels(original: bytes, before: Content, written: bytes, after: Content) -> str:
-    old, new = original[slice(*before.pixels)], written[slice(*after.pixels)]
-    padding = new[len(old) :]
-    if new[: len(old)] != old or len(padding) > 1 or any(padding) or before.transfer_syntax != after.transfer_syntax:
+    old, (start, end) = original[slice(*before.pixels)], after.pixels
+    padding = written[start + len(old) : end]
+    same = end - start >= len(old) and written.startswith(old, start)
+    if not same or len(padding) > 1 or any(padding) or before.transfer_syntax != after.transfer_syntax:
         raise WithheldError(WithheldCode.PIXELS_CHANGED)
     return hashlib.sha256(old).hexdigest()
 
@@ -182,9 +219,9 @@ def _searched_bytes(written: bytes, after: Content) -> bytes:
 def _same_quantities(old: Elements, new: Elements) -> int:
     """How many quantities were compared; each is there, byte for byte, unless Table E.1-1 names the sequence around it."""
     compared = 0
-    rows = load_profile().confidentiality
+    rows, quantities = load_profile().confidentiality, _quantities()
     for path, element in old.items():
-        if not _is_quantity(element.tag) or element.vr == "SQ" or any(is_private(step) for step in path[::2]):
+        if element.tag not in quantities or element.vr == "SQ" or any(map(is_private, path[:-1:2])):
             continue
         if path not in new:
             lost = next(path[:end] for end in range(1, len(path) + 1, 2) if path[:end] not in new)
@@ -192,9 +229,14 @@ def _same_quantities(old: Elements, new: Elements) -> int:
                 raise WithheldError(WithheldCode.VALUE_CHANGED)
             continue
         compared += 1
-        if _bare(element) != _bare(new[path]):
+        if not _are_same(element, new[path]):
             raise WithheldError(WithheldCode.VALUE_CHANGED)
     return compared
+
+
+def _are_same(element: Element, other: Element) -> bool:
+    """Whether the values are the same, paddings aside."""
+    return (element.vr == other.vr and element.value == other.value) or _bare(element) == _bare(other)
 
 
 def _bare(element: Element) -> bytes:
@@ -204,24 +246,31 @@ def _bare(element: Element) -> bytes:
     return b"\\".join(part.strip(b" \0") for part in element.value.split(b"\\"))
 
 
-@lru_cache(maxsize=8192)
-def _is_quantity(tag: int) -> bool:
-    return keyword_for_tag(tag) in QUANTITIES
+@lru_cache(maxsize=1)
+def _quantities() -> frozenset[int]:
+    """The tags of QUANTITIES, none of them private."""
+    return frozenset(tag for keyword in QUANTITIES if (tag := tag_for_keyword(keyword)) is not None)
+
+
+@lru_cache(maxsize=8)
+def _mandatory(iod: str) -> dict[tuple[int, int], str]:
+    """The attributes of Type 1 and 2 by (parent sequence or 0, tag); those for display left out."""
+    profile = load_profile()
+    types = {place: profile.type_of(place[1], parent=place[0], iod=iod) for place in profile.types}
+    return {
+        place: kind
+        for place, kind in types.items()
+        if kind != "3" and place[1] not in FOR_DISPLAY and not is_private(place[1])
+    }
 
 
 def _same_types(old: Elements, new: Elements, iod: str) -> int:
     """How many Type 1 and Type 2 attributes were compared; each that was there, with its item, still is."""
     compared = 0
-    profile = load_profile()
+    mandatory = _mandatory(iod)
     for path, element in old.items():
-        tag = element.tag
-        attribute_type = profile.type_of(tag, parent=path[-3] if len(path) > 1 else 0, iod=iod)
-        if (
-            attribute_type == "3"
-            or tag in FOR_DISPLAY
-            or is_private(tag)
-            or (len(path) > 1 and not _has_item(new, path))
-        ):
+        attribute_type = mandatory.get((path[-3] if len(path) > 1 else 0, element.tag))
+        if attribute_type is None or (len(path) > 1 and not _has_item(new, path)):
             continue
         compared += 1
         lost = path not in new
@@ -240,40 +289,56 @@ def _has_item(new: Elements, path: Path) -> bool:
     return found is not None and found.items > path[-2]
 
 
-def _clean_elements(
-    new: Elements, old: Elements, identifying: Identifying, values: frozenset[str], common: Common
-) -> int:
+def _clean_elements(new: Elements, old: Elements, uids: set[str], needles: _Needles) -> int:
     """How many elements were looked at; none is forbidden by its tag, and none holds an identifying value or word."""
-    names = identifying.words()
-    squeezed = identifying.squeezed() - common.words
     for path, element in new.items():
-        tag, vr = element.tag, element.vr
-        if _is_forbidden(path, vr):
-            raise WithheldError(WithheldCode.LEAK_FOUND)
-        if vr in _BINARY_NUMBERS and _is_text(element, names):
-            raise WithheldError(WithheldCode.LEAK_FOUND)
-        if vr in {"DS", "IS"} and any(b" " in part for part in _bare(element).split(b"\\")):
-            raise WithheldError(WithheldCode.LEAK_FOUND)  # digits in groups are an identifier, no number
-        if vr in {"DS", "IS"} and any(len(text) >= SHORT and text in names for text in texts_of(element)):
-            raise WithheldError(WithheldCode.LEAK_FOUND)
-        if path[0] in OWN_ELEMENTS or vr not in _LOOKED_INTO or not element.value:
+        look = (element[1:5], len(path) > 1, path[0] in OWN_ELEMENTS)
+        if look not in needles.clean:
+            if _tells(element, is_nested=look[1], is_ours=look[2], needles=needles):
+                raise WithheldError(WithheldCode.LEAK_FOUND)
+            needles.remember(look)
+        vr = element.vr
+        if vr not in _OF_THIS_FILE or look[2] or not element.value:
             continue
         texts = texts_of(element)
-        if vr in {"DA", "DT"}:
+        if vr == "UI":
+            leak = not uids.isdisjoint(texts)
+        else:
             original = texts_of(old[path]) if path in old else ()
             leak = bool({text[:8] for text in texts} & {text[:8] for text in original} - OWN_DATES)
-        elif vr == "UI":
-            leak = not identifying.uids.isdisjoint(texts) or not all(_UID_SIGNS.fullmatch(text) for text in texts)
-        else:
-            spared = common.words if vr == "CS" else frozenset[str]()
-            leak = (tag in STRUCTURAL and any(_names_somebody(text, names) for text in texts)) or any(
-                _leaks(text, values - spared, names - spared) or _holds_squeezed(text, squeezed)
-                for text in texts
-                if tag not in STRUCTURAL
-            )
         if leak:
             raise WithheldError(WithheldCode.LEAK_FOUND)
     return len(new)
+
+
+def _tells(element: Element, *, is_nested: bool, is_ours: bool, needles: _Needles) -> bool:
+    """Whether an element may not stand in any output, or tells one of the needles; UIDs and dates are compared elsewhere."""
+    tag, vr = element.tag, element.vr
+    if _is_forbidden(tag, vr, is_nested=is_nested):
+        return True
+    if vr in _BINARY_NUMBERS:
+        return _is_text(element, needles.names)
+    if vr in {"DS", "IS"}:
+        return _is_identifier(element, needles.names)
+    return vr in _LOOKED_INTO and bool(element.value) and not is_ours and _tells_in_text(element, needles)
+
+
+def _is_identifier(element: Element, names: frozenset[str]) -> bool:
+    """Whether a number in text is digits in groups, or one of six digits that is an identifier's word."""
+    if any(b" " in part for part in _bare(element).split(b"\\")):
+        return True
+    return any(len(text) >= SHORT and text in names for text in texts_of(element))
+
+
+def _tells_in_text(element: Element, needles: _Needles) -> bool:
+    texts = texts_of(element)
+    if element.vr == "UI":
+        return not all(_UID_SIGNS.fullmatch(text) for text in texts)
+    if element.tag in STRUCTURAL:
+        return any(_names_somebody(text, needles.names) for text in texts)
+    spared = needles.common_words if element.vr == "CS" else frozenset[str]()
+    values, names = needles.values - spared, needles.names - spared
+    return any(_leaks(text, values, names) or _holds_squeezed(text, needles.squeezed) for text in texts)
 
 
 def _is_text(element: Element, names: frozenset[str]) -> bool:
@@ -306,13 +371,12 @@ def _holds_squeezed(text: str, squeezed: frozenset[str]) -> bool:
     return any(value in whole for value in squeezed)
 
 
-def _is_forbidden(path: Path, vr: str) -> bool:
+def _is_forbidden(tag: int, vr: str, *, is_nested: bool) -> bool:
     """Whether an element may stand in no output: unknown, overlay, binary other than Pixel Data, private text."""
-    tag = path[-1]
     if is_private(tag):
         return vr not in _PRIVATE_VRS and not (vr == "LO" and 0x10 <= tag & 0xFFFF <= 0xFF)
     if tag == PIXEL_DATA:
-        return len(path) > 1
+        return is_nested
     return vr in _BINARY_VRS or not load_profile().knows(tag)
 
 
@@ -330,19 +394,29 @@ def _dates(new: Elements, old: Elements) -> frozenset[str]:
 def _clean_bytes(searched: bytes, values: frozenset[str], dates: set[str]) -> int:
     """How many values were sought as bytes, in every encoding and spelling; none was found."""
     long_texts = {value for value in values if len(value) >= SHORT} - OWN_WORDS
+    without_zeros = searched.replace(b"\0", b"")
     for value in long_texts:
-        if any(_occurs(encoded, searched) for encoded in _encoded(value)):
+        letters, encoded = _encoded(value)
+        if letters in without_zeros and any(_occurs(one, searched) for one in encoded):
             raise WithheldError(WithheldCode.LEAK_FOUND)
     for date in dates:
-        if any(_occurs(spelling.encode(), searched) for spelling in _spellings(date)):
+        year, spellings = _spellings(date)
+        if year in searched and any(_occurs(spelling, searched) for spelling in spellings):
             raise WithheldError(WithheldCode.LEAK_FOUND)
     return len(long_texts) + len(dates)
 
 
-def _encoded(value: str) -> set[bytes]:
-    """The lower-case value as bytes in every encoding that has all its letters; capitals outside ASCII too."""
+@lru_cache(maxsize=4096)
+def _encoded(value: str) -> tuple[bytes, tuple[bytes, ...]]:
+    """What the zeros of UTF-16 leave of the value, and its encodings.
+
+    These are the lower-case value as bytes in every encoding that has all its letters; capitals outside ASCII too. Where bytes
+    hold one of them, the same bytes without zeros hold what is left of it: nothing (so that all are sought) outside ASCII.
+    """
     forms = {value} if value.isascii() else {value, value.upper()}
-    return {found for form in forms for encoding in ENCODINGS if (found := _bytes_of(form, encoding))}
+    found = {found for form in forms for encoding in ENCODINGS if (found := _bytes_of(form, encoding))}
+    letters = value.encode().lower().replace(b"\0", b"") if value.isascii() else b""
+    return letters, tuple(found)
 
 
 def _bytes_of(value: str, encoding: str) -> bytes:
@@ -352,10 +426,12 @@ def _bytes_of(value: str, encoding: str) -> bytes:
         return b""
 
 
-def _spellings(date: str) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def _spellings(date: str) -> tuple[bytes, tuple[bytes, ...]]:
+    """The year, which all of them hold, and the spellings."""
     year, month, day = date[:4], date[4:6], date[6:]
     orders = ((year, month, day), (day, month, year), (month, day, year))
-    return (date, *(mark.join(order) for order in orders for mark in ("-", ".", "/")))
+    return year.encode(), (date.encode(), *(mark.join(order).encode() for order in orders for mark in ("-", ".", "/")))
 
 
 def _occurs(value: bytes, searched: bytes) -> bool:

@@ -1,4 +1,7 @@
-"""Worker processes under a watch: each has one file in hand, and one that dies or takes too long costs that file alone."""
+"""Worker processes under a watch: one that dies or takes too long costs the file in hand alone.
+
+Each has the next file's task beside it, so that it never waits for its parent; where it dies, that task is its successor's.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
@@ -30,7 +35,8 @@ _LOG = logging.getLogger(__name__)
 class _Worker:
     process: subprocess.Popen[bytes]
     connection: Connection
-    task: Task | None = None
+    tasks: deque[Task] = field(default_factory=deque)
+    """The one in hand first."""
     deadline: float = field(default=0.0)
 
     def stop(self) -> None:
@@ -68,7 +74,9 @@ class WorkerPool:
         for worker, task in zip(self._workers, first, strict=True):
             self._await_ready(worker)
             self._give(worker, task)
-        while busy := [worker for worker in self._workers if worker.task]:
+        for worker in self._workers:
+            self._give(worker, next(tasks, None))
+        while busy := [worker for worker in self._workers if worker.tasks]:
             pause = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
             ready = wait([worker.connection for worker in busy], timeout=pause)
             for worker in busy:
@@ -79,35 +87,46 @@ class WorkerPool:
                     yield treated
 
     def _result(self, worker: _Worker) -> Treated:
-        task = _in_hand(worker)
         try:
             reply = Reply.model_validate_json(worker.connection.recv_bytes())
         except (EOFError, OSError):
-            self._replace(worker)
-            return withheld(task.number, WithheldCode.WORKER_DIED)
+            return withheld(self._replace(worker).number, WithheldCode.WORKER_DIED)
         if reply.outcome is None:
             raise MyofedError(reply.code, reply.message, hint=reply.hint, exit_code=ExitCode(reply.exit_code))
+        task = worker.tasks.popleft()
+        worker.deadline = self._deadline()
         if reply.fault:
             _LOG.error("file %d met a fault of ours: %s", task.number, reply.fault)
         return Treated(reply.outcome, reply.numbers)
 
     def _too_late(self, worker: _Worker) -> Treated:
-        task = _in_hand(worker)
-        self._replace(worker)
-        return withheld(task.number, WithheldCode.TIME_LIMIT)
+        return withheld(self._replace(worker).number, WithheldCode.TIME_LIMIT)
 
-    def _replace(self, worker: _Worker) -> None:
-        """The same place is held by a new process."""
+    def _replace(self, worker: _Worker) -> Task:
+        """The same place is held by a new process, which goes on behind the task that is returned."""
         worker.stop()
         fresh = self._start()
         worker.process, worker.connection = fresh.process, fresh.connection
         self._await_ready(worker)
+        lost, *others = worker.tasks
+        worker.tasks.clear()
+        for task in others:
+            self._give(worker, task)
+        return lost
 
     def _give(self, worker: _Worker, task: Task | None) -> None:
-        worker.task = task
-        if task:
-            worker.deadline = time.monotonic() + self._setup.policy.max_seconds
+        if task is None:
+            return
+        if not worker.tasks:
+            worker.deadline = self._deadline()
+        worker.tasks.append(task)
+        with suppress(
+            OSError
+        ):  # it died of the task in hand, as the next look at it will tell; this one is given again
             worker.connection.send(task)
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._setup.policy.max_seconds
 
     def _start(self) -> _Worker:
         ours, theirs = socket.socketpair()
@@ -137,8 +156,3 @@ class WorkerPool:
                 "expected a worker process, found that it ends before it is ready",
                 hint="max_memory_bytes of the policy may be too low for this machine; else reinstall myofed",
             )
-
-
-def _in_hand(worker: _Worker) -> Task:
-    assert worker.task is not None, "only a worker with a task is waited for"
-    return worker.task

@@ -22,6 +22,8 @@ from myofed_schemas.deid import DeidentificationSummary
 
 IN_PROCESS_BYTES, IN_PROCESS_FILES = 192 << 20, 1000
 """So much is done here: in the time in which a worker starts, this process converts some hundred files."""
+MOST_WRITERS = 4
+"""Threads that write series of one session where cores are left; each holds one series in memory."""
 Progress = Callable[[int, int], None]
 
 __all__ = ["ConvertOptions", "Progress", "convert", "tool_versions"]
@@ -84,13 +86,15 @@ class _Counted:
 
 
 def _judged(opened: Source, setup: Setup, lock: int, counted: _Counted) -> Iterator[Judged]:
-    sessions = opened.sessions()
-    tasks = (SessionTask(study_uid, opened.session(study_uid)) for study_uid in sessions)
-    if opened.content_bytes <= IN_PROCESS_BYTES and opened.files <= IN_PROCESS_FILES:
+    sessions, cores = opened.sessions(), setup.options.processes or len(os.sched_getaffinity(0))
+    alone = opened.content_bytes <= IN_PROCESS_BYTES and opened.files <= IN_PROCESS_FILES
+    processes = 1 if alone else min(cores, len(sessions))
+    writers = min(MOST_WRITERS, cores // processes)
+    tasks = (SessionTask(study_uid, opened.session(study_uid), writers=writers) for study_uid in sessions)
+    if alone:
         for task in tasks:
             yield from convert_session(task, setup.run, setup.options, tell=counted)
         return
-    processes = min(setup.options.processes or len(os.sched_getaffinity(0)), len(sessions))
     with ConvertPool(setup, processes=processes, inherited=(lock,)) as pool:
         yield from pool.results(tasks, tell=counted)
 

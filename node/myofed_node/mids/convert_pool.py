@@ -96,7 +96,7 @@ class ConvertPool:
         return None
 
     def _replace(self, worker: _Worker) -> None:
-        """The same place is held by a new process, which does the session again without the series that was in hand."""
+        """The same place is held by a new process, which does the session again."""
         worker.stop()
         if not worker.begun:
             raise _no_start()
@@ -135,8 +135,11 @@ def _give(worker: _Worker, task: SessionTask | None) -> None:
 
 
 def _again(worker: _Worker) -> None:
-    assert worker.task is not None, "only a worker with a task is heard"
-    _give(worker, replace(worker.task, died=worker.task.died | {worker.begun}))
+    """First one series at a time, so that the one to blame is known; then without it."""
+    task = worker.task
+    assert task is not None, "only a worker with a task is heard"
+    alone = task.writers == 1
+    _give(worker, replace(task, died=task.died | {worker.begun}) if alone else replace(task, writers=1))
 
 
 def _no_start() -> MyofedError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,11 +61,13 @@ class SessionTask:
     Attributes:
         files: Of each series.
         died: Series at which a process ended; they are not touched again.
+        writers: Series that are written at the same time: most of that is compressing, which leaves Python to others.
     """
 
     study_uid: str
     files: SessionFiles
     died: frozenset[str] = frozenset()
+    writers: int = 1
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,18 @@ class _Planned:
     candidate: Candidate
     images: tuple[PlannedImage, ...]
 
+    @property
+    def uid(self) -> str:
+        """By which its names are found."""
+        return self.candidate.series.uid
+
+
+@dataclass(frozen=True)
+class _Job:
+    plan: _Planned
+    members: list[_Read]
+    names: tuple[NamedImage, ...]
+
 
 def convert_session(task: SessionTask, run: RunFacts, options: ConvertOptions, *, tell: Tell) -> list[Judged]:
     """Every series of the session has its one outcome, and what was converted lies in the data set.
@@ -107,8 +123,8 @@ def convert_session(task: SessionTask, run: RunFacts, options: ConvertOptions, *
         judged = [_refused(item, item.refusal) for item in read.values() if item.refusal]
         for item in judged:
             tell("done", item.outcome.series_instance_uid)
-        for plan in planned:
-            written = _written(plan, read, names[plan.candidate.series.uid], run, tell)
+        jobs = (_Job(plan, [read[uid] for uid in plan.candidate.members], names[plan.uid]) for plan in planned)
+        for written in _all_written(jobs, run, tell, writers=task.writers):
             for one in written:
                 tell("done", one.outcome.series_instance_uid)
             judged += written
@@ -255,13 +271,23 @@ def _names(planned: Sequence[_Planned], *, dataset: Path) -> dict[str, tuple[Nam
     return {uid: names for group in sessions.values() for uid, names in name_images(group, dataset=dataset).items()}
 
 
-def _written(
-    plan: _Planned, read: dict[str, _Read], names: tuple[NamedImage, ...], run: RunFacts, tell: Tell
-) -> list[Judged]:
+def _all_written(jobs: Iterable[_Job], run: RunFacts, tell: Tell, *, writers: int) -> Iterator[list[Judged]]:
+    """The outcomes of each job, in their order; no more than `writers` are in hand at a time, which bounds memory."""
+    with ThreadPoolExecutor(max_workers=writers) as pool:
+        in_hand: deque[Future[list[Judged]]] = deque()
+        for job in jobs:
+            if len(in_hand) == writers:
+                yield in_hand.popleft().result()
+            for item in job.members:
+                tell("begun", item.uid)
+            in_hand.append(pool.submit(_written, job, run))
+        while in_hand:
+            yield in_hand.popleft().result()
+
+
+def _written(job: _Job, run: RunFacts) -> list[Judged]:
     """The outcome of the series, or of each that was joined."""
-    members = [read[uid] for uid in plan.candidate.members]
-    for item in members:
-        tell("begun", item.uid)
+    plan, members, names = job.plan, job.members, job.names
     try:
         source = SeriesSource(
             plan.candidate.series,

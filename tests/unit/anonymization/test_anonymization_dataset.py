@@ -288,3 +288,21 @@ def test_a_unit_of_nobodys_scheme_becomes_arbitrary(tmp_path: Path) -> None:
     (kept,) = released.RealWorldValueMappingSequence
     assert (kept.RealWorldValueSlope, kept.MeasurementUnitsCodeSequence[0].CodeValue) == (1.5, "[arb'U]")
     assert "Wagner" not in str(released)
+
+
+def test_decisions_remembered_of_one_patient_do_not_hold_for_the_next(tmp_path: Path) -> None:
+    """One worker treats files of two patients in turn: each one's words, dates and pseudonym are treated as if he were alone."""
+    people = ({}, {"PatientName": "Thigh^Anna", "PatientID": "OTHER-1"})
+    files = [mr(**people[number % 2], SOPInstanceUID=f"{UID}{number}9") for number in range(4)]
+    run(tmp_path, *files, policy=policy_with(max_seconds=60))
+    found = {str(one.PatientID): [] for one in (dcmread(path) for path in (tmp_path / "out").rglob("*.dcm"))}
+    for path in (tmp_path / "out").rglob("*.dcm"):
+        one = dcmread(path)
+        found[str(one.PatientID)].append(
+            (one.get("StudyDescription", ""), one.StudyDate, one.get("BodyPartExamined", ""))
+        )
+    first, second = found.pop(LABEL), *found.values()
+    assert [text for text, _, _ in first] == ["Thigh", "Thigh"]
+    assert len(second) == 2
+    assert not any("Thigh" in text or "THIGH" in part for text, _, part in second)
+    assert {date for _, date, _ in first}.isdisjoint(date for _, date, _ in second)

@@ -116,6 +116,19 @@ def test_unknown_and_missing_vrs_are_read_by_the_dictionaries() -> None:
     assert {one.tag: one.vr for one in read(switched).elements.values()} == {0x00100010: "PN", 0x00100000: "UL"}
 
 
+def test_letters_that_no_edition_names_are_a_vr_with_a_short_length() -> None:
+    """Two capitals are taken for a VR of two bytes of length, as pydicom takes them."""
+    (found,) = read(struct.pack("<HH2sH", 0x0008, 0x0060, b"ZZ", 2) + b"MR").elements.values()
+    assert (found.vr, found.value) == ("ZZ", b"MR")
+
+
+def test_fragments_elsewhere_than_in_pixel_data_are_a_value() -> None:
+    """Bytes of undefined length go on to their delimiter, which is theirs."""
+    fragments = dataset_item(b"Fantasia") + END_OF_SEQUENCE
+    (found,) = read(element(0x7FE00008, b"OB", fragments, length=UNDEFINED)).elements.values()
+    assert (found.vr, found.value) == ("OB", fragments)
+
+
 def test_a_sequence_written_as_un_holds_implicit_items() -> None:
     """PS3.5 6.2.2, note 2: its items are implicit VR little endian, whatever the file is."""
     inner = struct.pack("<HHI", 0x0010, 0x0010, 4) + b"A^B "

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from anonymization_factories import UID, content_of, item, mr
+from anonymization_factories import BOUNDS, UID, content_of, file_bytes, item, mr
 from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian
 
+from myofed_anonymization.element_reader import read_elements
 from myofed_anonymization.identifying_values import Common, Identifying, identifying_values, is_too_short
 from myofed_anonymization.policy import default_policy
 
@@ -67,3 +68,11 @@ def test_uids_that_the_policy_retains_are_not_sought() -> None:
     found = identifying_values(content_of(mr()), uids_stay=True)
     assert found.uids == set()
     assert "Fantasia^Ottilie" in found.personal
+
+
+def test_a_text_that_cannot_be_decoded_is_not_passed_over() -> None:
+    """Of an element that identifies nobody, too: ImagedNucleus in a character set that is none."""
+    content = file_bytes(mr(ImagedNucleus="1H ....")).replace(b"1H ....", b"1H \x1b$B.")
+    content = content.replace(b"ISO_IR 100", b"zip       ")
+    with pytest.raises(LookupError):
+        identifying_values(read_elements(content, bounds=BOUNDS))

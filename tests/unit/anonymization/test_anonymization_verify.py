@@ -237,3 +237,34 @@ def test_zero_checks_are_no_pass() -> None:
     registered = {"MediaStorageSOPInstanceUID": "1.2.840.10008.1.1"}
     written, original = (file_bytes(one, **registered) for one in (clean(**nobody), mr(**{**CLEAN, **nobody})))
     assert refusal(written, original) is WithheldCode.NOTHING_CHECKED
+
+
+def test_what_was_clean_of_one_patient_is_sought_again_for_the_next() -> None:
+    """A word that is nobody's stays in the first patient's files, and is the second patient's name, in whatever order they come."""
+    written, namesake = clean(PatientComments="Wolke"), mr(PatientName="Wolke^Anna")
+    first = verified(written)
+    assert refusal(written, namesake) is WithheldCode.LEAK_FOUND
+    assert verified(written) == first
+    assert refusal(written, namesake) is WithheldCode.LEAK_FOUND
+
+
+def test_uids_and_dates_are_compared_in_every_file() -> None:
+    """What was no UID or date of one file of a patient may be that of the next."""
+    written, other = (
+        clean(FrameOfReferenceUID="2.25.4", AcquisitionDate="20190102"),
+        {**CLEAN, "SOPInstanceUID": "2.25.6"},
+    )
+    verified(written)
+    assert refusal(written, mr(StationName="MR3", FrameOfReferenceUID="2.25.4")) is WithheldCode.LEAK_FOUND
+    assert refusal(written, mr(StationName="MR3", AcquisitionDate="20190102")) is WithheldCode.LEAK_FOUND
+    assert verified(mr(**other)).checks
+
+
+def test_memory_of_clean_elements_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hardly any memory a file is judged alike."""
+    expected = verified(clean())
+    monkeypatch.setattr("myofed_anonymization.verify.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("myofed_anonymization.verify.LONGEST_REMEMBERED", 12)
+    original = mr(StationName="MR4")
+    assert verified(clean(), original).sha256 == expected.sha256
+    assert refusal(clean(PatientComments="MR4"), original) is WithheldCode.LEAK_FOUND

@@ -93,3 +93,12 @@ def test_no_worker_outlives_an_interrupted_run(tmp_path: Path) -> None:
             progress=interrupt,
         )
     assert not [child for child in psutil.Process().children() if "worker_process" in " ".join(child.cmdline())]
+
+
+def test_the_task_beside_a_lost_one_is_its_successors(tmp_path: Path) -> None:
+    """One worker has the next file's task already when the file in hand kills it or takes too long."""
+    folder = sources(tmp_path / "in", "DEAD", "Q1", "SLOW", "DEAD", "Q2")
+    options = Options(pseudonyms=Misbehaving(), processes=1)
+    deidentify(folder, tmp_path / "out", keys=KEYS, policy=FAST, now=NOW, options=options)
+    died, late = WithheldCode.WORKER_DIED, WithheldCode.TIME_LIMIT
+    assert [file.code for file in read_report(tmp_path / "out").files] == [died, None, late, died, None]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -17,7 +18,7 @@ from myofed_anonymization.journal import Journal
 from myofed_anonymization.one_file import Treated
 from myofed_anonymization.output_folder import JOURNAL
 from myofed_anonymization.pseudonym_sources import PseudonymSource
-from myofed_anonymization.worker_process import Reply, Setup, Task, Worker, main, serve
+from myofed_anonymization.worker_process import ALLOCATIONS_A_COLLECTION, Reply, Setup, Task, Worker, main, serve
 from myofed_schemas.deid import WithheldCode
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -59,6 +60,9 @@ def test_the_process_limits_itself_before_it_reads(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(MODULE, "die_with_parent", lambda number: limits.__setitem__(-1, (number, 0)))
     monkeypatch.setattr(MODULE, "serve", lambda connection: connection.close())
+    collector: list[int] = []
+    monkeypatch.setattr(gc, "freeze", lambda: collector.append(0))
+    monkeypatch.setattr(gc, "set_threshold", collector.append)
     reader, writer = os.pipe()
     main([str(reader), str(1 << 30)])
     os.close(writer)
@@ -67,6 +71,7 @@ def test_the_process_limits_itself_before_it_reads(tmp_path: Path, monkeypatch: 
         resource.RLIMIT_CORE: (0, 0),
         resource.RLIMIT_AS: (1 << 30, 1 << 30),
     }
+    assert collector == [0, ALLOCATIONS_A_COLLECTION]
 
 
 @pytest.mark.parametrize(
