@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -236,10 +237,13 @@ class FakeConnection:
 
 
 def test_fault_of_ours_costs_the_series_it_was_met_at(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
-    """A defect of the converter is logged by place, and the session is done again without that series."""
+    """A defect of the converter is logged by place; the session is done again one by one, and then without the one to blame."""
     connection = FakeConnection(Told(kind="fault", fault="KeyError at pixels.py:1"))
-    worker = _Worker(None, connection, SessionTask("2.25.1", {}), begun="2.25.9")  # type: ignore[arg-type]
+    worker = _Worker(None, connection, SessionTask("2.25.1", {}, writers=2), begun="2.25.8")  # type: ignore[arg-type]
     pool = ConvertPool(Setup(RunFacts(tmp_path, "3" * 64, {}), ConvertOptions()), processes=1)
     assert pool._heard(worker, lambda _what, _uid: None) is None
-    assert connection.given == [SessionTask("2.25.1", {}, frozenset({"2.25.9"}))]
+    worker.begun = "2.25.9"
+    assert pool._heard(worker, lambda _what, _uid: None) is None
+    again = SessionTask("2.25.1", {}, writers=1)
+    assert connection.given == [again, replace(again, died=frozenset({"2.25.9"}))]
     assert "KeyError at pixels.py:1" in caplog.text

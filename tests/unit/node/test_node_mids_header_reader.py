@@ -14,6 +14,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from myofed_anonymization import SiteKeys, default_policy, deidentify
 from myofed_anonymization.part10 import TRANSFER_SYNTAX, meta_elements, quiet_pydicom
+from myofed_node.mids import header_reader
 from myofed_node.mids.header_reader import EXPLICIT_LITTLE, MOST_LEVELS, Header, UnfamiliarError, read_header
 
 
@@ -218,3 +219,11 @@ def test_every_public_file_is_as_pydicom_reads_it(shared_data: Path, tmp_path: P
                     assert assert_as_pydicom(content) > 30
                 explicit += 1
     assert explicit > 150
+
+
+def test_memory_for_tags_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files with ever new private elements are read all the same."""
+    monkeypatch.setattr(header_reader, "MOST_TAGS", 5)
+    header_reader._TAGS.clear()
+    assert assert_as_pydicom(written(enhanced())) > 60
+    assert len(header_reader._TAGS) <= 5

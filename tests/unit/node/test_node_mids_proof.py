@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from isal import igzip
 from mids_factories import affine_ras, classic, stored
 
 from myofed_node.mids.classify import classify
@@ -75,3 +77,32 @@ def test_nothing_compared_is_no_proof(tmp_path: Path) -> None:
     write_nifti(tmp_path / "x.nii.gz", TRUTH, affine_ras())
     with pytest.raises(SeriesRefusedError):
         prove(tmp_path / "x.nii.gz", [], part=Part.MAG)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content[:-20],
+        lambda content: b"no gzip" + content,
+        lambda content: igzip.compress(igzip.decompress(content)[:300]),
+        lambda content: igzip.compress(b"\0" + igzip.decompress(content)),
+        lambda content: igzip.compress(patched(content, 112, struct.pack("<ff", 2.0, 0.0))),
+        lambda content: igzip.compress(patched(content, 254, struct.pack("<h", 0))),
+        lambda content: igzip.compress(patched(content, 280, bytes(48))),
+        lambda content: igzip.compress(patched(content, 40, struct.pack("<8h", 2, 20, 18, 1, 1, 1, 1, 1))),
+    ],
+)
+def test_file_that_is_not_readable_as_written_is_refused(tmp_path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Cut, of another kind, scaled, without or with a singular sform, of two dimensions: no proof."""
+    path = tmp_path / "x.nii.gz"
+    write_nifti(path, TRUTH, affine_ras())
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(SeriesRefusedError) as refusal:
+        prove(path, sources(), part=Part.MAG)
+    assert refusal.value.code in {"WRITTEN_VALUES_DIFFER", "WRITTEN_GEOMETRY_DIFFERS"}
+
+
+def patched(content: bytes, start: int, value: bytes) -> bytes:
+    """The inflated file with these bytes of its header."""
+    inflated = igzip.decompress(content)
+    return inflated[:start] + value + inflated[start + len(value) :]

@@ -19,6 +19,7 @@ from myofed_node.mids.series_writer import RunFacts
 from myofed_node.mids.session import SessionTask, clear_unfinished, convert_session
 from myofed_node.mids.source import open_source
 from myofed_schemas.conversion import ConversionReport
+from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import Part, Suffix
 
 PHASE = ("ORIGINAL", "PRIMARY", "P", "ND")
@@ -211,3 +212,41 @@ def test_progress_counts_each_series_once(tmp_path: Path, monkeypatch: pytest.Mo
     for what, uid in (("begun", "a"), ("done", "a"), ("begun", "a"), ("done", "a"), ("done", "b")):
         counted(what, uid)
     assert told == [(1, 2), (2, 2)]
+
+
+def test_series_written_at_the_same_time_come_out_as_one_after_the_other(tmp_path: Path) -> None:
+    """Threads change nothing but the time it takes; no more series are in hand than there are writers."""
+    files = [file for number in range(1, 6) for file in classic(Kind(series=number))]
+    outcomes, trees = [], []
+    with open_source(write_deidentified(tmp_path / "clean", files)) as source:
+        (study,) = source.sessions()
+        for writers in (1, 3):
+            out = tmp_path / str(writers)
+            out.mkdir()
+            hand: list[str] = []
+            most: list[int] = []
+
+            def tell(what: str, uid: str, hand: list[str] = hand, most: list[int] = most) -> None:
+                hand.append(uid) if what == "begun" else hand.remove(uid)
+                most.append(len(hand))
+
+            task = SessionTask(study, source.session(study), writers=writers)
+            outcomes.append(convert_session(task, RunFacts(out, "3" * 64, {}), ConvertOptions(), tell=tell))
+            trees.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
+            assert max(most) == 5 + writers  # five were begun to be read before the first was begun to be written
+    assert outcomes[0] == outcomes[1]
+    assert trees[0] == trees[1]
+
+
+def test_what_stops_one_of_several_writers_stops_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changed since it was read is no fault of a series."""
+    clean = write_deidentified(tmp_path / "clean", classic() + classic(Kind(series=2)))
+    monkeypatch.setattr(session, "MOST_HELD_BYTES", 0)
+
+    def changed(*_args: object, **_kwargs: object) -> None:
+        raise MyofedError("DEID_FILE_CHANGED", "found another digest")
+
+    monkeypatch.setattr(session, "write_series", changed)
+    with pytest.raises(MyofedError) as refusal:
+        convert(clean, tmp_path / "mids", now=NOW, options=ConvertOptions(processes=2))
+    assert refusal.value.code == "DEID_FILE_CHANGED"
