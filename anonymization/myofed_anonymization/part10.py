@@ -29,6 +29,8 @@ COMPRESSED = frozenset(
 """RLE, JPEG, JPEG-LS, JPEG 2000, HTJ2K: the fragments are copied undecoded. Video syntaxes are refused."""
 META_LENGTH, TRANSFER_SYNTAX = 0x00020000, 0x00020010
 SOP_CLASS, SOP_INSTANCE = 0x00080016, 0x00080018
+FIRST_VRS = frozenset({b"UL", b"OB", b"CS", b"UI", b"DA", b"TM", b"LO", b"SH"})
+"""VRs of the first elements of a meta group or an identifying group."""
 
 MetaElements = list[tuple[int, str, bytes]]
 """Tag, VR and value, in the order of the file."""
@@ -93,11 +95,11 @@ def inflated(content: bytes, *, max_bytes: int) -> bytes:
         max_bytes: Of the inflated data set; 195 kB can become 200 MB.
 
     Raises:
-        WithheldError: NOT_DICOM, DICOM_DAMAGED (zeros only or nothing at all: what an interrupted copy leaves of an image),
+        WithheldError: NOT_DICOM, PREAMBLE_MISSING, DICOM_DAMAGED (zeros only or nothing at all: what an interrupted copy leaves of an image),
             TRANSFER_SYNTAX_REFUSED or INFLATES_TOO_LARGE.
     """
     if content[128:132] != b"DICM":
-        raise WithheldError(WithheldCode.NOT_DICOM if content.strip(b"\0") else WithheldCode.DICOM_DAMAGED)
+        raise WithheldError(_without_head(content))
     meta, start = meta_elements(content)
     syntax = next((value for tag, _, value in meta if tag == TRANSFER_SYNTAX), b"").rstrip(b" \0").decode("latin-1")
     if syntax == DEFLATED:
@@ -105,6 +107,19 @@ def inflated(content: bytes, *, max_bytes: int) -> bytes:
     if syntax not in UNCOMPRESSED | COMPRESSED:
         raise WithheldError(WithheldCode.TRANSFER_SYNTAX_REFUSED)
     return content
+
+
+def _without_head(content: bytes) -> WithheldCode:
+    """What a file without `DICM` at byte 128 is: a series of such files must not be passed over as something else."""
+    if not content.strip(b"\0"):
+        return WithheldCode.DICOM_DAMAGED
+    start = 4 if content[:4] == b"DICM" else 0
+    first = content[start : start + 8]
+    group, letters = first[:2], first[4:6]
+    little = group in {b"\x02\0", b"\x08\0"} and first[3:4] == b"\0"
+    big = group in {b"\0\x02", b"\0\x08"} and first[2:3] == b"\0"
+    known = letters in FIRST_VRS or (len(first) == 8 and int.from_bytes(first[4:], "little") <= len(content))
+    return WithheldCode.PREAMBLE_MISSING if (little or big) and known else WithheldCode.NOT_DICOM
 
 
 def _inflated(content: bytes, meta: MetaElements, start: int, max_bytes: int) -> bytes:

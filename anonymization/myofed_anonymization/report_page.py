@@ -28,6 +28,7 @@ REASONS = {
     WithheldCode.MEMORY_LIMIT: "needed more memory than the policy allows",
     WithheldCode.WORKER_DIED: "its process ended before it was done",
     WithheldCode.NOT_DICOM: "no DICOM file",
+    WithheldCode.PREAMBLE_MISSING: "DICOM elements without the head of a DICOM file",
     WithheldCode.DICOM_DAMAGED: "cannot be parsed, or holds nothing but zeros",
     WithheldCode.TRANSFER_SYNTAX_REFUSED: "video, an unknown encoding or none stated",
     WithheldCode.SOP_CLASS_REFUSED: "not an image of an allowed kind (capture, report, document, other modality)",

@@ -89,8 +89,8 @@ TABLE = (
     ),
     Odd("(0018,1312) is missing", CLASSIC, spoil.without("InPlanePhaseEncodingDirection")),
     Odd("a private decimal string holds words", SIEMENS + GE, spoil.malformed_decimal),
-    Odd("no preamble", CLASSIC, spoil.without_preamble, LOST, (("NOT_DICOM", 16),)),
-    Odd("no preamble and no meta group", SIEMENS, spoil.without_meta_group, LOST, (("NOT_DICOM", 16),)),
+    Odd("no preamble", CLASSIC, spoil.without_preamble, LOST, (("PREAMBLE_MISSING", 16),)),
+    Odd("no preamble and no meta group", SIEMENS, spoil.without_meta_group, LOST, (("PREAMBLE_MISSING", 16),)),
     Odd("a file of zero bytes", SIEMENS, spoil.added("empty.dcm", b""), None, (("DICOM_DAMAGED", 1),)),
     Odd("a text among the images", GE, spoil.added("readme.txt", b"see the disc\r\n" * 40), None, (("NOT_DICOM", 1),)),
     Odd(
