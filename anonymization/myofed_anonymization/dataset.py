@@ -8,6 +8,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
+from pydicom.valuerep import AMBIGUOUS_VR, STANDARD_VR
 
 from myofed_anonymization.actions import PATIENT_ID, PATIENT_NAME, Plan, Verb
 from myofed_anonymization.binary_numbers import can_be_numbers, most_values
@@ -29,6 +30,10 @@ from myofed_anonymization.withheld import WithheldError
 from myofed_schemas.deid import NoteCode, WithheldCode
 
 PIXEL_DATA = 0x7FE00010
+DELIMITERS = 0xFFFE
+"""Group of items and their ends: as an element it means that readers lost their way."""
+KNOWN_VRS = frozenset({None, *STANDARD_VR, *AMBIGUOUS_VR})
+"""Those of PS3.5 6.2; None in implicit VR."""
 CODE_VALUE, CODING_SCHEME, LONG_CODE_VALUE = BaseTag(0x00080100), BaseTag(0x00080102), BaseTag(0x00080119)
 METHODS = {
     "113100": "Basic Application Confidentiality Profile",
@@ -68,6 +73,8 @@ def _level(source: Dataset, *, treatment: Treatment, parent: int, depth: int) ->
     kept = _private(source, treatment=treatment, depth=depth)
     for element in list(source.values()):
         tag = int(element.tag)
+        if element.VR not in KNOWN_VRS or tag >> 16 == DELIMITERS:
+            raise WithheldError(WithheldCode.DICOM_DAMAGED)
         if tag >> 16 & 1 or not tag & 0xFFFF:  # private, or a group's length
             continue
         if tag == PIXEL_DATA and depth == 0:

@@ -306,3 +306,15 @@ def test_decisions_remembered_of_one_patient_do_not_hold_for_the_next(tmp_path: 
     assert len(second) == 2
     assert not any("Thigh" in text or "THIGH" in part for text, _, part in second)
     assert {date for _, date, _ in first}.isdisjoint(date for _, date, _ in second)
+
+
+@pytest.mark.parametrize(
+    ("find", "put"), [(b"\x20\x00\x40\x10LO", b"\x20\x00\x40\x10ZZ"), (b"\x20\x00\x40\x10LO", b"\xfe\xff\x00\xe0LO")]
+)
+def test_an_element_of_no_known_kind_means_damage(tmp_path: Path, find: bytes, put: bytes) -> None:
+    """A VR that no edition has, or the mark of an item where an element should be: readers do not agree on what follows."""
+    dataset = mr()
+    dataset.PositionReferenceIndicator = ""
+    content = file_bytes(dataset)
+    assert find in content
+    assert run(tmp_path, content.replace(find, put)).withheld_by_code == {"DICOM_DAMAGED": 1}
