@@ -21,7 +21,7 @@ import numpy as np
 from myofed_demo.hospital import make_hospital
 from myofed_demo.presets import preset_of_site
 from myofed_node.mids.nifti import write_nifti
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 
 RUNS = 5
 IMAGES = 8

@@ -19,8 +19,8 @@ from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import Policy
 from myofed_anonymization.uids import new_uid
 from myofed_node.mids.convert import ConvertOptions, convert
-from myofed_node.mids.overrides import NO_OVERRIDES, Overrides
-from myofed_node.mids.validate import validate
+from myofed_node.mids.judging.overrides import NO_OVERRIDES, Overrides
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.conversion import REPORT_NAME, ConversionReport, FileResult, IngestReport, SeriesOutcome
 from myofed_schemas.deid import DeidentificationReport, FileOutcome, WithheldCode
 from myofed_schemas.errors import MyofedError

@@ -20,7 +20,7 @@ from myofed_node.deid_settings import deid_settings
 from myofed_node.ingest import IngestPolicy, Progress
 from myofed_node.key_custody import no_ingest
 from myofed_node.keys import load_deid_keys
-from myofed_node.mids.overrides import NO_OVERRIDES, Overrides, load_overrides
+from myofed_node.mids.judging.overrides import NO_OVERRIDES, Overrides, load_overrides
 from myofed_node.site_setup import Site
 from myofed_node.staging import Staged, StagingRules, load_staged, stage
 from myofed_node.store import IngestRow, IngestState, SiteStore

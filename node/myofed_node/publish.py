@@ -10,7 +10,7 @@ from myofed_node.audit import SiteAudit
 from myofed_node.catalog_card import build_card
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.dataset_census import take_census
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_node.site_setup import Site
 from myofed_node.store import SiteStore
 from myofed_schemas.catalog import DatasetCard

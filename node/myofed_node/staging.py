@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from myofed_anonymization import SiteKeys
 from myofed_node.ingest import IngestPolicy, Progress, ingest
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_node.store import IngestState
 from myofed_schemas.conversion import REPORT_NAME, IngestReport
 from myofed_schemas.errors import MyofedError

@@ -110,7 +110,7 @@ def test_progress_is_shown_for_a_long_data_set_only(dataset: Path) -> None:
 def test_validator_loads_nothing_that_it_does_not_need(dataset: Path) -> None:
     """Neither the command nor the library; the cold start depends on it."""
     program = (
-        "import sys; from pathlib import Path; from myofed_node import cli; from myofed_node.mids.validate import validate;"
+        "import sys; from pathlib import Path; from myofed_node import cli; from myofed_node.mids.validation.validate import validate;"
         f"report = validate(Path({str(dataset)!r})); assert report.conforms;"
         f"print([name for name in {NOT_NEEDED!r} if name in sys.modules])"
     )

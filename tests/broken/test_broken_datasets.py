@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from broken.sets import BROKEN
-from myofed_node.mids.dataset_view import DatasetView
-from myofed_node.mids.rule_files import CHECKS, rules
-from myofed_node.mids.validate import answers, validate
+from myofed_node.mids.validation.dataset_view import DatasetView
+from myofed_node.mids.validation.rule_files import CHECKS, rules
+from myofed_node.mids.validation.validate import answers, validate
 from myofed_schemas.rules import Rule
 
 RULES = {rule.code: rule for rule in rules().rules}

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import myofed_node.mids.dataset_tree as tree
+import myofed_node.mids.validation.dataset_tree as tree
 from broken.good import FOLDER, LABELS, STEM, voxels
 from broken.nifti_writer import Fields, header_bytes, nifti, write
-from myofed_node.mids.bounded_read import MOST_TEXT_BYTES
-from myofed_node.mids.nifti_scan import MOST_VOXEL_BYTES
-from myofed_node.mids.validate import validate
-from myofed_node.mids.validation_page import validation_page
+from myofed_node.mids.validation.bounded_read import MOST_TEXT_BYTES
+from myofed_node.mids.validation.nifti_scan import MOST_VOXEL_BYTES
+from myofed_node.mids.validation.validate import validate
+from myofed_node.mids.validation.validation_page import validation_page
 
 IMAGE = FOLDER / f"{STEM}_T2w.nii.gz"
 SIDECAR = FOLDER / f"{STEM}_T2w.json"
@@ -67,9 +67,9 @@ def test_socket_and_link_to_a_device_are_no_files(dataset: Path) -> None:
 
 def test_file_that_becomes_a_pipe_between_listing_and_reading_is_refused(dataset: Path) -> None:
     """What counts is what is opened."""
-    from myofed_node.mids.bounded_read import UnreadableError, read_text
-    from myofed_node.mids.nifti_header import DamagedNiftiError
-    from myofed_node.mids.nifti_scan import read_preamble, scan_voxels
+    from myofed_node.mids.validation.bounded_read import UnreadableError, read_text
+    from myofed_node.mids.validation.nifti_header import DamagedNiftiError
+    from myofed_node.mids.validation.nifti_scan import read_preamble, scan_voxels
 
     os.mkfifo(dataset / "x")
     with pytest.raises(UnreadableError, match="no regular file"):
@@ -346,7 +346,7 @@ def test_dicom_under_any_name_is_forbidden(dataset: Path) -> None:
 
 def test_file_that_vanishes_while_it_is_read_is_told(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk error, too, is a finding and not the end."""
-    import myofed_node.mids.bounded_read as reading
+    import myofed_node.mids.validation.bounded_read as reading
 
     real = os.open
 

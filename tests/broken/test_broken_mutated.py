@@ -10,7 +10,7 @@ import pytest
 from proofs import mutated_datasets as proof
 
 from broken.good import FOLDER, STEM
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 
 SAMPLE = 200
 """One in a hundred of the full proof."""

@@ -14,7 +14,7 @@ import pytest
 
 from broken.good import echoes, voxels
 from broken.nifti_writer import Fields, write
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.rules import ValidationReport
 
 DE_FACTO = Fields(qform_code=0, xyzt_units=0)

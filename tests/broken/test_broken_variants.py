@@ -10,11 +10,11 @@ import pytest
 from broken.good import FOLDER, LABELS, LEVEL, MAPS, STEM, drawn, echoes, voxels
 from broken.nifti_writer import AFFINE, GOOD, Fields, header_bytes, nifti, write
 from broken.sets import BROKEN, SHIFTED, Edit, headed, image, keys, pair, removed, text
-from myofed_node.mids.bounded_read import UnreadableError, read_text
-from myofed_node.mids.dataset_view import DatasetView, NiftiView
-from myofed_node.mids.nifti_header import DamagedNiftiError, decode_header
-from myofed_node.mids.nifti_scan import read_preamble
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.bounded_read import UnreadableError, read_text
+from myofed_node.mids.validation.dataset_view import DatasetView, NiftiView
+from myofed_node.mids.validation.nifti_header import DamagedNiftiError, decode_header
+from myofed_node.mids.validation.nifti_scan import read_preamble
+from myofed_node.mids.validation.validate import validate
 
 LANDMARK = {"Landmark": "tibial plateau", "DistanceToLandmark": [-80.0, -86.0, -92.0]}
 PHASE = (echoes(23, 2) / 400.0 * np.pi).astype(np.float32)

@@ -12,7 +12,7 @@ from pydicom import Dataset, dcmread
 
 from myofed_anonymization.part10 import DAMAGED, TRANSFER_SYNTAX, meta_elements, quiet_pydicom
 from myofed_anonymization.withheld import WithheldError
-from myofed_node.mids.header_reader import EXPLICIT_LITTLE, UnfamiliarError, read_header
+from myofed_node.mids.dicom_input.header_reader import EXPLICIT_LITTLE, UnfamiliarError, read_header
 
 SCALE = 0.03
 

@@ -18,7 +18,7 @@ from vendor_judge import faults, name_of
 from myofed_anonymization import Options, SiteKeys, default_policy, deidentify, new_uid
 from myofed_demo.vendor_matrix import STYLES, SeriesTruth, cases_of, write_matrix
 from myofed_node.mids.convert import convert
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.conversion import ConversionReport, ConvertedImage, SeriesOutcome
 from myofed_schemas.mids import Part, Suffix
 

@@ -20,11 +20,11 @@ from myofed_demo.presets import PRESETS
 from myofed_demo.vendor_matrix import write_matrix
 from myofed_node.ingest import IngestPolicy, ingest
 from myofed_node.mids import open_dataset
+from myofed_node.mids.back_to_dicom.dicom_export import DicomExportReport, export_dicom
 from myofed_node.mids.convert import convert
 from myofed_node.mids.dataset import Dataset
-from myofed_node.mids.dicom_export import DicomExportReport, export_dicom
+from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.geometry import stack
-from myofed_node.mids.headers import read_series
 from myofed_node.mids.image import Image
 from myofed_schemas.mids import Part, Suffix
 

@@ -20,7 +20,7 @@ from pydicom import Dataset
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import default_policy
 from myofed_node.ingest import IngestPolicy, ingest
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.conversion import IngestReport
 
 pytestmark = pytest.mark.real_data

@@ -18,8 +18,8 @@ from typing import Any
 
 from broken.good import good
 
-from myofed_node.mids.validate import validate
-from myofed_node.mids.validation_page import validation_page
+from myofed_node.mids.validation.validate import validate
+from myofed_node.mids.validation.validation_page import validation_page
 from myofed_schemas.rules import ValidationReport
 
 BATCH = 500

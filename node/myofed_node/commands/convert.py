@@ -50,7 +50,7 @@ def convert(
     with reporting(as_json=as_json) as console:
         from myofed_node.mids.convert import ConvertOptions
         from myofed_node.mids.convert import convert as convert_folder
-        from myofed_node.mids.overrides import NO_OVERRIDES, load_overrides
+        from myofed_node.mids.judging.overrides import NO_OVERRIDES, load_overrides
 
         options = ConvertOptions(
             overrides=load_overrides(overrides) if overrides else NO_OVERRIDES, processes=processes

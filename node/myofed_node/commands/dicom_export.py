@@ -38,7 +38,7 @@ def export_dicom(
     with reporting(as_json=as_json) as console:
         if image is not None and subject is not None:
             raise typer.BadParameter("expected --image or --subject, found both")
-        from myofed_node.mids.dicom_export import export_dicom as export
+        from myofed_node.mids.back_to_dicom.dicom_export import export_dicom as export
 
         report = export(dataset, out, image=image, subject=subject, progress=console.progress("exported"))
         console.result(report, report.lines())

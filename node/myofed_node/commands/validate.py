@@ -40,8 +40,8 @@ def validate(
 ) -> None:
     """Check a data set against ORMIR-MIDS and profile myofed-1; exit 1 on any error."""
     with reporting(as_json=as_json) as console:
-        from myofed_node.mids.rule_files import load_rules
-        from myofed_node.mids.validate import validate as validate_dataset
+        from myofed_node.mids.validation.rule_files import load_rules
+        from myofed_node.mids.validation.validate import validate as validate_dataset
 
         report = validate_dataset(
             dataset,
@@ -50,7 +50,7 @@ def validate(
             progress=_when_long(console.progress("checked")),
         )
         if html:
-            from myofed_node.mids.validation_page import validation_page
+            from myofed_node.mids.validation.validation_page import validation_page
             from myofed_schemas.files import write_atomically
 
             write_atomically(html, validation_page(report))

@@ -13,9 +13,9 @@ from myofed_node.mids.convert_pool import ConvertPool
 from myofed_node.mids.convert_worker import Setup
 from myofed_node.mids.dataset_files import write_dataset_files, write_description
 from myofed_node.mids.dataset_lock import holding
+from myofed_node.mids.dicom_input.source import Source, open_source
 from myofed_node.mids.series_writer import RunFacts
 from myofed_node.mids.session import ConvertOptions, Judged, SessionTask, convert_session
-from myofed_node.mids.source import Source, open_source
 from myofed_schemas.clock import utc_text
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.deid import DeidentificationSummary

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from myofed_node.mids.frames import Frame, Plane
+from myofed_node.mids.dicom_input.frames import Frame, Plane
 from myofed_node.mids.refusal import SeriesRefusedError
 
 ECHO_DECIMALS = 3

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from pydantic import ValidationError
 
-from myofed_node.mids.classify import PlannedImage
-from myofed_node.mids.frames import Series
+from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.judging.classify import PlannedImage
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.ids import SessionLabel, SubjectLabel

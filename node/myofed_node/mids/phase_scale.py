@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from myofed_node.mids.frames import ValueMapping, Vendor
-from myofed_node.mids.overrides import CONTRADICTION, SeriesOverride
+from myofed_node.mids.dicom_input.frames import ValueMapping, Vendor
+from myofed_node.mids.judging.overrides import CONTRADICTION, SeriesOverride
 from myofed_node.mids.refusal import SeriesRefusedError
 
 SIEMENS_RANGE = 4096.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from myofed_node.mids.classify import PlannedImage
-from myofed_node.mids.frames import FileIndex, Frame, ValueMapping, Vendor
+from myofed_node.mids.dicom_input.frames import FileIndex, Frame, ValueMapping, Vendor
+from myofed_node.mids.judging.classify import PlannedImage
+from myofed_node.mids.judging.quantity import Quantity
 from myofed_node.mids.phase_scale import LinearMap, radians
-from myofed_node.mids.quantity import Quantity
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part
 from myofed_schemas.sidecar import ScalingKind

@@ -15,11 +15,11 @@ import numpy as np
 from isal import igzip_lib, isal_zlib
 from numpy.typing import NDArray
 
-from myofed_node.mids.frames import Frame
+from myofed_node.mids.dicom_input.frames import Frame
 from myofed_node.mids.nifti import AFFINE_TOLERANCE_MM, GZIP
-from myofed_node.mids.nifti_header import HEADER_BYTES, DamagedNiftiError, NiftiHeader, decode_header
 from myofed_node.mids.phase_scale import LinearMap
 from myofed_node.mids.refusal import SeriesRefusedError
+from myofed_node.mids.validation.nifti_header import HEADER_BYTES, DamagedNiftiError, NiftiHeader, decode_header
 from myofed_schemas.mids import Part
 
 RELATIVE_TOLERANCE = 1e-6

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from myofed_node.mids.frames import FileIndex, Frame, Series
+from myofed_node.mids.dicom_input.frames import FileIndex, Frame, Series
+from myofed_node.mids.dicom_input.pixel_data import PixelData, stored_values
+from myofed_node.mids.dicom_input.source import SourceFile
 from myofed_node.mids.layout import NamedImage
 from myofed_node.mids.nifti import write_nifti
-from myofed_node.mids.pixel_data import PixelData, stored_values
 from myofed_node.mids.pixels import Voxels, scaling_of, voxels
 from myofed_node.mids.proof import SourceFrame, prove
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.sidecars import sidecar
-from myofed_node.mids.source import SourceFile
 from myofed_schemas.conversion import ConvertedImage
 from myofed_schemas.files import write_atomically
 from myofed_schemas.mids import Part

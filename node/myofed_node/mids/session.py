@@ -13,18 +13,18 @@ from pathlib import Path
 from pydicom import Dataset
 
 from myofed_anonymization.part10 import quiet_pydicom
-from myofed_node.mids.classify import PlannedImage, classify
-from myofed_node.mids.elements import element_value
-from myofed_node.mids.frames import Series
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.elements import element_value
+from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.dicom_input.pixel_data import PixelData
+from myofed_node.mids.dicom_input.source import SessionFiles, SourceFile
+from myofed_node.mids.dicom_input.stored_file import StoredFile, read_file
+from myofed_node.mids.judging.classify import PlannedImage, classify
+from myofed_node.mids.judging.overrides import NO_OVERRIDES, Candidate, Overrides, apply
+from myofed_node.mids.judging.review import refuse_head
 from myofed_node.mids.layout import NamedImage, name_images, session_label, subject_label
-from myofed_node.mids.overrides import NO_OVERRIDES, Candidate, Overrides, apply
-from myofed_node.mids.pixel_data import PixelData
 from myofed_node.mids.refusal import SeriesRefusedError
-from myofed_node.mids.review import refuse_head
 from myofed_node.mids.series_writer import RunFacts, SeriesSource, write_series
-from myofed_node.mids.source import SessionFiles, SourceFile
-from myofed_node.mids.stored_file import StoredFile, read_file
 from myofed_schemas.conversion import ConvertedImage, SeriesOutcome
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"

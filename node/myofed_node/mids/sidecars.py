@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from myofed_node.mids.classify import PlannedImage
-from myofed_node.mids.frames import Acquisition, Vendor
-from myofed_node.mids.levels import anatomical_level
-from myofed_node.mids.overrides import CONTRADICTION, PrecessionDirection, ReadoutMode
+from myofed_node.mids.dicom_input.frames import Acquisition, Vendor
+from myofed_node.mids.judging.classify import PlannedImage
+from myofed_node.mids.judging.levels import anatomical_level
+from myofed_node.mids.judging.overrides import CONTRADICTION, PrecessionDirection, ReadoutMode
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part, Suffix, Unit
 from myofed_schemas.sidecar import AnatomicalLevel, Provenance, Sidecar

@@ -14,7 +14,7 @@ from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import default_policy
 from myofed_node import ingest as ingest_module
 from myofed_node.ingest import IngestPolicy, ingest
-from myofed_node.mids.overrides import load_overrides
+from myofed_node.mids.judging.overrides import load_overrides
 from myofed_schemas.conversion import REPORT_NAME, IngestReport
 from myofed_schemas.errors import MyofedError
 

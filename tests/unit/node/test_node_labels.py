@@ -22,7 +22,7 @@ from myofed_node.label_map import DrawnMap
 from myofed_node.labels import HowDrawn, import_labels
 from myofed_node.mids.convert import convert
 from myofed_node.mids.nifti import write_nifti
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.deid import WithheldCode
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.label_import import LabelImportReport

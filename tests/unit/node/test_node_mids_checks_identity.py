@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 
 DATES = [
     "20261122",

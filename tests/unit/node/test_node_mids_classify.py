@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mids_factories import Kind, classic, enhanced
 from pydicom import Dataset
 
-from myofed_node.mids.classify import PlannedImage, classify
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import PlannedImage, classify
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part, Suffix
 

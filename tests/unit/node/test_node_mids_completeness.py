@@ -6,8 +6,8 @@ import pytest
 from mids_factories import Kind, classic, enhanced
 from pydicom import Dataset
 
-from myofed_node.mids.completeness import refuse_incomplete
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.completeness import refuse_incomplete
 from myofed_node.mids.refusal import SeriesRefusedError
 
 PHILIPS = {"Manufacturer": "Philips Medical Systems"}

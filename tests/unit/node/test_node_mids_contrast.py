@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from mids_factories import classic
 
-from myofed_node.mids.contrast import is_echo_planar, multi_echo_suffix, single_echo_suffix
-from myofed_node.mids.frames import Acquisition
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.frames import Acquisition
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.contrast import is_echo_planar, multi_echo_suffix, single_echo_suffix
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Suffix
 

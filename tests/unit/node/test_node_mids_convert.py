@@ -15,7 +15,7 @@ from myofed_anonymization import SiteKeys, default_policy, deidentify
 from myofed_node.mids import series_writer
 from myofed_node.mids.convert import ConvertOptions, convert
 from myofed_node.mids.nifti import read_nifti
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.errors import MyofedError
 

@@ -22,9 +22,9 @@ from myofed_node.mids import convert_pool, convert_worker
 from myofed_node.mids.convert import ConvertOptions, convert
 from myofed_node.mids.convert_pool import ConvertPool, _Worker
 from myofed_node.mids.convert_worker import Setup, Told, serve
+from myofed_node.mids.dicom_input.source import open_source
 from myofed_node.mids.series_writer import RunFacts
 from myofed_node.mids.session import SessionTask
-from myofed_node.mids.source import open_source
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.errors import MyofedError
 

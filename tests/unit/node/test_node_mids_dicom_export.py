@@ -8,8 +8,8 @@ import pytest
 from pydicom import dcmread
 from reading_factories import MEGRE, PHASE, T1W, small_dataset, tree, voxels, write_image
 
-from myofed_node.mids import dicom_export, dicom_objects
-from myofed_node.mids.dicom_export import export_dicom
+from myofed_node.mids.back_to_dicom import dicom_export, dicom_objects
+from myofed_node.mids.back_to_dicom.dicom_export import export_dicom
 from myofed_schemas.errors import MyofedError
 
 

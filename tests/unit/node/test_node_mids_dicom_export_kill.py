@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from reading_factories import small_dataset, tree, write_image
 
-from myofed_node.mids.dicom_export import export_dicom
+from myofed_node.mids.back_to_dicom.dicom_export import export_dicom
 from myofed_schemas.mids import ImageName, Suffix
 
 SLICES, ECHOES = 40, 6
-SCRIPT = "import sys; from pathlib import Path; from myofed_node.mids.dicom_export import export_dicom\n"
+SCRIPT = "import sys; from pathlib import Path; from myofed_node.mids.back_to_dicom.dicom_export import export_dicom\n"
 SCRIPT += "export_dicom(Path(sys.argv[1]), Path(sys.argv[2]))"
 
 

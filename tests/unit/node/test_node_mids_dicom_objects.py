@@ -13,7 +13,7 @@ from pydicom.filewriter import dcmwrite
 from reading_factories import MEGRE, PHASE, SHAPE, T1W, voxels, write_image
 
 from myofed_node.mids import open_dataset
-from myofed_node.mids.dicom_objects import UNPAIRED, dicom_objects
+from myofed_node.mids.back_to_dicom.dicom_objects import UNPAIRED, dicom_objects
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import ImageName, Suffix
 

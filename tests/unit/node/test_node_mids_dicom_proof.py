@@ -13,9 +13,9 @@ from pydicom.filewriter import dcmwrite
 from reading_factories import MEGRE, SHAPE, T1W, voxels, write_image
 
 from myofed_node.mids import open_dataset
-from myofed_node.mids.dicom_objects import objects_of
-from myofed_node.mids.dicom_proof import prove_series
-from myofed_node.mids.dicom_source import DicomSource, read_source
+from myofed_node.mids.back_to_dicom.dicom_objects import objects_of
+from myofed_node.mids.back_to_dicom.dicom_proof import prove_series
+from myofed_node.mids.back_to_dicom.dicom_source import DicomSource, read_source
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import ImageName
 

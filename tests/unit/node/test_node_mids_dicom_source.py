@@ -14,7 +14,7 @@ from pydicom.uid import UID
 from reading_factories import AFFINE_RAS, MEGRE, PHASE, T1W, small_dataset, voxels, write_image
 
 from myofed_node.mids import open_dataset
-from myofed_node.mids.dicom_source import DicomSource, read_source
+from myofed_node.mids.back_to_dicom.dicom_source import DicomSource, read_source
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import ImageName, Part, Suffix
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myofed_node.mids.dicom_values import StoredFrame, factor_of, stored_frames
+from myofed_node.mids.back_to_dicom.dicom_values import StoredFrame, factor_of, stored_frames
 
 RNG = np.random.default_rng(3)
 STORED = RNG.integers(0, 4096, (3, 20, 30)).astype(np.float64)

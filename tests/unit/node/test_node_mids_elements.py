@@ -13,7 +13,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
 from myofed_node.mids.convert import convert
-from myofed_node.mids.elements import element_value, items_of, private_value
+from myofed_node.mids.dicom_input.elements import element_value, items_of, private_value
 from myofed_node.mids.refusal import SeriesRefusedError
 
 

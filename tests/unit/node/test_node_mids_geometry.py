@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mids_factories import Kind, affine_ras, classic
 
-from myofed_node.mids.frames import Frame
+from myofed_node.mids.dicom_input.frames import Frame
+from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.geometry import stack
-from myofed_node.mids.headers import read_series
 from myofed_node.mids.refusal import SeriesRefusedError
 
 PLAIN = Kind()

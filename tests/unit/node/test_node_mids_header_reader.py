@@ -14,8 +14,14 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from myofed_anonymization import SiteKeys, default_policy, deidentify
 from myofed_anonymization.part10 import TRANSFER_SYNTAX, meta_elements, quiet_pydicom
-from myofed_node.mids import header_reader
-from myofed_node.mids.header_reader import EXPLICIT_LITTLE, MOST_LEVELS, Header, UnfamiliarError, read_header
+from myofed_node.mids.dicom_input import header_reader
+from myofed_node.mids.dicom_input.header_reader import (
+    EXPLICIT_LITTLE,
+    MOST_LEVELS,
+    Header,
+    UnfamiliarError,
+    read_header,
+)
 
 
 def written(dataset: Dataset) -> bytes:

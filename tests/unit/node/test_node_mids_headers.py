@@ -10,8 +10,8 @@ from mids_factories import Kind, classic, enhanced, position_lps
 from pydicom import Dataset
 from pydicom.filewriter import dcmwrite
 
-from myofed_node.mids.frames import Vendor
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.frames import Vendor
+from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.refusal import SeriesRefusedError
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from mids_factories import Kind, classic
 
-from myofed_node.mids.frames import Series
-from myofed_node.mids.headers import read_series
-from myofed_node.mids.image_type import part_of, product_of, refuse_other_kinds
+from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.image_type import part_of, product_of, refuse_other_kinds
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part, Suffix
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from mids_factories import Kind, classic
 
-from myofed_node.mids.classify import PlannedImage, classify
-from myofed_node.mids.frames import Series
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import PlannedImage, classify
 from myofed_node.mids.layout import name_images, session_label, subject_label
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from mids_factories import Kind, affine_ras, classic
 
+from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.geometry import Stack, stack
-from myofed_node.mids.headers import read_series
-from myofed_node.mids.levels import anatomical_level
-from myofed_node.mids.overrides import Level
+from myofed_node.mids.judging.levels import anatomical_level
+from myofed_node.mids.judging.overrides import Level
 from myofed_node.mids.refusal import SeriesRefusedError
 
 FRAMES = read_series(classic(Kind(echo_times_ms=(2.3,)))).frames

@@ -12,7 +12,7 @@ from broken.nifti_writer import Fields, header_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myofed_node.mids.nifti_header import HEADER_BYTES, DamagedNiftiError, decode_header
+from myofed_node.mids.validation.nifti_header import HEADER_BYTES, DamagedNiftiError, decode_header
 
 ANGLES = st.floats(-3.1, 3.1)
 LENGTHS = st.floats(0.1, 20.0)
@@ -107,7 +107,7 @@ def test_header_that_is_cut_is_refused() -> None:
 
 def test_every_image_of_nibabels_own_tests_is_read_alike() -> None:
     """Files that others wrote, where nibabel ships them; gzipped NIfTI-1 of real numbers."""
-    from myofed_node.mids.nifti_scan import read_preamble
+    from myofed_node.mids.validation.nifti_scan import read_preamble
 
     folder = Path(nib.__file__).parent / "tests" / "data"
     read = 0

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from broken.nifti_writer import Fields, nifti, write
 
-import myofed_node.mids.nifti_scan as scanning
-from myofed_node.mids.nifti_scan import MOST_DISTINCT, read_preamble, scan_voxels
+import myofed_node.mids.validation.nifti_scan as scanning
+from myofed_node.mids.validation.nifti_scan import MOST_DISTINCT, read_preamble, scan_voxels
 
 
 @pytest.fixture(params=[7 * 8, 2**22])

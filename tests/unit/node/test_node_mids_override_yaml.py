@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from myofed_node.mids.override_yaml import YamlRefusedError, read_yaml
+from myofed_node.mids.judging.override_yaml import YamlRefusedError, read_yaml
 
 
 @pytest.mark.parametrize(

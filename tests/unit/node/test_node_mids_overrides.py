@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 from mids_factories import Kind, classic
 
-from myofed_node.mids.classify import PlannedImage, classify
-from myofed_node.mids.frames import Series
-from myofed_node.mids.headers import read_series
-from myofed_node.mids.overrides import NO_OVERRIDES, Candidate, Level, Match, Overrides, Rule, apply, load_overrides
+from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import PlannedImage, classify
+from myofed_node.mids.judging.overrides import (
+    NO_OVERRIDES,
+    Candidate,
+    Level,
+    Match,
+    Overrides,
+    Rule,
+    apply,
+    load_overrides,
+)
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import Part, Suffix

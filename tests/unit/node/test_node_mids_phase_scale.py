@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from myofed_node.mids.frames import RealWorldValue, ValueMapping, Vendor
-from myofed_node.mids.overrides import SeriesOverride
+from myofed_node.mids.dicom_input.frames import RealWorldValue, ValueMapping, Vendor
+from myofed_node.mids.judging.overrides import SeriesOverride
 from myofed_node.mids.phase_scale import LinearMap, radians
 from myofed_node.mids.refusal import SeriesRefusedError
 

@@ -10,11 +10,11 @@ import pytest
 from mids_factories import Kind, classic, stored
 from pydicom import Dataset
 
-from myofed_node.mids.classify import PlannedImage, classify
-from myofed_node.mids.frames import FileIndex, Vendor
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.frames import FileIndex, Vendor
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import PlannedImage, classify
+from myofed_node.mids.judging.quantity import Quantity
 from myofed_node.mids.pixels import Stored, voxels
-from myofed_node.mids.quantity import Quantity
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part
 

@@ -11,8 +11,8 @@ import pytest
 from isal import igzip
 from mids_factories import affine_ras, classic, stored
 
-from myofed_node.mids.classify import classify
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import classify
 from myofed_node.mids.nifti import write_nifti
 from myofed_node.mids.pixels import LinearMap
 from myofed_node.mids.proof import SourceFrame, prove

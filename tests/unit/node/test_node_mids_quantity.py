@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from mids_factories import Kind, classic
 
-from myofed_node.mids.frames import Frame, RealWorldValue
-from myofed_node.mids.headers import read_series
-from myofed_node.mids.overrides import SeriesOverride
-from myofed_node.mids.quantity import Quantity, quantity_of
+from myofed_node.mids.dicom_input.frames import Frame, RealWorldValue
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.overrides import SeriesOverride
+from myofed_node.mids.judging.quantity import Quantity, quantity_of
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Suffix, Unit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from myofed_node.mids.validate import rules
+from myofed_node.mids.validation.validate import rules
 
 RAISES = re.compile(r"(?:Error|_refusal|_not_ours|_invalid)\(\s*\"([A-Z][A-Z0-9_]+)\"")
 NAMED = re.compile(r"\b(?:CODE|CONTRADICTION|DIED|code) = \"([A-Z][A-Z0-9_]+)\"(?: if .+ else \"([A-Z][A-Z0-9_]+)\")?")
@@ -15,7 +15,7 @@ NAMED = re.compile(r"\b(?:CODE|CONTRADICTION|DIED|code) = \"([A-Z][A-Z0-9_]+)\"(
 def test_every_code_of_conversion_ingest_and_labels_is_documented(repository: Path) -> None:
     """A code in the source stands on a page."""
     node = repository / "node" / "myofed_node"
-    sources = [*sorted((node / "mids").glob("*.py")), node / "ingest.py", node / "labels.py", node / "label_map.py"]
+    sources = [*sorted((node / "mids").rglob("*.py")), node / "ingest.py", node / "labels.py", node / "label_map.py"]
     texts = [path.read_text() for path in sources]
     raised = {code for text in texts for code in RAISES.findall(text)}
     raised |= {code for text in texts for pair in NAMED.findall(text) for code in pair if code}

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from mids_factories import Kind, classic
 
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.review import refuse_head
 from myofed_node.mids.refusal import SeriesRefusedError
-from myofed_node.mids.review import refuse_head
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from myofed_node.mids.rule_files import load_rules, rules
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.rule_files import load_rules, rules
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.errors import MyofedError
 
 HEAD = "format: myofed-rules-1\nprofile: myofed-1\nrules:\n"

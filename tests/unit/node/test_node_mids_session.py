@@ -13,11 +13,11 @@ from pydicom import Dataset
 from myofed_node.mids import convert as conversion
 from myofed_node.mids import session
 from myofed_node.mids.convert import ConvertOptions, convert
+from myofed_node.mids.dicom_input.source import open_source
+from myofed_node.mids.judging.overrides import Match, Overrides, Rule
 from myofed_node.mids.nifti import read_nifti
-from myofed_node.mids.overrides import Match, Overrides, Rule
 from myofed_node.mids.series_writer import RunFacts
 from myofed_node.mids.session import SessionTask, clear_unfinished, convert_session
-from myofed_node.mids.source import open_source
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import Part, Suffix

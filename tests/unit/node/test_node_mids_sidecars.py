@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from mids_factories import Kind, classic, enhanced
 
-from myofed_node.mids.classify import classify
-from myofed_node.mids.headers import read_series
-from myofed_node.mids.overrides import Level, SeriesOverride
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import classify
+from myofed_node.mids.judging.overrides import Level, SeriesOverride
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.sidecars import sidecar
 from myofed_schemas.mids import Suffix

@@ -8,7 +8,7 @@ import pytest
 from mids_factories import Kind, classic, write_deidentified, write_report_file
 from side_record_factories import name_side_records, write_side_records
 
-from myofed_node.mids.source import SourceFile, file_content, open_source
+from myofed_node.mids.dicom_input.source import SourceFile, file_content, open_source
 from myofed_schemas.deid import PAGE_NAME, REPORT_NAME, DeidentificationReport
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.side_record import SIDE_RECORD_NAME

@@ -25,11 +25,11 @@ from pydicom.uid import (
 )
 
 from myofed_anonymization.part10 import inflated
-from myofed_node.mids import pixel_data
-from myofed_node.mids.header_reader import Header
+from myofed_node.mids.dicom_input import pixel_data
+from myofed_node.mids.dicom_input.header_reader import Header
+from myofed_node.mids.dicom_input.source import SourceFile
+from myofed_node.mids.dicom_input.stored_file import read_file
 from myofed_node.mids.refusal import SeriesRefusedError
-from myofed_node.mids.source import SourceFile
-from myofed_node.mids.stored_file import read_file
 
 
 def one(kind: Kind | None = None) -> Dataset:

@@ -13,7 +13,7 @@ from vendor_header_factories import CLASSIC, classic_kind, outcome
 from myofed_anonymization.deidentify import deidentify
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import default_policy
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.headers import read_series
 
 
 @pytest.fixture(scope="module")

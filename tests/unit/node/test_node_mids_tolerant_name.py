@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from myofed_node.mids.tolerant_name import name_of
+from myofed_node.mids.validation.tolerant_name import name_of
 from myofed_schemas.mids import Part, Suffix
 
 FOLDER = PurePosixPath("sub-A/ses-1/mr-anat")

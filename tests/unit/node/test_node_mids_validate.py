@@ -8,7 +8,7 @@ import pytest
 from mids_factories import NOW, classic, write_deidentified
 
 from myofed_node.mids.convert import convert
-from myofed_node.mids.validate import validate
+from myofed_node.mids.validation.validate import validate
 from myofed_schemas.errors import MyofedError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from myofed_node.mids.validation_page import MOST_FINDINGS, validation_page
+from myofed_node.mids.validation.validation_page import MOST_FINDINGS, validation_page
 from myofed_schemas.rules import Finding, ValidationReport
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mids_factories import Kind
 from pydicom import Dataset
 
-from myofed_node.mids.classify import classify
-from myofed_node.mids.headers import read_series
+from myofed_node.mids.dicom_input.headers import read_series
+from myofed_node.mids.judging.classify import classify
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part
 

@@ -1,0 +1,1 @@
+"""Converted images as DICOM again."""

@@ -1,0 +1,1 @@
+"""De-identified DICOM as the converter reads it: files, headers, stored pixels."""

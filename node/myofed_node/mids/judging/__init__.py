@@ -1,0 +1,1 @@
+"""What a series is, from its headers and the site's overrides."""
