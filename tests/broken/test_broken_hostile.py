@@ -213,6 +213,7 @@ def test_thousands_of_empty_gzip_members_end(dataset: Path) -> None:
         (gzip.compress(nifti(voxels(3), Fields(vox_offset=352.5))), "begin nowhere"),
         (gzip.compress(nifti(voxels(3), Fields(vox_offset=float("nan")))), "begin nowhere"),
     ],
+    ids=[f"image{number}" for number in range(16)],
 )
 def test_image_that_is_none_is_refused_with_its_reason(dataset: Path, content: bytes, said: str) -> None:
     """And with nothing else: what cannot be read is not judged."""

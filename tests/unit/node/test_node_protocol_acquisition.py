@@ -99,6 +99,7 @@ def test_voxel_sizes_come_from_the_affine(tmp_path: Path) -> None:
         gzip.compress(b"\0" * 400),
         gzip.compress(b"\x5c\x01\0\0" + b"\xff" * 400),
     ],
+    ids=["empty", "no gzip", "short", "zeros", "no numbers"],
 )
 def test_damaged_header_is_no_grid(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     """Not a guess, and not a word of the file in a log."""
