@@ -31,6 +31,9 @@ MIN_REFOCUSING_DEGREES = 91.0
 """Siemens writes the refocusing angle into FlipAngle of a spin-echo train (as the reference implementation reads it); 90 degrees
 and less would be an excitation."""
 
+ECHO_PULSE_SEQUENCES = {"SPIN": ("SE",), "GRADIENT": ("GR",), "BOTH": ("SE", "GR")}
+"""EchoPulseSequence (0018,9008) in the words of ScanningSequence (0018,0020)."""
+
 SideNumbers = Mapping[str, tuple[float, ...]]
 """What one file's side record tells, by the vendor's name."""
 
@@ -57,7 +60,7 @@ def sidecar(
         repetition_time_ms=acquisition.repetition_time_ms,
         flip_angle_degrees=acquisition.flip_angle_degrees,
         inversion_time_ms=acquisition.inversion_time_ms,
-        scanning_sequence=_joined(acquisition.scanning_sequence),
+        scanning_sequence=_joined(_scanning_sequence(acquisition)),
         sequence_variant=_joined(acquisition.sequence_variant),
         scan_options=_joined(acquisition.scan_options),
         sequence_name=acquisition.sequence_name or None,
@@ -90,6 +93,13 @@ def _echo_time(image: PlannedImage) -> float | tuple[float, ...] | None:
     if image.suffix.stacks_echoes:
         return image.stack.echo_times_ms
     return image.stack.echo_times_ms[0] if image.stack.echo_times_ms else None
+
+
+def _scanning_sequence(acquisition: Acquisition) -> tuple[str, ...]:
+    """ScanningSequence, or what EchoPulseSequence and InversionRecovery of an Enhanced object say in its words."""
+    told = ECHO_PULSE_SEQUENCES.get(acquisition.echo_pulse_sequence, ())
+    inverted = ("IR",) if told and acquisition.inversion_recovery == "YES" else ()
+    return acquisition.scanning_sequence or (*told, *inverted)
 
 
 def _joined(words: tuple[str, ...]) -> str | None:

@@ -115,6 +115,33 @@ def test_fat_fraction_in_percent_is_converted() -> None:
     assert [image.suffix for image in planned(*classic(kind))] == [Suffix.FF]
 
 
+def test_dixon_of_a_spin_echo_is_quarantined() -> None:
+    """Its in-phase image has T2 contrast, and training would take it for a gradient echo's."""
+    kind = Kind(
+        image_type=("DERIVED", "PRIMARY", "M", "WATER"), echo_times_ms=(80.0,), extra={"ScanningSequence": "SE"}
+    )
+    assert refused(*classic(kind))[0] == "DIXON_SPIN_ECHO"
+
+
+def test_echo_time_of_zero_tells_none() -> None:
+    """What computed images write is no time of an echo."""
+    kind = Kind(image_type=("DERIVED", "PRIMARY", "M", "WATER"), echo_times_ms=(0.0,))
+    (image,) = planned(*classic(kind))
+    assert image.stack.echo_times_ms == ()
+
+
+def test_fat_saturation_of_an_enhanced_object_is_read() -> None:
+    """SpectrallySelectedSuppression (0018,9025) stands in MRModifierSequence."""
+    dataset = enhanced(Kind(echo_times_ms=(11.0,), extra={"EchoPulseSequence": "SPIN"}))
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    shared.MRTimingAndRelatedParametersSequence[0].RepetitionTime = "600"
+    modifier = Dataset()
+    modifier.SpectrallySelectedSuppression = "FAT"
+    shared.MRModifierSequence = [modifier]
+    (image,) = planned(dataset)
+    assert image.suffix is Suffix.T1W_FS
+
+
 def test_phase_of_a_dixon_product_is_quarantined() -> None:
     """Water and fat images are magnitudes."""
     kind = Kind(image_type=("DERIVED", "PRIMARY", "P", "WATER"), echo_times_ms=(2.3,))

@@ -48,6 +48,16 @@ def test_contrast_the_profile_has_no_suffix_for_is_refused() -> None:
     """The standard's own word is believed, also when it says something else."""
     assert refused(replace(GRE, acquisition_contrast="PROTON_DENSITY"), 2.3) == "CONTRAST_NOT_IN_PROFILE"
     assert refused(replace(SPIN_ECHO, spectral_selection="FAT"), 11.0) == "CONTRAST_NOT_IN_PROFILE"
+    assert refused(replace(SPIN_ECHO, spectral_suppression="WATER"), 11.0) == "CONTRAST_NOT_IN_PROFILE"
+    assert refused(replace(SPIN_ECHO, spectral_suppression="FAT_AND_WATER"), 11.0) == "CONTRAST_NOT_IN_PROFILE"
+
+
+def test_inversion_decides_what_the_header_calls_t2() -> None:
+    """STIR and FLAIR are T2 to a scanner; one has fat suppressed, the other no suffix."""
+    told = replace(STIR, scanning_sequence=("SE", "IR"), acquisition_contrast="T2")
+    assert single_echo_suffix(told, 60.0) is Suffix.T2W_FS
+    assert refused(replace(told, inversion_time_ms=2500.0, repetition_time_ms=9000.0), 100.0) == "CONTRAST_UNPROVEN"
+    assert single_echo_suffix(replace(told, acquisition_contrast="T1"), 11.0) is Suffix.T1W
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,8 @@ def test_contrast_the_profile_has_no_suffix_for_is_refused() -> None:
     [
         (SPIN_ECHO, 11.0, Suffix.T1W),
         (replace(SPIN_ECHO, scan_options=("FS",)), 11.0, Suffix.T1W_FS),
+        (replace(SPIN_ECHO, spectral_suppression="FAT"), 11.0, Suffix.T1W_FS),
+        (replace(SPIN_ECHO, spectral_suppression="NONE"), 11.0, Suffix.T1W),
         (replace(SPIN_ECHO, repetition_time_ms=4000.0), 80.0, Suffix.T2W),
         (replace(GRE, acquisition_contrast="T1", spectral_selection="WATER"), 3.1, Suffix.T1W_FS),
         (replace(GRE, acquisition_contrast="T2"), 80.0, Suffix.T2W),

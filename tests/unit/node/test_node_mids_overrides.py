@@ -413,3 +413,10 @@ def test_level_of_one_member_is_that_of_the_joined_image(tmp_path: Path) -> None
     assert candidate.override.level is not None
     doubtful = apply(load(tmp_path, text + level.format(members[0].uid)), members)
     assert [outcome(one) for one in doubtful] == ["OVERRIDES_AMBIGUOUS"] * 2
+
+
+def test_phase_is_no_map_by_anybodys_word_but_a_field(tmp_path: Path) -> None:
+    """A phase called a T2 map would be wrong in every voxel; a phase difference may be off-resonance in Hz."""
+    phase = series(image_type=("ORIGINAL", "PRIMARY", "P", "ND"), echo_times_ms=(2.3,))
+    assert only(rule(tmp_path, suffix="T2", unit="ms", scale=0.1), phase) == "OVERRIDE_CONTRADICTS_HEADERS"
+    assert image(rule(tmp_path, suffix="B0", unit="Hz", scale=0.1), phase).suffix is Suffix.B0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,22 @@ def test_every_key_and_suffix_is_documented(repository: Path) -> None:
     fields = [field for model in (Sidecar, Provenance, AnatomicalLevel) for field in model.model_fields.values()]
     names = [*(field.alias for field in fields), *(suffix.value for suffix in Suffix)]
     assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("told", "inversion", "written"),
+    [("SPIN", "", "SE"), ("SPIN", "YES", "SE/IR"), ("GRADIENT", "NO", "GR"), ("", "YES", None)],
+)
+def test_pulse_sequence_of_an_enhanced_object_is_written_in_the_words_of_scanning_sequence(
+    told: str, inversion: str, written: str | None
+) -> None:
+    """A protocol check and the way back to DICOM ask for it."""
+    acquisition = replace(
+        read_series(classic()).acquisition,
+        scanning_sequence=(),
+        echo_pulse_sequence=told,
+        inversion_recovery=inversion,
+    )
+    (image,) = classify(read_series(classic()))
+    image = replace(image, acquisition=acquisition)
+    assert sidecar(image, acquisition, provenance=PROVENANCE).scanning_sequence == written

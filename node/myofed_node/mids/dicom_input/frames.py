@@ -131,6 +131,7 @@ class Acquisition:
     echo_planar: str
     inversion_recovery: str
     spectral_selection: str
+    spectral_suppression: str
     acquisition_contrast: str
     sequence_name: str
     multiple_spin_echo: str

@@ -45,6 +45,7 @@ def acquisition_of(view: View) -> Acquisition:
         echo_planar=view.word("EchoPlanarPulseSequence"),
         inversion_recovery=view.word("InversionRecovery"),
         spectral_selection=view.word("SpectrallySelectedExcitation"),
+        spectral_suppression=view.word("SpectrallySelectedSuppression"),
         acquisition_contrast=view.word("AcquisitionContrast"),
         sequence_name=view.text("SequenceName") or view.text("PulseSequenceName"),
         multiple_spin_echo=view.word("MultipleSpinEcho"),
@@ -93,9 +94,13 @@ def frame_of(view: View, file: FileIndex, index: int, *, position_lps: Point) ->
 
 
 def _echo_time(view: View) -> float | None:
-    """EffectiveEchoTime in Enhanced objects; in classic ones it may be an echo spacing (United Imaging), and EchoTime counts."""
+    """EffectiveEchoTime in Enhanced objects; in classic ones it may be an echo spacing (United Imaging), and EchoTime counts.
+
+    0 or less, as computed images may have it, tells no echo time.
+    """
     effective = view.number("EffectiveEchoTime") if view.groups else None
-    return view.number("EchoTime") if effective is None else effective
+    found = view.number("EchoTime") if effective is None else effective
+    return found if found is not None and found > 0 else None
 
 
 def position_of(view: View) -> Point:

@@ -23,6 +23,7 @@ MACRO_OF: Final = {
     "InversionRecovery": "MRModifierSequence",
     "InversionTimes": "MRModifierSequence",
     "SpectrallySelectedExcitation": "MRModifierSequence",
+    "SpectrallySelectedSuppression": "MRModifierSequence",
     "ParallelReductionFactorInPlane": "MRModifierSequence",
     "ParallelAcquisitionTechnique": "MRModifierSequence",
     "PixelBandwidth": "MRImagingModifierSequence",

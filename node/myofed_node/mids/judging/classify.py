@@ -26,9 +26,11 @@ from myofed_schemas.mids import Part, Suffix
 MAX_LOCALIZER_FRAMES = 60
 CONSTANT = ("repetition_time_ms", "flip_angle_degrees", "inversion_time_ms")
 """Of every series: images of several repetition times, flip or inversion angles are a measurement of their own."""
+DIXON = frozenset({Suffix.WAT, Suffix.FAT, Suffix.INPH, Suffix.OUTPH, Suffix.FF})
+"""Of a gradient echo; those of a turbo spin echo have the contrast of that, and no fraction comes of them."""
 DECIDING = (
     *("scanning_sequence", "echo_pulse_sequence", "sequence_name", "scan_options", "multiple_spin_echo"),
-    *("acquisition_contrast", "spectral_selection", "inversion_recovery", "acquisition_type"),
+    *("acquisition_contrast", "spectral_selection", "spectral_suppression", "inversion_recovery", "acquisition_type"),
 )
 """Of a series whose kind they decide; products and maps are told by their own words."""
 
@@ -146,7 +148,9 @@ def _groups(series: Series, override: SeriesOverride | None) -> list[_Group]:
 def _component(frame: Frame, acquisition: Acquisition, override: SeriesOverride | None) -> tuple[Part, bool]:
     part, assumed = part_of(frame, acquisition)
     if override is not None and override.suffix is not None and override.suffix.unit != "arbitrary":
-        return Part.MAG, False  # a map's values are its own, whatever they were computed from
+        if part not in {None, Part.MAG} and override.suffix is not Suffix.B0:  # a phase difference may be a field in Hz
+            raise SeriesRefusedError(CONTRADICTION, f"component={part}", f"override=suffix {override.suffix}")
+        return Part.MAG, False
     if override is not None and override.part is not None:
         if part is not None and not assumed and part is not override.part:
             raise SeriesRefusedError(CONTRADICTION, f"component={part}", f"override=part {override.part}")
@@ -204,6 +208,8 @@ def _product(group: _Group, times: Sequence[float]) -> Suffix:
         raise SeriesRefusedError("DIXON_PRODUCT_NOT_MAGNITUDE", f"component={group.part}")
     if len(times) > 1:
         raise SeriesRefusedError("DIXON_PRODUCT_AMBIGUOUS", f"EchoTime={len(times)} different within one product")
+    if group.product in DIXON and contrast.is_spin_echo(group.acquisition):
+        raise SeriesRefusedError("DIXON_SPIN_ECHO", f"ImageType={group.product}", "ScanningSequence=SE")
     return group.product
 
 

@@ -100,13 +100,20 @@ def single_echo_suffix(acquisition: Acquisition, echo_time_ms: float | None) -> 
     if is_dess(acquisition):
         return Suffix.DESS
     suffix = _told_contrast(acquisition) or _spin_echo_contrast(acquisition, echo_time_ms)
-    suffix = suffix or _inversion_contrast(acquisition, echo_time_ms)
+    if suffix is None or (suffix is Suffix.T2W and _is_inverted(acquisition)):  # STIR and FLAIR are told as T2, too
+        suffix = _inversion_contrast(acquisition, echo_time_ms)
     if suffix is None:
         raise SeriesRefusedError("CONTRAST_UNPROVEN", *timing_evidence(acquisition, echo_time_ms))
     if acquisition.spectral_selection == "FAT":
         raise SeriesRefusedError("CONTRAST_NOT_IN_PROFILE", "SpectrallySelectedExcitation=FAT")
-    suppressed = acquisition.spectral_selection == "WATER" or bool(
-        FAT_SUPPRESSION_WORDS & set(acquisition.scan_options)
+    if acquisition.spectral_suppression not in {"", "NONE", "UNKNOWN", "FAT"}:
+        raise SeriesRefusedError(
+            "CONTRAST_NOT_IN_PROFILE", f"SpectrallySelectedSuppression={acquisition.spectral_suppression}"
+        )
+    suppressed = (
+        acquisition.spectral_selection == "WATER"
+        or acquisition.spectral_suppression == "FAT"
+        or bool(FAT_SUPPRESSION_WORDS & set(acquisition.scan_options))
     )
     return {Suffix.T1W: Suffix.T1W_FS, Suffix.T2W: Suffix.T2W_FS}.get(suffix, suffix) if suppressed else suffix
 

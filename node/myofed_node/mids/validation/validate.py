@@ -41,7 +41,7 @@ def validate(
         progress: Told (done, total) after each name of a folder.
 
     Returns:
-        Findings in the order of places, then rules. The number of checks tells how much was asked.
+        Errors before warnings, each in the order of places, then rules. The number of checks tells how much was asked.
 
     Raises:
         MyofedError: DATASET_MISSING, the folder does not exist.
@@ -63,7 +63,7 @@ def validate(
         sources=tuple(sorted({rule.source for rule in asked})),
         checks=checks,
         images=view.images,
-        findings=tuple(findings),
+        findings=tuple(sorted(findings, key=lambda finding: finding.level)),  # error before warning
     )
 
 
