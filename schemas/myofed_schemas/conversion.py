@@ -58,7 +58,11 @@ class SeriesOutcome(_Document):
 
 
 class ConversionReport(_Document):
-    """What became of the series of one de-identified folder."""
+    """What became of the series of one de-identified folder.
+
+    Attributes:
+        unused_overrides: Rules of the override file that matched no series; the first one is 1.
+    """
 
     format: Literal["myofed-conversion-1"] = "myofed-conversion-1"
     created: UtcTime
@@ -66,6 +70,7 @@ class ConversionReport(_Document):
     policy_digest: Sha256
     tools: dict[str, str]
     series: tuple[SeriesOutcome, ...]
+    unused_overrides: tuple[int, ...] = ()
 
     def count(self, outcome: Outcome) -> int:
         """Number of series with this outcome."""

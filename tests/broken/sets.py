@@ -103,6 +103,8 @@ def map_values(suffix: str, seed: int, low: float, high: float) -> Edit:
     return image(suffix, scaled, folder=MAPS)
 
 
+COMPLEX_STEMS = ("MEGRE", "part-real_MEGRE", "part-imag_MEGRE")
+"""Without them the phase stands alone."""
 MISPLACED = Fields(affine=AFFINE, offset=(11.0, 20.0, 30.0))
 ONE_NAN = np.where(np.arange(60).reshape(SHAPE) == 7, np.nan, voxels(3)).astype(np.float32)
 ONE_SURPLUS = np.where(np.arange(60).reshape(SHAPE) == 7, 5, drawn()).astype(np.int16)
@@ -156,6 +158,7 @@ BROKEN: dict[str, Edit] = {
     "PART_GRID": image("part-phase_MEGRE", (echoes(23, 2) / 200.0).astype(np.float32), Fields(affine=SHIFTED)),
     "PART_ECHOES": keys("part-phase_MEGRE", EchoTime=[2.3, 4.7]),
     "PART_INCOMPLETE": removed(*pair(FOLDER, "part-imag_MEGRE")),
+    "PART_WITHOUT_MAGNITUDE": removed(*(path for stem in COMPLEX_STEMS for path in pair(FOLDER, stem))),
     "MESE_DECAY": image("MESE", echoes(21, 5)[..., [0, 1, 3, 2, 4]]),
     "FF_RANGE": map_values("FF", 31, 0.0, 0.6),
     "T2_RANGE": map_values("T2", 33, 0.03, 0.06),

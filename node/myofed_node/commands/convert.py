@@ -57,6 +57,8 @@ def convert(
         )
         progress = console.progress("series")
         report = convert_folder(source, out, now=system_now(), options=options, progress=progress)
+        for rule in report.unused_overrides:
+            console.say(f"override rule {rule} matched no series: names change in de-identification")
         console.result(report, series_lines(report))
         if report.count("quarantined"):
             raise typer.Exit(ExitCode.WITHHELD)

@@ -14,11 +14,14 @@ from myofed_node.mids.convert_worker import Setup
 from myofed_node.mids.dataset_files import write_dataset_files, write_description
 from myofed_node.mids.dataset_lock import holding
 from myofed_node.mids.dicom_input.source import Source, open_source
+from myofed_node.mids.earlier_images import remove_empty_subjects
 from myofed_node.mids.series_writer import RunFacts
 from myofed_node.mids.session import ConvertOptions, Judged, SessionTask, convert_session
 from myofed_schemas.clock import utc_text
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.deid import DeidentificationSummary
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
 
 IN_PROCESS_BYTES, IN_PROCESS_FILES = 192 << 20, 1000
 """So much is done here: in the time in which a worker starts, this process converts some hundred files."""
@@ -42,25 +45,28 @@ def convert(
     Accepts only a folder that our de-identification wrote: report and digests must agree. Works session by session, several at
     a time where there is much to do; memory does not grow with the number of files, and the report is the same however many
     processes there were. May be killed at any moment and called again; a second call adds nothing twice and overwrites no
-    other series.
+    other series. Images that an earlier call made of these series and that the report does not name are removed; a series
+    with such an image that has a label map is left as it is and quarantined (EARLIER_IMAGE_LABELLED).
 
     Args:
         source: De-identified DICOM with its report.
-        out: New, empty or an earlier data set of ours.
+        out: New, empty or an earlier data set of ours; neither inside the source nor around it.
         now: Time of the report, with its time zone.
         options: See ConvertOptions.
         progress: Called with (series done, series in all).
 
     Raises:
-        MyofedError: DEID_REPORT_MISSING, DEID_REPORT_INVALID, DEID_FILE_MISSING, DEID_FILE_EXTRA, DEID_FILE_CHANGED,
+        MyofedError: SOURCE_MISSING, OUT_INSIDE_SOURCE, DEID_REPORT_MISSING, DEID_REPORT_INVALID, DEID_FILE_MISSING, DEID_FILE_EXTRA, DEID_FILE_CHANGED,
             DEID_SIDE_RECORD_INVALID, OUT_NOT_EMPTY, OUT_BUSY, SESSION_NOT_OURS, WORKER_START.
     """
     options = options or ConvertOptions()
+    _refuse_folders(source, out)
     with open_source(source) as opened, holding(out) as lock:
         run = RunFacts(out, opened.summary.policy_digest, tool_versions(opened.summary))
         write_description(out, tools=run.tools)
         counted = _Counted(opened.series_count(), progress)
         judged = list(_judged(opened, Setup(run, options), lock, counted))
+        remove_empty_subjects(out)
         write_dataset_files(out, tools=run.tools)
     judged.sort(key=lambda one: (one.series_number, one.outcome.series_instance_uid))
     return ConversionReport(
@@ -68,7 +74,31 @@ def convert(
         policy_digest=run.policy_digest,
         tools=run.tools,
         series=tuple(one.outcome.model_copy(update={"number": n}) for n, one in enumerate(judged, start=1)),
+        unused_overrides=_unused(len(options.overrides.rules), judged),
     )
+
+
+def _refuse_folders(source: Path, out: Path) -> None:
+    if not source.is_dir():
+        raise MyofedError(
+            "SOURCE_MISSING",
+            "expected a folder that `deidentify` wrote, found none",
+            hint="check the path",
+            exit_code=ExitCode.USAGE,
+        )
+    inside, around = source.resolve(), out.resolve()
+    if around.is_relative_to(inside) or inside.is_relative_to(around):
+        raise MyofedError(
+            "OUT_INSIDE_SOURCE",
+            "expected OUT beside the source, found one inside the other",
+            hint="choose another folder",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _unused(rules: int, judged: list[Judged]) -> tuple[int, ...]:
+    used = {number for one in judged for number in one.rules}
+    return tuple(number for number in range(1, rules + 1) if number not in used)
 
 
 class _Counted:

@@ -45,6 +45,7 @@ class Told(BaseModel):
     uid: str = ""
     series_numbers: tuple[int, ...] = ()
     outcomes: tuple[SeriesOutcome, ...] = ()
+    rules: tuple[tuple[int, ...], ...] = ()
     fault: str = ""
     """Type and place in our code of an error that no series should cause; never its text."""
     code: str = ""
@@ -54,7 +55,7 @@ class Told(BaseModel):
 
     def judged(self) -> list[Judged]:
         """The outcomes of a session."""
-        return [Judged(number, one) for number, one in zip(self.series_numbers, self.outcomes, strict=True)]
+        return [Judged(*one) for one in zip(self.series_numbers, self.outcomes, self.rules, strict=True)]
 
 
 def serve(connection: Connection) -> None:
@@ -91,6 +92,7 @@ def _answer(task: SessionTask, setup: Setup, tell: Tell) -> Told:
         kind="session",
         series_numbers=tuple(one.series_number for one in judged),
         outcomes=tuple(one.outcome for one in judged),
+        rules=tuple(one.rules for one in judged),
     )
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from myofed_node.mids.dicom_input.frames import Series
 from myofed_node.mids.judging.classify import PlannedImage
+from myofed_node.mids.nifti_file import GRID_TOLERANCE_MM, NiftiFile
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.ids import SessionLabel, SubjectLabel
@@ -22,6 +26,8 @@ from myofed_schemas.sidecar import Sidecar
 
 SESSION_LABEL_LENGTH = 10
 _LABEL = re.compile(r"[A-Za-z0-9]{1,32}")
+_PAIRS: Final = ((None, Part.PHASE), (None, Part.REAL), (None, Part.IMAG), (Part.REAL, Part.IMAG))
+"""What is looked for together, in this order: magnitude (None) and its components, then the two that can do without one."""
 
 
 @dataclass(frozen=True)
@@ -52,43 +58,109 @@ def subject_label(series: Series) -> SubjectLabel:
 
 
 @dataclass(frozen=True)
+class _Grid:
+    """What images of one measurement have in common.
+
+    Attributes:
+        shape: Columns, rows, slices.
+        affine_ras: (4, 4), voxel index -> mm, RAS.
+    """
+
+    echo_times_ms: tuple[float, ...]
+    shape: tuple[int, ...]
+    affine_ras: NDArray[np.float64]
+
+    def agrees(self, other: _Grid) -> bool:
+        """Same echo times, same voxels in space."""
+        return (
+            self.echo_times_ms == other.echo_times_ms
+            and self.shape == other.shape
+            and bool(np.allclose(self.affine_ras, other.affine_ras, atol=GRID_TOLERANCE_MM))
+        )
+
+
+@dataclass(frozen=True)
 class _Taken:
+    """An image of the data set: its name, the new SeriesInstanceUID it came from, EchoTime of its sidecar."""
+
     name: ImageName
     source: str
+    echo_times_ms: tuple[float, ...] = ()
+
+
+@dataclass(eq=False)
+class _Item:
+    """One image of this call, with the name that is being found for it.
+
+    Attributes:
+        name: Final once `placed`.
+        followers: Its components, where it is the image that leads them.
+        led: Another image leads it.
+    """
+
+    series: Series
+    image: PlannedImage
+    name: ImageName
+    grid: _Grid
+    placed: bool = False
+    followers: list[_Item] = field(default_factory=list)
+    led: bool = False
+
+    @property
+    def number(self) -> int:
+        """SeriesNumber."""
+        return self.series.number
+
+
+@dataclass(frozen=True)
+class _Pair:
+    lead: _Item
+    follower: _Item
+
+    @property
+    def distance(self) -> int:
+        """By SeriesNumber."""
+        return abs(self.lead.number - self.follower.number)
 
 
 def name_images(
     planned: Sequence[tuple[Series, tuple[PlannedImage, ...]]], *, dataset: Path
 ) -> dict[str, tuple[NamedImage, ...]]:
-    """A name for every image of one session, by new SeriesInstanceUID.
+    """A name for every image of one session, by new SeriesInstanceUID; the same in whatever order the series come.
 
     An image that the data set already holds from this series keeps its name. Magnitudes are numbered in order of
-    SeriesNumber; a phase, real or imaginary image takes the run of the magnitude with the same echoes and grid that is
-    nearest by SeriesNumber.
+    SeriesNumber. A phase, real or imaginary image takes the run of its magnitude, of this call or of the data set, where
+    only one can be meant (same echo times, same grid); otherwise a run that no other image of its suffix has.
 
     Args:
         planned: All series of one subject and session.
         dataset: May hold images of earlier calls.
+
+    Raises:
+        SeriesRefusedError: SUBJECT_LABEL_INVALID.
+        MyofedError: SESSION_NOT_OURS.
     """
     ordered = sorted(planned, key=lambda item: (item[0].number, item[0].uid))
-    images = [(series, image) for series, group in ordered for image in group]
-    images.sort(key=lambda item: item[1].part is not Part.MAG)
-    taken: list[_Taken] = []
+    items = [_item(series, image) for series, group in ordered for image in group]
+    taken = existing(dataset, items[0].name) if items else []
+    for item in items:
+        kept = _kept_run(item, taken)
+        item.name, item.placed = kept or item.name, kept is not None
+    ours = {item.name for item in items if item.placed}
+    _lead_all(items, taken)
+    _Runs(items, [one for one in taken if one.name not in ours], dataset, {one.name for one in taken}).give_all()
     named: dict[str, list[NamedImage]] = {}
-    placed: list[tuple[Series, NamedImage]] = []
-    for series, image in images:
-        name = _bare_name(series, image)
-        taken = taken or existing(dataset, name)
-        name = _kept_run(name, series, taken) or _new_run(name, series, image, placed, taken)
-        taken.append(_Taken(name, series.uid))
-        placed.append((series, NamedImage(name, image)))
-        named.setdefault(series.uid, []).append(NamedImage(name, image))
-    return {uid: tuple(items) for uid, items in named.items()}
+    for item in sorted(items, key=lambda one: one.image.part is not Part.MAG):
+        named.setdefault(item.series.uid, []).append(NamedImage(item.name, item.image))
+    return {uid: tuple(images) for uid, images in named.items()}
 
 
-def _bare_name(series: Series, image: PlannedImage) -> ImageName:
+def _item(series: Series, image: PlannedImage) -> _Item:
     part = None if image.part is Part.MAG else image.part
-    return ImageName(subject_label(series), session_label(series.study_uid), image.suffix, part)
+    name = ImageName(subject_label(series), session_label(series.study_uid), image.suffix, part)
+    rows, columns = image.stack.frames[0][0].plane.shape
+    shape = (columns, rows, len(image.stack.frames))
+    return _Item(series, image, name, _Grid(image.stack.echo_times_ms, shape, image.stack.affine_ras))
 
 
 def existing(dataset: Path, name: ImageName) -> list[_Taken]:
@@ -97,7 +169,9 @@ def existing(dataset: Path, name: ImageName) -> list[_Taken]:
     for path in sorted((dataset / name.folder.parent).glob("mr-*/*.json")):
         try:
             sidecar = Sidecar.model_validate_json(path.read_bytes())
-            found.append(_Taken(ImageName.parse(path.stem), sidecar.provenance.source_series_instance_uid))
+            source, times = sidecar.provenance.source_series_instance_uid, sidecar.echo_time_ms
+            echoes = times if isinstance(times, tuple) else () if times is None else (times,)
+            found.append(_Taken(ImageName.parse(path.stem), source, echoes))
         except (ValidationError, MyofedError):
             raise MyofedError(
                 "SESSION_NOT_OURS",
@@ -107,32 +181,182 @@ def existing(dataset: Path, name: ImageName) -> list[_Taken]:
     return found
 
 
-def _kept_run(name: ImageName, series: Series, taken: Iterable[_Taken]) -> ImageName | None:
-    return next((t.name for t in taken if t.source == series.uid and replace(t.name, run=1) == name), None)
+def _kept_run(item: _Item, taken: Iterable[_Taken]) -> ImageName | None:
+    source = item.series.uid
+    return next((t.name for t in taken if t.source == source and replace(t.name, run=1) == item.name), None)
 
 
-def _new_run(
-    name: ImageName,
-    series: Series,
-    image: PlannedImage,
-    placed: Sequence[tuple[Series, NamedImage]],
-    taken: Sequence[_Taken],
-) -> ImageName:
-    used = {t.name for t in taken}
-    partners = [(s, n) for s, n in placed if name.part and n.name.part is None and _same_grid(n.image, image)]
-    partners.sort(key=lambda item: abs(item[0].number - series.number))
-    for _, partner in partners:
-        if replace(name, run=partner.name.run) not in used:
-            return replace(name, run=partner.name.run)
-    busy = {n.run for n in used if n.suffix is name.suffix and (name.part or n.part is None)}
-    return replace(name, run=next(run for run in range(1, len(used) + 2) if run not in busy))
+def _lead_all(items: Sequence[_Item], taken: Sequence[_Taken]) -> None:
+    """Images of this call that belong together know it."""
+    held = {one.name for one in taken}
+    for leading, part in _PAIRS:
+        for group in _groups(items):
+            leads = [one for one in group if one.name.part is leading and _is_free(one, part, held) and not one.led]
+            followers = [one for one in group if one.name.part is part and _is_free(one, leading, held) and not one.led]
+            for pair in _pairs(leads, followers, group):
+                pair.lead.followers.append(pair.follower)
+                pair.follower.led = True
 
 
-def _same_grid(first: PlannedImage, second: PlannedImage) -> bool:
-    one, other = first.stack, second.stack
-    return (
-        first.suffix is second.suffix
-        and one.echo_times_ms == other.echo_times_ms
-        and len(one.frames) == len(other.frames)
-        and bool(np.allclose(one.affine_ras, other.affine_ras, atol=1e-3))
-    )
+def _is_free(item: _Item, part: Part | None, held: set[ImageName]) -> bool:
+    """Whether the data set does not hold the other image of its run yet."""
+    return not item.placed or replace(item.name, part=part) not in held
+
+
+def _groups(items: Iterable[_Item]) -> list[list[_Item]]:
+    """Images of one suffix, with the same echo times and grid."""
+    groups: list[list[_Item]] = []
+    for item in items:
+        for group in groups:
+            if group[0].name.suffix is item.name.suffix and group[0].grid.agrees(item.grid):
+                group.append(item)
+                break
+        else:
+            groups.append([item])
+    return groups
+
+
+def _pairs(leads: Sequence[_Item], followers: Sequence[_Item], group: Sequence[_Item]) -> list[_Pair]:
+    """Pairs of which no image can belong to another: of one series, then by the vendors' habit, then by distance."""
+    candidates = [_Pair(lead, one) for lead in leads for one in followers]
+    pairs = _unique([pair for pair in candidates if pair.lead.series.uid == pair.follower.series.uid])
+    left = _without(candidates, pairs)
+    rest = [one for one in group if not _holds(pairs, one)]
+    for chain in _chains(rest):
+        inside = [pair for pair in left if pair.lead in chain and pair.follower in chain]
+        by_habit = _unique([pair for pair in inside if _is_habit(pair, chain)])
+        if not by_habit:
+            continue
+        if _without(inside, by_habit):
+            left = [pair for pair in left if pair.lead not in chain and pair.follower not in chain]
+        else:
+            pairs += by_habit
+            left = _without(left, by_habit)
+    by_distance = _by_distance([pair for pair in left if not _between(pair, group)])
+    return pairs if _without(left, by_distance) else pairs + by_distance
+
+
+def _unique(pairs: Sequence[_Pair]) -> list[_Pair]:
+    count = Counter(id(one) for pair in pairs for one in (pair.lead, pair.follower))
+    return [pair for pair in pairs if count[id(pair.lead)] == count[id(pair.follower)] == 1]
+
+
+def _holds(pairs: Iterable[_Pair], item: _Item) -> bool:
+    return any(item is pair.lead or item is pair.follower for pair in pairs)
+
+
+def _without(candidates: Iterable[_Pair], made: Sequence[_Pair]) -> list[_Pair]:
+    """Candidates of images that are in none of the pairs made."""
+    return [pair for pair in candidates if not _holds(made, pair.lead) and not _holds(made, pair.follower)]
+
+
+def _chains(items: Iterable[_Item]) -> list[list[_Item]]:
+    """Images whose SeriesNumbers follow each other without a gap."""
+    chains: list[list[_Item]] = []
+    for item in sorted(items, key=lambda one: one.number):
+        if chains and item.number - chains[-1][-1].number <= 1:
+            chains[-1].append(item)
+        else:
+            chains.append([item])
+    return chains
+
+
+def _is_habit(pair: _Pair, chain: Sequence[_Item]) -> bool:
+    """The follower comes with its lead or next after it; only other components of the same lead may come between."""
+    return pair.lead.number <= pair.follower.number and not _between(pair, chain)
+
+
+def _between(pair: _Pair, items: Iterable[_Item]) -> bool:
+    """Whether another magnitude, or another image of one of the two parts, was taken between these two."""
+    low, high = sorted((pair.lead.number, pair.follower.number))
+    parts = {None, pair.lead.name.part, pair.follower.name.part}
+    return any(low < one.number < high and one.name.part in parts for one in items)
+
+
+def _by_distance(candidates: Sequence[_Pair]) -> list[_Pair]:
+    """The nearest first; images that are equally near to two have no pair."""
+    pairs: list[_Pair] = []
+    left = list(candidates)
+    while left:
+        nearest = min(pair.distance for pair in left)
+        now = [pair for pair in left if pair.distance == nearest]
+        pairs += _unique(now)
+        left = _without(left, now)
+    return pairs
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Runs for the images that have none yet.
+
+    Attributes:
+        others: Images of the data set that come from none of the series of this call.
+        held: Names that the data set holds.
+    """
+
+    items: Sequence[_Item]
+    others: Sequence[_Taken]
+    dataset: Path
+    held: set[ImageName]
+
+    def give_all(self) -> None:
+        """Magnitudes first, so that what stands alone never has the run of one."""
+        self._join_others()
+        leads = [item for item in self.items if not item.led]
+        for item in sorted(leads, key=lambda one: one.name.part is not None):
+            self._give(item)
+
+    def _give(self, lead: _Item) -> None:
+        runs = {one.name.run for one in lead.followers if one.placed}
+        if not lead.placed:
+            self._place(lead, runs.pop() if len(runs) == 1 else self._fresh(lead.name))
+        for one in lead.followers:
+            if not one.placed:
+                self._place(one, lead.name.run)
+
+    def _place(self, item: _Item, run: int) -> None:
+        name = replace(item.name, run=run)
+        used = self.held | {one.name for one in self.items if one.placed}
+        item.name = replace(item.name, run=self._fresh(item.name)) if name in used else name
+        item.placed = True
+
+    def _fresh(self, name: ImageName) -> int:
+        used = self.held | {one.name for one in self.items if one.placed}
+        busy = {one.run for one in used if one.suffix is name.suffix}
+        return next(run for run in range(1, len(busy) + 2) if run not in busy)
+
+    def _join_others(self) -> None:
+        """Images whose partner came with an earlier call take its run, where there is only one for the other."""
+        for leading, part in _PAIRS:
+            for group in _groups(self.items):
+                self._join(group, leading, part)
+                self._join(group, part, leading)
+
+    def _join(self, group: Sequence[_Item], own: Part | None, other: Part | None) -> None:
+        new = [item for item in group if item.name.part is own and not item.placed and not item.led]
+        new = [item for item in new if not any(one.name.part is other or one.placed for one in item.followers)]
+        if len(new) != 1:
+            return
+        runs = {one.name.run for one in self._alone(new[0], other)}
+        if len(runs) == 1:
+            self._place(new[0], runs.pop())
+
+    def _alone(self, item: _Item, other: Part | None) -> Iterator[_Taken]:
+        """Images of the data set that could be the partner and have none."""
+        used = self.held | {one.name for one in self.items if one.placed}
+        for one in self.others:
+            fits = one.name.suffix is item.name.suffix and one.name.part is other and one.name.acq is None
+            wanted = {replace(one.name, part=new.name.part) for new in (item, *item.followers)}
+            if fits and not wanted & used:
+                grid = _grid_of(one, self.dataset)
+                if grid is not None and grid.agrees(item.grid):
+                    yield one
+
+
+def _grid_of(taken: _Taken, dataset: Path) -> _Grid | None:
+    """None where the image cannot be read: it is nobody's partner, and keeps its run."""
+    file = NiftiFile(dataset, taken.name.image, taken.name)
+    try:
+        return _Grid(taken.echo_times_ms, file.shape[:3], file.affine_ras)
+    except MyofedError:
+        return None

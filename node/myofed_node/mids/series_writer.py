@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from myofed_node.mids.proof import SourceFrame, prove
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.sidecars import sidecar
 from myofed_schemas.conversion import ConvertedImage
-from myofed_schemas.files import write_atomically
+from myofed_schemas.files import fsync_folder, write_atomically
 from myofed_schemas.mids import Part
 from myofed_schemas.sidecar import Provenance, Sidecar
 
@@ -66,7 +67,8 @@ class _Written:
 def write_series(source: SeriesSource, images: tuple[NamedImage, ...], *, run: RunFacts) -> tuple[ConvertedImage, ...]:
     """Every image of the series lies in the data set with its sidecar, and was re-read and compared with the source.
 
-    The NIfTI file comes first and the sidecar, which makes it part of the data set, last. After a refusal none is there.
+    The NIfTI file comes first and the sidecar, which makes it part of the data set, last. It has its name when it is
+    proven: after a refusal what an earlier call wrote under these names is as it was.
 
     Raises:
         SeriesRefusedError: The pixels cannot be read or mapped, or what was written differs from what was stored.
@@ -76,7 +78,8 @@ def write_series(source: SeriesSource, images: tuple[NamedImage, ...], *, run: R
         source_digest = hashlib.sha256("\n".join(sorted(file.sha256 for file in source.files)).encode()).hexdigest()
         written = [_write_image(named, source, pixels, source_digest, run) for named in images]
     except (SeriesRefusedError, MemoryError):
-        _remove(images, run.dataset)
+        for named in images:
+            _unproven(named, run).unlink(missing_ok=True)
         raise
     return tuple(_commit(one, run) for one in written)
 
@@ -91,7 +94,7 @@ def _write_image(
 ) -> _Written:
     image, vendor = named.image, source.series.acquisition.vendor
     values = voxels(image, pixels.converted, vendor=vendor)
-    path = run.dataset / named.name.image
+    path = _unproven(named, run)
     digest = write_nifti(path, values.values, image.stack.affine_ras)
     _, maps = scaling_of(image, vendor)
     frames = [
@@ -135,6 +138,9 @@ def _sidecar(named: NamedImage, source: SeriesSource, provenance: Provenance) ->
 
 def _commit(written: _Written, run: RunFacts) -> ConvertedImage:
     named, document = written.named, written.document
+    path = run.dataset / named.name.image
+    os.replace(_unproven(named, run), path)  # noqa: PTH105  same spelling as in myofed_schemas.files
+    fsync_folder(path.parent)
     write_atomically(run.dataset / named.name.sidecar, document.to_json())
     return ConvertedImage(
         path=str(named.name.image),
@@ -146,7 +152,7 @@ def _commit(written: _Written, run: RunFacts) -> ConvertedImage:
     )
 
 
-def _remove(images: tuple[NamedImage, ...], dataset: Path) -> None:
-    for named in images:
-        (dataset / named.name.sidecar).unlink(missing_ok=True)
-        (dataset / named.name.image).unlink(missing_ok=True)
+def _unproven(named: NamedImage, run: RunFacts) -> Path:
+    """A temporary name, which is cleared away after a kill."""
+    path = run.dataset / named.name.image
+    return path.with_name(f".{path.name}.unproven.tmp")

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydicom import Dataset
@@ -19,6 +19,16 @@ from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.dicom_input.pixel_data import PixelData
 from myofed_node.mids.dicom_input.source import SessionFiles, SourceFile
 from myofed_node.mids.dicom_input.stored_file import StoredFile, read_file
+from myofed_node.mids.earlier_images import (
+    Claim,
+    EarlierImage,
+    earlier_images,
+    is_labelled,
+    labelled_refusal,
+    remove_empty_folders,
+    remove_images,
+    settle,
+)
 from myofed_node.mids.judging.classify import PlannedImage, classify
 from myofed_node.mids.judging.overrides import NO_OVERRIDES, Candidate, Overrides, apply
 from myofed_node.mids.judging.review import refuse_head
@@ -26,6 +36,7 @@ from myofed_node.mids.layout import NamedImage, name_images, session_label, subj
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_node.mids.series_writer import RunFacts, SeriesSource, write_series
 from myofed_schemas.conversion import ConvertedImage, SeriesOutcome
+from myofed_schemas.mids import ImageName, Part
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 """Segmentation Storage (PS3.4 B.5)."""
@@ -72,10 +83,15 @@ class SessionTask:
 
 @dataclass(frozen=True)
 class Judged:
-    """One series' outcome, its number still 1, with the SeriesNumber by which it will be numbered."""
+    """One series' outcome, its number still 1, with the SeriesNumber by which it will be numbered.
+
+    Attributes:
+        rules: Rules of the override file that match the series; the first one is 1.
+    """
 
     series_number: int
     outcome: SeriesOutcome
+    rules: tuple[int, ...] = ()
 
 
 @dataclass
@@ -105,12 +121,15 @@ class _Job:
     plan: _Planned
     members: list[_Read]
     names: tuple[NamedImage, ...]
+    earlier: tuple[EarlierImage, ...]
 
 
 def convert_session(task: SessionTask, run: RunFacts, options: ConvertOptions, *, tell: Tell) -> list[Judged]:
     """Every series of the session has its one outcome, and what was converted lies in the data set.
 
-    What an earlier call that was killed left unfinished in the session's folders is gone.
+    What an earlier call that was killed left unfinished in the session's folders is gone, and so is what earlier calls made
+    of these series and their outcomes do not name. That goes before images are named: a call that is cut short there and
+    made again names them alike.
 
     Raises:
         MyofedError: DEID_FILE_CHANGED, SESSION_NOT_OURS.
@@ -118,17 +137,27 @@ def convert_session(task: SessionTask, run: RunFacts, options: ConvertOptions, *
     with quiet_pydicom(), _collector_at_rest():
         clear_unfinished(run.dataset, session_label(task.study_uid))
         read = dict(_read_all(task, options, tell))
-        planned = list(_planned(read, options))
+        earlier, planned = _settled(read, list(_planned(read, options)), task, run.dataset)
         names = _names(planned, dataset=run.dataset)
         judged = [_refused(item, item.refusal) for item in read.values() if item.refusal]
         for item in judged:
             tell("done", item.outcome.series_instance_uid)
-        jobs = (_Job(plan, [read[uid] for uid in plan.candidate.members], names[plan.uid]) for plan in planned)
+        jobs = (_job(plan, read, names[plan.uid], earlier) for plan in planned)
         for written in _all_written(jobs, run, tell, writers=task.writers):
             for one in written:
                 tell("done", one.outcome.series_instance_uid)
             judged += written
-        return judged
+        remove_empty_folders(run.dataset, session_label(task.study_uid))
+        return [replace(one, rules=_rules(read[one.outcome.series_instance_uid], options.overrides)) for one in judged]
+
+
+def _rules(item: _Read, overrides: Overrides) -> tuple[int, ...]:
+    matches = [rule.match for rule in overrides.rules]
+    return tuple(
+        number
+        for number, match in enumerate(matches, start=1)
+        if match.series_instance_uid == item.uid or (item.series is not None and match.fits(item.series))
+    )
 
 
 @contextmanager
@@ -263,6 +292,37 @@ def _refuse_incomplete(members: Sequence[_Read], options: ConvertOptions) -> Non
             item.refusal = SeriesRefusedError("SERIES_INCOMPLETE", "files=withheld by de-identification")
 
 
+def _settled(
+    read: dict[str, _Read], planned: list[_Planned], task: SessionTask, dataset: Path
+) -> tuple[tuple[EarlierImage, ...], list[_Planned]]:
+    """Earlier images that stay, and what is still to be written; a series that is held has its refusal."""
+    earlier = earlier_images(dataset, session_label(task.study_uid))
+    refused = [Claim(item.uid, frozenset({item.uid})) for item in read.values() if item.refusal]
+    settled = settle(earlier, [*refused, *map(_claim, planned)], dataset=dataset)
+    for uid in settled.held:
+        read[uid].refusal, read[uid].pixels = labelled_refusal(), None
+    remove_images(settled.stale)
+    stay = tuple(image for image in earlier if image not in settled.stale)
+    return stay, [plan for plan in planned if settled.held.isdisjoint(plan.candidate.members)]
+
+
+def _claim(plan: _Planned) -> Claim:
+    series = plan.candidate.series
+    labels = subject_label(series), session_label(series.study_uid)
+    parts = ((image.suffix, None if image.part is Part.MAG else image.part) for image in plan.images)
+    names = frozenset(ImageName(*labels, suffix, part) for suffix, part in parts)
+    return Claim(plan.uid, frozenset(plan.candidate.members), names)
+
+
+def _job(
+    plan: _Planned, read: dict[str, _Read], names: tuple[NamedImage, ...], earlier: tuple[EarlierImage, ...]
+) -> _Job:
+    members = plan.candidate.members
+    return _Job(
+        plan, [read[uid] for uid in members], names, tuple(one for one in earlier if one.members.intersection(members))
+    )
+
+
 def _names(planned: Sequence[_Planned], *, dataset: Path) -> dict[str, tuple[NamedImage, ...]]:
     sessions: dict[tuple[str, str], list[tuple[Series, tuple[PlannedImage, ...]]]] = {}
     for plan in planned:
@@ -297,13 +357,22 @@ def _written(job: _Job, run: RunFacts) -> list[Judged]:
         )
         images = write_series(source, names, run=run)
     except SeriesRefusedError as refusal:
-        return [_refused(item, refusal) for item in members]
+        return _not_written(job, refusal, run)
     except MemoryError:
-        return [_refused(item, _out_of_memory()) for item in members]
+        return _not_written(job, _out_of_memory(), run)
     finally:
         for item in members:
             item.pixels = None
     return [_converted(item, names, images) for item in members]
+
+
+def _not_written(job: _Job, refusal: SeriesRefusedError, run: RunFacts) -> list[Judged]:
+    """What an earlier call made of the series goes, too, unless somebody drew on it."""
+    if any(is_labelled(image, run.dataset) for image in job.earlier):
+        refusal = labelled_refusal()
+    else:
+        remove_images(job.earlier)
+    return [_refused(item, refusal) for item in job.members]
 
 
 def _pixels(item: _Read) -> list[PixelData]:

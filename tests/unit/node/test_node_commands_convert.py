@@ -49,6 +49,34 @@ def test_override_file_and_processes_are_taken(tmp_path: Path) -> None:
     assert [series["images"][0]["suffix"] for series in first] == ["MEGRE", "T2w"]
 
 
+def test_rule_that_matches_nothing_is_told_by_its_number(tmp_path: Path) -> None:
+    """On stderr, with and without --json; what it asked for is not repeated."""
+    rules = (
+        "rules:\n  - match: {protocol_name: thigh}\n    suffix: T2w\n  - match: {protocol_name: hush}\n    skip: true\n"
+    )
+    (tmp_path / "o.yaml").write_text(f"format: myofed-overrides-1\n{rules}")
+    for options in ((), ("--json",)):
+        result = converted(tmp_path, "--overrides", str(tmp_path / "o.yaml"), *options)
+        assert result.exit_code == 0
+        assert "override rule 2 matched no series: names change in de-identification\n" in result.stderr
+        assert "override rule 1" not in result.output
+        assert "hush" not in result.output
+    assert json.loads(result.stdout)["unused_overrides"] == [2]
+
+
+def test_missing_source_and_out_inside_it_are_usage(tmp_path: Path) -> None:
+    """Both by code, with exit status 2."""
+    clean = write_deidentified(tmp_path / "clean", classic())
+    for source, out, code in (
+        (tmp_path / "nope", tmp_path / "out", "SOURCE_MISSING"),
+        (clean, clean / "x", "OUT_INSIDE_SOURCE"),
+    ):
+        result = CliRunner().invoke(app, ["convert", str(source), str(out)])
+        assert result.exit_code == 2
+        assert code in result.stderr
+        assert not out.exists()
+
+
 def test_help_shows_an_example() -> None:
     """With the options that a site needs."""
     shown = CliRunner().invoke(app, ["convert", "--help"]).stdout

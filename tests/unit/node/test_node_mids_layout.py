@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from mids_factories import Kind, classic
 
@@ -12,8 +14,10 @@ from myofed_node.mids.dicom_input.frames import Series
 from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.judging.classify import PlannedImage, classify
 from myofed_node.mids.layout import name_images, session_label, subject_label
+from myofed_node.mids.nifti import write_nifti
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.sidecar import Provenance, Sidecar
 
 PHASE = ("ORIGINAL", "PRIMARY", "P", "ND")
 
@@ -64,6 +68,138 @@ def test_phase_without_a_partner_never_takes_a_magnitudes_run(tmp_path: Path) ->
     """A phase with other echoes belongs to no magnitude here."""
     kinds = (Kind(series=1), Kind(series=2, image_type=PHASE, echo_times_ms=(1.0, 2.0)))
     assert stems(*kinds, dataset=tmp_path) == ["MEGRE", "run-2_part-phase_MEGRE"]
+
+
+def label(kind: Kind) -> str:
+    """A short name for a series: component and SeriesNumber."""
+    return f"{kind.image_type[2]}{kind.series}"
+
+
+def runs(*kinds: Kind, dataset: Path) -> dict[str, int]:
+    """Run by component and SeriesNumber; the same in any order of input."""
+    found = []
+    for order in (kinds, kinds[::-1], (*kinds[1:], *kinds[:1])):
+        planned = [read(kind) for kind in order]
+        named = name_images(planned, dataset=dataset)
+        numbers = {label(kind): named[series.uid][0].name.run for kind, (series, _) in zip(order, planned, strict=True)}
+        found.append(numbers)
+    assert found[0] == found[1] == found[2]
+    return found[0]
+
+
+def series_of(text: str) -> tuple[Kind, ...]:
+    """`M11 P12`: magnitude, phase, real (R) and imaginary (I) images with their SeriesNumber."""
+    return tuple(Kind(series=int(word[1:]), image_type=("ORIGINAL", "PRIMARY", word[0], "ND")) for word in text.split())
+
+
+TOGETHER = [
+    ("P11 M12 P13", [{"M12", "P13"}]),
+    ("M10 P11 M12 P13", [{"M10", "P11"}, {"M12", "P13"}]),
+    ("P11 M12", [{"P11", "M12"}]),
+    ("M1 M5 P8", [{"M5", "P8"}]),
+    ("M10 P13 M14", [{"P13", "M14"}]),
+    ("M11 P12 R13 I14 M15 P16 R17 I18", [{"M11", "P12", "R13", "I14"}, {"M15", "P16", "R17", "I18"}]),
+    ("R3 I4", [{"R3", "I4"}]),
+    ("M10 P12 M14", []),
+    ("P8 M10 P12", []),
+    ("M10 M11 P12 P13", []),
+    ("P11 M12 P13 M14", []),
+    ("P11 P12 M13 M14", []),
+    ("M5 M6 P500 P600", []),
+    ("M10 P11 P12", [{"M10", "P11"}]),
+    ("P11 M12 P13 M20", [{"M12", "P13"}]),
+]
+
+
+@pytest.mark.parametrize(("text", "together"), TOGETHER)
+def test_runs_join_what_can_only_belong_together(tmp_path: Path, text: str, together: list[set[str]]) -> None:
+    """Every other image stands alone, never in the run of a foreign one."""
+    numbers = runs(*series_of(text), dataset=tmp_path)
+    joined = [{name for name, number in numbers.items() if number == run} for run in set(numbers.values())]
+    assert sorted(sorted(group) for group in joined if len(group) > 1) == sorted(sorted(group) for group in together)
+
+
+def test_lone_phase_has_a_run_behind_all_magnitudes(tmp_path: Path) -> None:
+    """A repeat whose magnitude is missing never stands beside that of another."""
+    assert runs(*series_of("P11 M12 P13"), dataset=tmp_path) == {"M12": 1, "P13": 1, "P11": 2}
+
+
+def test_images_of_other_matrices_are_no_partners(tmp_path: Path) -> None:
+    """The affine alone does not tell how many voxels there are."""
+    magnitude, (image,) = read(Kind(series=1))
+    phase, (other,) = read(Kind(series=2, image_type=PHASE))
+    frames = tuple(
+        tuple(replace(frame, plane=replace(frame.plane, shape=(8, 5))) for frame in echoes)
+        for echoes in other.stack.frames
+    )
+    cut = replace(other, stack=replace(other.stack, frames=frames))
+    named = name_images([(magnitude, (image,)), (phase, (cut,))], dataset=tmp_path)
+    assert named[phase.uid][0].name.run == 2
+
+
+def held(dataset: Path, *kinds: Kind) -> None:
+    """The data set after a call with these series."""
+    planned = [read(kind) for kind in kinds]
+    for uid, images in name_images(planned, dataset=dataset).items():
+        for one in images:
+            stack = one.image.stack
+            rows, columns = stack.frames[0][0].plane.shape
+            shape = (columns, rows, len(stack.frames), len(stack.echo_times_ms))
+            digest = write_nifti(dataset / one.name.image, np.ones(shape, np.int16), stack.affine_ras)
+            provenance = Provenance(
+                source_series_instance_uid=uid,
+                source_digest="1" * 64,
+                source_files=1,
+                policy_digest="2" * 64,
+                image_digest=digest,
+                value_scaling="stored",
+                tools={},
+            )
+            sidecar = Sidecar(echo_time_ms=stack.echo_times_ms, provenance=provenance)
+            (dataset / one.name.sidecar).write_bytes(sidecar.to_json())
+
+
+CALLS = [
+    ("M1", "P2", {"P2": 1}),
+    ("P2", "M1", {"M1": 1}),
+    ("R2 I3", "M1", {"M1": 1}),
+    ("R2", "I3", {"I3": 1}),
+    ("M1 M5", "P6", {"P6": 3}),
+    ("P2 P6", "M1", {"M1": 3}),
+    ("M1", "P2 P3", {"P2": 2, "P3": 3}),
+    ("M1 P2", "P3", {"P3": 2}),
+    ("P2", "M1 P2", {"M1": 1, "P2": 1}),
+    ("P2", "M8 P9", {"M8": 2, "P9": 2}),
+    ("P2", "P2", {"P2": 1}),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "expected"), CALLS)
+def test_partner_of_an_earlier_call_is_found_where_there_is_one_only(
+    tmp_path: Path, first: str, second: str, expected: dict[str, int]
+) -> None:
+    """In both directions; else a run that no image of the suffix has."""
+    held(tmp_path, *series_of(first))
+    assert runs(*series_of(second), dataset=tmp_path) == expected
+
+
+@pytest.mark.parametrize("change", [{"slices": 4}, {"echo_times_ms": (2.3, 4.7)}])
+@pytest.mark.parametrize("order", [("P2", "M1"), ("M1", "P2")])
+def test_image_of_an_earlier_call_on_another_grid_is_no_partner(
+    tmp_path: Path, change: dict[str, Any], order: tuple[str, str]
+) -> None:
+    """Grid and echo times are those of the NIfTI file and its sidecar."""
+    (first,), (second,) = map(series_of, order)
+    held(tmp_path, replace(first, **change))
+    assert list(runs(second, dataset=tmp_path).values()) == [2]
+
+
+def test_damaged_image_of_an_earlier_call_is_no_partner_and_keeps_its_run(tmp_path: Path) -> None:
+    """Nothing is put beside what cannot be looked at."""
+    held(tmp_path, *series_of("M1"))
+    (path,) = tmp_path.rglob("*.nii.gz")
+    path.write_bytes(b"damaged")
+    assert runs(*series_of("P2"), dataset=tmp_path) == {"P2": 2}
 
 
 def test_session_label_depends_on_the_study_alone() -> None:

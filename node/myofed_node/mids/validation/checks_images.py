@@ -125,6 +125,18 @@ def part_has_partner(image: ImageView, _rule: Rule) -> Found:
     return () if there else (f"no {partner}",)
 
 
+@IMAGE.needs()
+def part_has_magnitude(image: ImageView, _rule: Rule) -> Found:
+    """A component has its magnitude, or real and imaginary images from which it can be computed."""
+    if image.name.part in {None, Part.MAG}:
+        return ()
+    paths = image.dataset.paths
+    if {image.name.magnitude, image.name.with_part(Part.MAG)} & set(paths):
+        return ()
+    whole = all(image.name.with_part(part) in paths for part in _PARTNERS)
+    return () if whole else (f"{image.name.part} alone",)
+
+
 def _magnitude(image: ImageView) -> Sibling | None:
     return sibling(image.dataset, image.name.magnitude) if image.name.part else None
 
