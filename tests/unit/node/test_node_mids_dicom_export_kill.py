@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -19,12 +20,17 @@ SCRIPT = "import sys; from pathlib import Path; from myofed_node.mids.back_to_di
 SCRIPT += "export_dicom(Path(sys.argv[1]), Path(sys.argv[2]))"
 
 
+def _files(out: Path) -> int:
+    """DICOM files below OUT; folders may be renamed meanwhile, which os.walk passes over."""
+    return sum(name.endswith(".dcm") for _, _, names in os.walk(out) for name in names)
+
+
 def killed_at(dataset: Path, out: Path, *, files: int) -> None:
     """An export was killed as soon as this many files were there, whole or not."""
     child = subprocess.Popen([sys.executable, "-c", SCRIPT, dataset, out])
     try:
         deadline = time.monotonic() + 60
-        while len(list(out.rglob("*.dcm"))) < files and child.poll() is None and time.monotonic() < deadline:
+        while _files(out) < files and child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.001)
     finally:
         child.kill()
