@@ -3,7 +3,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from anonymization_factories import KEYS, PIXELS, UID, enhanced, file_bytes, item, mr, only, output, policy_with, run
+from anonymization_factories import (
+    KEYS,
+    PIXELS,
+    UID,
+    enhanced,
+    file_bytes,
+    item,
+    mr,
+    only,
+    output,
+    policy_with,
+    run,
+    treated,
+)
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
@@ -317,4 +330,4 @@ def test_an_element_of_no_known_kind_means_damage(tmp_path: Path, find: bytes, p
     dataset.PositionReferenceIndicator = ""
     content = file_bytes(dataset)
     assert find in content
-    assert run(tmp_path, content.replace(find, put)).withheld_by_code == {"DICOM_DAMAGED": 1}
+    assert treated(tmp_path, content.replace(find, put)).outcome.code is WithheldCode.DICOM_DAMAGED

@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from myofed_schemas.sidecar import Provenance, Sidecar
+from myofed_schemas.sidecar import AnatomicalLevel, Provenance, Sidecar
 
 PROVENANCE = {
     "SourceSeriesInstanceUID": "2.25.1",
@@ -39,3 +39,20 @@ def test_document_is_read_back_as_it_was_written() -> None:
     assert content["EchoTime"] == [2.3, 4.6]
     assert "RepetitionTime" not in content
     assert Sidecar.model_validate_json(made.to_json()) == made
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"Bone": "femur"},
+        {"PercentOfLength": [50.0]},
+        {"Landmark": "upper edge of patella"},
+        {"DistanceToLandmark": [120.0]},
+        {"Bone": "femur", "PercentOfLength": [50.0], "Landmark": "upper edge of patella"},
+        {},
+    ],
+)
+def test_level_that_is_told_by_half_is_refused(told: dict[str, object]) -> None:
+    """A bone without percent, a landmark without distance say nothing."""
+    with pytest.raises(ValidationError):
+        AnatomicalLevel.model_validate(told)
