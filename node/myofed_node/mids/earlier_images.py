@@ -25,12 +25,14 @@ class EarlierImage:
         sidecar: Path.
         source: New SeriesInstanceUID by which the image keeps its name.
         members: All series it was made of.
+        echo_times_ms: As its sidecar has them.
     """
 
     sidecar: Path
     name: ImageName
     source: str
     members: frozenset[str]
+    echo_times_ms: tuple[float, ...] = ()
 
     @property
     def image(self) -> Path:
@@ -76,10 +78,12 @@ def earlier_images(dataset: Path, session: str) -> tuple[EarlierImage, ...]:
 
 def _earlier(path: Path) -> EarlierImage:
     try:
-        provenance = Sidecar.model_validate_json(path.read_bytes()).provenance
+        sidecar = Sidecar.model_validate_json(path.read_bytes())
+        provenance, times = sidecar.provenance, sidecar.echo_time_ms
         source = provenance.source_series_instance_uid
         members = frozenset({source, *(provenance.joined_series_instance_uids or ())})
-        return EarlierImage(path, ImageName.parse(path.stem), source, members)
+        echoes = times if isinstance(times, tuple) else () if times is None else (times,)
+        return EarlierImage(path, ImageName.parse(path.stem), source, members, echoes)
     except (ValidationError, MyofedError):
         raise MyofedError(
             "SESSION_NOT_OURS",

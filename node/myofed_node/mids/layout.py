@@ -13,16 +13,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.earlier_images import earlier_images
 from myofed_node.mids.judging.classify import PlannedImage
 from myofed_node.mids.nifti_file import GRID_TOLERANCE_MM, NiftiFile
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.ids import SessionLabel, SubjectLabel
 from myofed_schemas.mids import ImageName, Part
-from myofed_schemas.sidecar import Sidecar
 
 SESSION_LABEL_LENGTH = 10
 _LABEL = re.compile(r"[A-Za-z0-9]{1,32}")
@@ -165,20 +164,11 @@ def _item(series: Series, image: PlannedImage) -> _Item:
 
 def existing(dataset: Path, name: ImageName) -> list[_Taken]:
     """Images of this session that are complete (their sidecar is there), with the series they came from."""
-    found = []
-    for path in sorted((dataset / name.folder.parent).glob("mr-*/*.json")):
-        try:
-            sidecar = Sidecar.model_validate_json(path.read_bytes())
-            source, times = sidecar.provenance.source_series_instance_uid, sidecar.echo_time_ms
-            echoes = times if isinstance(times, tuple) else () if times is None else (times,)
-            found.append(_Taken(ImageName.parse(path.stem), source, echoes))
-        except (ValidationError, MyofedError):
-            raise MyofedError(
-                "SESSION_NOT_OURS",
-                f"expected only sidecars of profile myofed-1 in {name.folder.parent}, found another",
-                hint="convert into a new folder",
-            ) from None
-    return found
+    return [
+        _Taken(one.name, one.source, one.echo_times_ms)
+        for one in earlier_images(dataset, name.session)
+        if one.name.subject == name.subject
+    ]
 
 
 def _kept_run(item: _Item, taken: Iterable[_Taken]) -> ImageName | None:

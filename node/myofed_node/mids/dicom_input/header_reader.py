@@ -18,6 +18,8 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag, Tag
 
+from myofed_anonymization.element_reader import LONG_VRS, SHORT_VRS
+
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 ITEM = 0xFFFEE000
 CHARACTER_SET = 0x00080005
@@ -27,34 +29,7 @@ MOST_LEVELS = 16
 MOST_SHARED_BYTES = 4096
 """Longer sequences are not kept for the next file."""
 MOST_TAGS = 4096
-_SHORT = {
-    name.encode(): name
-    for name in [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FD",
-        "FL",
-        "IS",
-        "LO",
-        "LT",
-        "PN",
-        "SH",
-        "SL",
-        "SS",
-        "ST",
-        "TM",
-        "UI",
-        "UL",
-        "US",
-    ]
-}
-_LONG = {name.encode(): name for name in ["OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"]}
-"""Explicit VRs with a length of two bytes, and of four (PS3.5 7.1.2)."""
+_LONG = {letters: letters.decode() for letters in LONG_VRS}
 _TAGS: dict[int, BaseTag] = {}
 _HEAD = struct.Struct("<HH2sH").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
@@ -152,7 +127,7 @@ def _level(content: bytes, position: int, end: int, charset: Charset, *, levels:
         tag = group << 16 | number
         if tag >= PIXELS:
             break
-        name = _SHORT.get(vr)
+        name = SHORT_VRS.get(vr)
         if name:
             position += 8
         else:
@@ -207,7 +182,7 @@ def _pixels(content: bytes, position: int) -> Span | None:
     while position < len(content):
         group, number, vr, length = _HEAD(content, position)
         position += 8
-        if vr not in _SHORT:
+        if vr not in SHORT_VRS:
             (length,) = _LENGTH(content, position)
             position += 4
         if group << 16 | number == PIXEL_DATA:
