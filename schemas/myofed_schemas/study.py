@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 
-from myofed_schemas.anatomy import muscles
 from myofed_schemas.canonical import digest
 from myofed_schemas.ids import Code, MuscleId, Sha256, SiteId, StudyId, UtcTime
+from myofed_schemas.study_options import (
+    NEEDS,
+    USES,
+    MixedLabels,
+    Privacy,
+    Schedule,
+    StrategyName,
+    StrategyOptions,
+    Transport,
+    muscle_ids,
+)
 from myofed_schemas.wire import WireModel
 
 DuoTerm = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
@@ -19,10 +29,13 @@ HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 HexPublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,200}$")]
+
+
 class TensorSpec(WireModel):
     """One entry of the state dict: what a message may carry, and nothing else."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.]{1,200}$")
+    name: TensorName
     shape: tuple[Annotated[int, Field(ge=0, le=2**31)], ...] = Field(max_length=8)
     dtype: Literal["float32", "int64"]
 
@@ -95,7 +108,7 @@ class StudyManifest(WireModel):
     image: InputImage
     training: Training
     split: Split
-    strategy: Literal["fedavg"]
+    strategy: StrategyName
     weighting: Literal["uniform", "examples"]
     rounds: int = Field(ge=1, le=1000)
     min_sites: int = Field(ge=1)
@@ -105,11 +118,25 @@ class StudyManifest(WireModel):
     round_timeout_s: int = Field(ge=10, le=86_400)
     demo: bool = False
     """A demonstration on synthetic patients; a site refuses it unless its policy is marked demo as well."""
+    strategy_options: StrategyOptions | None = None
+    local_tensors: tuple[TensorName, ...] | None = Field(default=None, min_length=1)
+    """`fedbn`: tensors of the state dict that stay at each site and are not part of the rounds' mean."""
+    max_update_norm: float | None = Field(default=None, gt=0, le=1e9)
+    """Largest L2 norm of an update minus the weights that went out; a site that sends more has an error in that round."""
+    schedule: Schedule | None = None
+    mixed_labels: MixedLabels | None = None
+    privacy: Privacy | None = None
+    transport: Transport | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An option that is not used is absent, so that a manifest of an earlier release keeps its digest and signature."""
+        document: dict[str, Any] = handler(self)
+        return {name: value for name, value in document.items() if value is not None}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        known = {m.id for m in muscles()}
-        unknown = [m for m in self.muscles if m not in known]
+        unknown = [m for m in self.muscles if m not in muscle_ids()]
         if unknown:
             msg = f"muscles not in muscles.tsv: {', '.join(unknown)}"
             raise ValueError(msg)
@@ -122,7 +149,41 @@ class StudyManifest(WireModel):
         if self.min_sites > len(self.sites):
             msg = f"min_sites is {self.min_sites}, but only {len(self.sites)} sites are named"
             raise ValueError(msg)
+        self._check_strategy()
+        self._check_options()
         return self
+
+    def _check_strategy(self) -> None:
+        given = self.strategy_options.given() if self.strategy_options else frozenset()
+        missing, unused = NEEDS[self.strategy] - given, given - USES[self.strategy]
+        if missing or unused:
+            wrong = ", ".join(sorted(missing or unused))
+            msg = f"strategy {self.strategy} {'needs' if missing else 'does not use'} {wrong}"
+            raise ValueError(msg)
+        if (self.strategy == "fedbn") != (self.local_tensors is not None):
+            msg = "local_tensors belong to strategy fedbn, and it needs them"
+            raise ValueError(msg)
+
+    def _check_options(self) -> None:
+        names = {tensor.name for tensor in self.state_dict}
+        if self.local_tensors and not set(self.local_tensors) < names:
+            msg = "local_tensors must be some, not all, of the state dict's tensors"
+            raise ValueError(msg)
+        if self.schedule and (self.schedule.sites_per_round or self.min_sites) < self.min_sites:
+            msg = f"sites_per_round is below min_sites ({self.min_sites})"
+            raise ValueError(msg)
+        if self.mixed_labels:
+            self._check_mixed_labels(self.mixed_labels)
+
+    def _check_mixed_labels(self, mixed: MixedLabels) -> None:
+        named = [labels.site for labels in mixed.sites]
+        if len(set(named)) != len(named) or not set(named) <= set(self.sites):
+            msg = "mixed_labels must name sites of the study, each once"
+            raise ValueError(msg)
+        for labels in mixed.sites:
+            if not labels.muscles() & set(self.muscles):
+                msg = f"site {labels.site} labels none of the study's muscles"
+                raise ValueError(msg)
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON: what sites approve and what every message must name."""
