@@ -1,6 +1,6 @@
 """One converter over several folders, its start-up left out: `python convert_loop.py TOOL OUT SOURCE...` prints seconds by folder.
 
-Runs in the tool's own environment, so that nothing of ours is imported unless TOOL is `myofed`. CPU seconds stand beside wall
+Runs in the tool's own environment, so that nothing of ours is imported unless TOOL is `myofed` or `myofed_one_thread`. CPU seconds stand beside wall
 seconds, because a machine that others use as well makes the latter longer.
 """
 
@@ -19,7 +19,7 @@ Convert = Callable[[Path, Path], object]
 def main(tool: str, out: str, *sources: str) -> None:
     """Each folder once, in a new output folder."""
     begin = time.perf_counter()
-    convert = {"myofed": myofed, "dcm2omids": dcm2omids}[tool]()
+    convert = {"myofed": myofed, "myofed_one_thread": lambda: myofed(1), "dcm2omids": dcm2omids}[tool]()
     start_up = time.perf_counter() - begin
     told = {}
     for source in sources:
@@ -30,14 +30,15 @@ def main(tool: str, out: str, *sources: str) -> None:
     print(json.dumps({"start_up_s": start_up, "folders": told}))
 
 
-def myofed() -> Convert:
-    """Ours, in this one process: classified, written, read again and proven."""
+def myofed(threads: int | None = None) -> Convert:
+    """Ours, in this one process, with a thread for each core or so many: classified, written, read again and proven."""
     from datetime import UTC, datetime
 
     import myofed_node.mids.convert as conversion
 
     conversion.IN_PROCESS_BYTES = conversion.IN_PROCESS_FILES = sys.maxsize
-    return lambda source, out: conversion.convert(source, out, now=datetime.now(UTC))
+    options = conversion.ConvertOptions(processes=threads)
+    return lambda source, out: conversion.convert(source, out, now=datetime.now(UTC), options=options)
 
 
 def dcm2omids() -> Convert:

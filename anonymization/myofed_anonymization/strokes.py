@@ -94,7 +94,7 @@ def text_places(words: Words) -> Iterator[Place]:
     Args:
         words: (i, j) as stored, any integer type of 8, 16 or 32 bits in the machine's byte order.
     """
-    for grey in _windows(words):
+    for grey in _windows(words, low=int(words.min()), high=int(words.max())):
         for part, step in _scales(grey):
             for ink_grey in (part, ~part):
                 if _has_strokes(ink_grey):
@@ -113,9 +113,10 @@ def has_one_ink(words: Words) -> bool:
     low, high = int(words.min()), int(words.max())
     if high - low > MOST_GREYS:
         return True
-    levels: Words = (words - words.dtype.type(low)).astype(np.uint16 if high - low < 1 << 16 else np.int64, copy=False)
+    above: Words = words - words.dtype.type(low) if low else words
+    levels: Words = above.astype(np.uint16 if high - low < 1 << 16 else np.int64, copy=False)
     sampled = {step: np.ascontiguousarray(levels[::step, ::step]) for step in STEPS}
-    for grey in _windows(words):
+    for grey in _windows(words, low=low, high=high):
         for part, step in _scales(grey):
             if any(_stands_out(sampled[step][_strokes(ink_grey)]) for ink_grey in (part, ~part)):
                 return True
@@ -155,9 +156,8 @@ def _stands_out(levels: NDArray[np.integer]) -> bool:
     return bool((counts > 1.5 * near_most + SIGMAS * np.sqrt(near_most) + FEWEST_OF_ONE_INK).any())
 
 
-def _windows(words: Words) -> Iterator[Grey]:
+def _windows(words: Words, *, low: int, high: int) -> Iterator[Grey]:
     """Up to the upper quantile, and where that hides much of the range (few bright pixels) up to the maximum, too."""
-    low, high = int(words.min()), int(words.max())
     sample = words[:: max(1, words.shape[0] // SAMPLE), :: max(1, words.shape[1] // SAMPLE)].ravel()
     place = int(sample.size * UPPER_QUANTILE)
     upper = int(np.partition(sample, place)[place])

@@ -175,6 +175,8 @@ def _report(
         errors=validation.count("error"),
         warnings=validation.count("warning"),
         conforms=validation.conforms or not conversion.count("converted"),
+        unused_overrides=conversion.unused_overrides,
+        unused_levels=conversion.unused_levels,
     )
 
 

@@ -22,6 +22,8 @@ class RefusedRow(WireModel):
 
     row: int
     code: Code
+    message: str
+    hint: str
 
 
 class LabelIntake(WireModel):
@@ -33,7 +35,7 @@ class LabelIntake(WireModel):
     def lines(self) -> list[str]:
         """The outcome in words."""
         subjects = len({row.subject for row in self.imported})
-        refused = [f"  row {row.row}: {row.code}" for row in self.refused]
+        refused = [f"  row {row.row}: {row.code}: {row.message}. Hint: {row.hint}" for row in self.refused]
         return [f"{len(self.imported)} label maps of {subjects} subjects imported, {len(refused)} refused", *refused]
 
 
@@ -56,7 +58,11 @@ def import_into_site(
     how = HowDrawn(reading, origin)
     report = import_labels(delivery, site.folder.dataset, keys=keys, now=now, pseudonyms=source, how=how)
     imported = tuple(row for row in report.rows if row.outcome == "imported")
-    refused = tuple(RefusedRow(row=row.row, code=row.code) for row in report.rows if row.code is not None)
+    refused = tuple(
+        RefusedRow(row=row.row, code=row.code, message=row.message, hint=row.hint)
+        for row in report.rows
+        if row.code is not None
+    )
     detail: dict[str, str | int] = {"imported": len(imported), "refused": len(refused)}
     SiteAudit(site.folder).append("LABELS_IMPORTED", now=now, detail=detail)
     return LabelIntake(imported=imported, refused=refused)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import zlib
@@ -16,6 +15,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from myofed_node.label_exchange.midline import is_right
+from myofed_node.label_exchange.reader_table import read_table
 from myofed_node.label_exchange.refusal import LabelRefusedError
 from myofed_node.label_exchange.translation import Canonical, Translation
 from myofed_node.mids.nifti import AFFINE_TOLERANCE_MM, nifti_bytes, read_nifti
@@ -84,35 +84,6 @@ class DrawnMap:
     def lossy(self) -> bool:
         """Whether who drew it knew some muscles only together; such a value can never be split."""
         return bool(self.coarse) and self.derived is None
-
-
-def read_table(path: Path) -> dict[int, int]:
-    """The reader's value -> canonical value.
-
-    Args:
-        path: TSV with the columns value, muscle (id of muscles.tsv, or name of muscle_groups.tsv) and side (left, right).
-
-    Raises:
-        LabelRefusedError: LABEL_TABLE_INVALID, MUSCLE_UNKNOWN, SIDE_UNKNOWN.
-    """
-    try:
-        rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines(), delimiter="\t"))
-        pairs = [(int(row["value"]), _canonical(row["muscle"], row["side"])) for row in rows]
-    except (UnicodeDecodeError, csv.Error, KeyError, TypeError, ValueError):
-        raise LabelRefusedError("LABEL_TABLE_INVALID") from None
-    table = dict(pairs)
-    if not pairs or len(table) != len(pairs) or len(set(table.values())) != len(pairs) or min(table) < 1:
-        raise LabelRefusedError("LABEL_TABLE_INVALID")
-    return table
-
-
-def _canonical(structure_id: str, side: str) -> int:
-    sides = {s.word: s for s in Side}
-    if side.strip().lower() not in sides:
-        raise LabelRefusedError("SIDE_UNKNOWN")
-    if structure_id.strip() not in structures():
-        raise LabelRefusedError("MUSCLE_UNKNOWN")
-    return structures()[structure_id.strip()].label_value(sides[side.strip().lower()])
 
 
 def drawn_map(

@@ -18,12 +18,12 @@ from myofed_node.label_exchange.delivery import NAMES, SCHEMES, TABLE, Reading, 
 from myofed_node.label_exchange.refusal import LabelRefusedError
 from myofed_node.label_exchange.single_import import source_series
 from myofed_node.label_map import Origin, write_label_map
+from myofed_node.mids.dataset import Dataset
 from myofed_node.mids.inphase import in_phase_images
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.label_import import LabelImportReport, LabelRow
 from myofed_schemas.mids import ImageName
-from myofed_schemas.sidecar import Sidecar
 
 DELIVERY = "labels.csv"
 COLUMNS = ("file", "table", "patient_id", "issuer", "series_instance_uid")
@@ -82,7 +82,7 @@ def import_labels(
         One outcome a row, by number; no name or identifier of the delivery.
 
     Raises:
-        MyofedError: LABELS_CSV_MISSING, LABELS_CSV_INVALID: nothing was imported.
+        MyofedError: LABELS_CSV_MISSING, LABELS_CSV_INVALID; SIDECAR_INVALID of the data set: nothing was imported.
     """
     rows = _read_delivery(folder / DELIVERY)
     delivery = _Delivery(folder, dataset, _index(dataset), keys, pseudonyms or KeyedPseudonyms(keys), how)
@@ -115,11 +115,10 @@ def _invalid(code: str, found: str) -> MyofedError:
 
 
 def _index(dataset: Path) -> _Images:
-    by_source: dict[str, list[ImageName]] = {}
-    for path in sorted(dataset.glob("sub-*/ses-*/mr-*/*.json")):
-        sidecar = Sidecar.model_validate_json(path.read_bytes())
-        by_source.setdefault(sidecar.provenance.source_series_instance_uid, []).append(ImageName.parse(path.stem))
-    subjects = frozenset(path.name.removeprefix("sub-") for path in dataset.glob("sub-*"))
+    opened, by_source = Dataset(dataset), dict[str, list[ImageName]]()
+    for image in opened.images():
+        by_source.setdefault(image.sidecar.provenance.source_series_instance_uid, []).append(image.name)
+    subjects = frozenset(subject.label for subject in opened.subjects)
     return _Images(subjects, {uid: tuple(names) for uid, names in by_source.items()})
 
 
@@ -157,7 +156,9 @@ def _import_row(number: int, row: Mapping[str, str], *, delivery: _Delivery) -> 
         )
         path, sha256 = write_label_map(dataset, name, drawn, origin=delivery.how.origin)
     except LabelRefusedError as refusal:
-        return LabelRow(row=number, outcome="refused", code=refusal.code)
+        return LabelRow(
+            row=number, outcome="refused", code=refusal.code, message=refusal.message, hint=refusal.hint or ""
+        )
     return LabelRow(
         row=number, outcome="imported", subject=subject, path=str(path), sha256=sha256, labels=len(drawn.values_present)
     )

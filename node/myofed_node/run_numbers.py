@@ -54,9 +54,8 @@ class RunNumbers:
         return None
 
     def _free(self, key: ImageName) -> int:
-        """The lowest run in which none of the acquisition's names is taken; with a magnitude, no part at all."""
-        parts = {name_of(path).part for _, path in self._members[key]}
-        asked = {None, *Part} if None in parts else parts
+        """The lowest run that holds nothing of any part: a lone phase never stands beside a foreign magnitude."""
+        asked = (None, *Part)
         return next(run for run in count(1) if not any(self._taken(replace(key, run=run, part=p)) for p in asked))
 
     def _taken(self, name: ImageName) -> bool:

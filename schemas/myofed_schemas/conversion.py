@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +11,8 @@ from myofed_schemas.ids import Code, SessionLabel, Sha256, SubjectLabel, UtcTime
 from myofed_schemas.mids import Part, Suffix
 
 Outcome = Literal["converted", "skipped", "quarantined"]
+Numbered = Annotated[int, Field(ge=1)]
+"""Place in a list of a site's file, counted from 1."""
 REPORT_NAME = "ingest-report.json"
 
 
@@ -62,6 +64,7 @@ class ConversionReport(_Document):
 
     Attributes:
         unused_overrides: Rules of the override file that matched no series; the first one is 1.
+        unused_levels: Entries of its `levels` that matched no series, likewise.
     """
 
     format: Literal["myofed-conversion-1"] = "myofed-conversion-1"
@@ -70,7 +73,8 @@ class ConversionReport(_Document):
     policy_digest: Sha256
     tools: dict[str, str]
     series: tuple[SeriesOutcome, ...]
-    unused_overrides: tuple[int, ...] = ()
+    unused_overrides: tuple[Numbered, ...] = ()
+    unused_levels: tuple[Numbered, ...] = ()
 
     def count(self, outcome: Outcome) -> int:
         """Number of series with this outcome."""
@@ -104,6 +108,9 @@ class IngestReport(_Document):
     warnings: int = Field(ge=0)
     conforms: bool
     """At least one check ran and none found an error; also true where nothing was there to convert."""
+    unused_overrides: tuple[Numbered, ...] = ()
+    """As in `ConversionReport`."""
+    unused_levels: tuple[Numbered, ...] = ()
 
     @model_validator(mode="after")
     def _every_file_once(self) -> Self:

@@ -22,7 +22,7 @@ class MyofedError(Exception):
         self.exit_code = exit_code
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}" + (f" Hint: {self.hint}" if self.hint else "")
+        return f"{self.code}: {self.message}" + (f". Hint: {self.hint}" if self.hint else "")
 
 
 class ErrorBody(BaseModel):

@@ -19,6 +19,9 @@ class LabelRow(_Document):
     row: int = Field(ge=1)
     outcome: Literal["imported", "refused"]
     code: Code | None = None
+    message: str = ""
+    """Of a refused row: what was expected and found; counts and row numbers, never a value of the delivery."""
+    hint: str = ""
     subject: SubjectLabel | None = None
     path: str | None = None
     """Label map, relative to the data set."""

@@ -75,7 +75,18 @@ def test_page_is_written_beside_any_output(dataset: Path, tmp_path: Path) -> Non
     page = (tmp_path / "page.html").read_text()
     assert "NDIM" in page
     assert "does not conform" in page
-    assert run(dataset, "--html", tmp_path / "no" / "page.html").exit_code == 1
+
+
+def test_page_without_a_place_is_refused_before_anything_is_checked(dataset: Path, tmp_path: Path) -> None:
+    """A folder that is not there, or a page that is one: code, hint, and exit status 2."""
+    for page, found in ((tmp_path / "no" / "page.html", "no such folder"), (tmp_path, "a folder of that name")):
+        shown = run(dataset, "--html", page, "--json")
+        error = json.loads(shown.stdout)["error"]
+        assert (shown.exit_code, error["code"]) == (2, "PAGE_FOLDER_MISSING")
+        assert error["message"].endswith(f"found {found}")
+        assert error["hint"]
+        assert "checked" not in shown.stderr
+    assert not (tmp_path / "no").exists()
 
 
 def test_draft_alone_and_added_rules_are_options(dataset: Path, tmp_path: Path) -> None:
@@ -122,7 +133,8 @@ def test_validator_loads_nothing_that_it_does_not_need(dataset: Path) -> None:
 def test_hook_runs_on_a_data_set(dataset: Path, repository: Path, code: str | None, status: int) -> None:
     """As pre-commit does: entry and arguments, in the repository that holds the data set."""
     (hook,) = yaml.safe_load((repository / ".pre-commit-hooks.yaml").read_text())
-    assert (hook["pass_filenames"], hook["language"]) == (False, "python")
+    assert (hook["pass_filenames"], hook["language"], hook["always_run"]) == (False, "python", True)
+    assert not {"files", "types", "types_or", "exclude"} & set(hook)
     program, *arguments = [*shlex.split(hook["entry"]), *hook["args"]]
     if code:
         BROKEN[code](dataset)

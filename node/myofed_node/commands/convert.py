@@ -57,17 +57,27 @@ def convert(
         )
         progress = console.progress("series")
         report = convert_folder(source, out, now=system_now(), options=options, progress=progress)
-        for rule in report.unused_overrides:
-            console.say(f"override rule {rule} matched no series: names change in de-identification")
+        for line in unused_lines(report):
+            console.say(line)
         console.result(report, series_lines(report))
         if report.count("quarantined"):
             raise typer.Exit(ExitCode.WITHHELD)
 
 
+def unused_lines(report: ConversionReport | IngestReport) -> list[str]:
+    """One line with the numbers of the override file's rules and levels that matched nothing; none where all did."""
+    found = {"rule": report.unused_overrides, "level": report.unused_levels}
+    told = [f"{what}{'s' if len(n) > 1 else ''} {', '.join(map(str, n))}" for what, n in found.items() if n]
+    return (
+        [f"override {' and '.join(told)} matched no series: names and UIDs change in de-identification"] if told else []
+    )
+
+
 def series_lines(report: ConversionReport | IngestReport) -> list[str]:
-    """Counts, and each quarantined series by number and code."""
+    """Counts, each quarantined series by number and code, and where the codes are explained."""
     counts = ", ".join(f"{report.count(o)} {o}" for o in ("converted", "skipped", "quarantined"))
     held = [series for series in report.series if series.outcome == "quarantined"]
     lines = [f"  series {series.number}: {series.code} ({series.files} files)" for series in held[:MOST_LINES]]
     more = [f"  and {len(held) - MOST_LINES} more"] if len(held) > MOST_LINES else []
-    return [f"{len(report.series)} series: {counts}", *lines, *more]
+    what = ["docs/conversion.md says what each code means and what to do"] if held else []
+    return [f"{len(report.series)} series: {counts}", *lines, *more, *what]

@@ -17,7 +17,7 @@ from myofed_node.commands.console import (
     SiteOption,
     reporting,
 )
-from myofed_node.commands.convert import series_lines
+from myofed_node.commands.convert import series_lines, unused_lines
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -115,6 +115,8 @@ def ingest(
                     exit_code=ExitCode.USAGE,
                 )
             report = SiteIngest(open_site(_named(site)), system_now(), progress).run(source)
+        for line in unused_lines(report):
+            console.say(line)
         console.result(report, series_lines(report))
         if not report.complete:
             raise typer.Exit(ExitCode.WITHHELD)

@@ -15,6 +15,7 @@ from myofed_node.commands.console import (
     SiteOption,
     reporting,
 )
+from myofed_node.commands.page_file import refuse_page_place, write_page
 from myofed_schemas.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def check(
     with reporting(as_json=as_json) as console:
         from myofed_node.protocol.check import check as check_dataset
 
+        refuse_page_place(html)
+
         report = check_dataset(dataset, _profiles(profiles, site))
         if html:
             from myofed_node.protocol.pages import check_page
@@ -89,6 +92,7 @@ def sheet(
         from myofed_node.protocol.sheet import sheet as make_sheet
         from myofed_node.protocol.sheet import sheet_lines
 
+        refuse_page_place(html)
         made = make_sheet(_profiles(profiles, site).named(name))
         if html:
             from myofed_node.protocol.pages import sheet_page
@@ -124,6 +128,7 @@ def summary(
         from myofed_node.protocol.summary import summarise
         from myofed_node.site_setup import look_into_site
 
+        refuse_page_place(html)
         opened = look_into_site(site)
         folder = opened.folder
         found = summarise(
@@ -145,9 +150,7 @@ def _profiles(own: Path | None, site: Path | None) -> Profiles:
 
 
 def _write(path: Path, page: bytes, console: Console) -> None:
-    from myofed_schemas.files import write_atomically
-
-    write_atomically(path, page)
+    write_page(path, page)
     console.say(f"the page: {path}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from myofed_node.commands.console import MOST_LINES, JsonOption, reporting
+from myofed_node.commands.page_file import refuse_page_place, write_page
 from myofed_schemas.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def validate(
 ) -> None:
     """Check a data set against ORMIR-MIDS and profile myofed-1; exit 1 on any error."""
     with reporting(as_json=as_json) as console:
+        refuse_page_place(html)
         from myofed_node.mids.validation.rule_files import load_rules
         from myofed_node.mids.validation.validate import validate as validate_dataset
 
@@ -51,9 +53,8 @@ def validate(
         )
         if html:
             from myofed_node.mids.validation.validation_page import validation_page
-            from myofed_schemas.files import write_atomically
 
-            write_atomically(html, validation_page(report))
+            write_page(html, validation_page(report))
         console.result(report, report_lines(report))
         if not report.conforms:
             raise typer.Exit(ExitCode.FAILED)

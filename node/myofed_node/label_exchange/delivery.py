@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from myofed_node.label_exchange.name_tables import read_names
+from myofed_node.label_exchange.reader_table import read_table
 from myofed_node.label_exchange.refusal import LabelRefusedError
 from myofed_node.label_exchange.seg_read import SCHEME as DICOM_SEG
 from myofed_node.label_exchange.seg_read import read_segmentation
 from myofed_node.label_exchange.translation import Translation
-from myofed_node.label_map import UNREADABLE, DrawnMap, canonical_map, drawn_map, read_table
+from myofed_node.label_map import UNREADABLE, DrawnMap, canonical_map, drawn_map
 from myofed_node.mids.nifti import read_nifti
 from myofed_schemas.label_schemes import LabelScheme
 
@@ -79,19 +80,20 @@ def translation_of(reading: Reading) -> Translation:
         LabelRefusedError: LABEL_SCHEME_UNKNOWN; LABEL_TABLE_INVALID, also where the scheme needs a table and has none.
     """
     if reading.scheme not in SCHEMES:
-        raise LabelRefusedError("LABEL_SCHEME_UNKNOWN", f"expected one of {', '.join(SCHEMES)}, found another scheme")
+        raise LabelRefusedError(
+            "LABEL_SCHEME_UNKNOWN",
+            f"expected one of {', '.join(SCHEMES)}, found another scheme",
+            hint="docs/label-maps.md says whose they are",
+        )
     if reading.scheme in {TABLE, NAMES} and reading.table is None:
-        raise LabelRefusedError("LABEL_TABLE_INVALID", f"expected a table with the scheme {reading.scheme}, found none")
+        raise LabelRefusedError(
+            "LABEL_TABLE_INVALID",
+            f"expected a table with the scheme {reading.scheme}, found none",
+            hint="--table FILE names it",
+        )
     if reading.scheme == TABLE and reading.table:
-        return Translation.of_table(_table(reading.table))
+        return Translation.of_table(read_table(reading.table))
     tool = None if reading.scheme == NAMES else LabelScheme(reading.scheme)
     if reading.table:
         return Translation.of_names(read_names(reading.table), scheme=tool, ignored=reading.ignored)
     return Translation.of_scheme(LabelScheme(reading.scheme), ignored=reading.ignored)
-
-
-def _table(path: Path) -> dict[int, int]:
-    try:
-        return read_table(path)
-    except OSError:
-        raise LabelRefusedError("LABEL_TABLE_INVALID") from None

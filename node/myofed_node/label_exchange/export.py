@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -23,6 +22,8 @@ from myofed_node.label_map import (
     sidecar_bytes,
     table_bytes,
 )
+from myofed_node.mids.dataset import LabelMap, open_dataset
+from myofed_node.mids.listing import IMAGE_ENDING, LABEL_MARK
 from myofed_node.mids.nifti import nifti_bytes
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -30,6 +31,8 @@ from myofed_schemas.files import write_atomically
 from myofed_schemas.mids import ImageName
 from myofed_schemas.muscle_sets import Level
 from myofed_schemas.wire import WireModel
+
+ENDING = f"{LABEL_MARK}{IMAGE_ENDING}"
 
 
 class ExportFormat(StrEnum):
@@ -118,7 +121,7 @@ def export_labels(dataset: Path, out: Path, options: ExportOptions) -> ExportRep
         options: What to write.
 
     Raises:
-        MyofedError: LABELS_NONE, OUT_NOT_EMPTY, SEG_SOURCE_MISSING where a SEG is asked for without a source.
+        MyofedError: DATASET_MISSING, LABELS_NONE, OUT_NOT_EMPTY, SEG_SOURCE_MISSING where a SEG is asked for without a source.
     """
     if options.format in _SEG_KINDS and (options.source is None or not options.source.is_dir()):
         raise _bad(
@@ -126,25 +129,32 @@ def export_labels(dataset: Path, out: Path, options: ExportOptions) -> ExportRep
         )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise _bad("OUT_NOT_EMPTY", "a new or empty folder, found another", "choose another OUT")
-    paths = [
-        path for pipeline in (PIPELINE, GROUPS_PIPELINE) for path in sorted((dataset / pipeline).rglob("*_dseg.nii.gz"))
-    ]
-    if not paths:
+    found = list(_found(dataset))
+    if not found:
         raise _bad(
             "LABELS_NONE", "label maps under derivatives/labels or derivatives/label-groups, found none", "import first"
         )
     out.mkdir(parents=True, exist_ok=True)
-    return ExportReport(maps=tuple(_export(path, dataset, out, options) for path in paths))
+    return ExportReport(maps=tuple(_export(one, dataset, out, options) for one in found))
 
 
 def _bad(code: str, text: str, hint: str) -> MyofedError:
     return MyofedError(code, f"expected {text}", hint=hint, exit_code=ExitCode.BAD_INPUT)
 
 
-def _export(path: Path, dataset: Path, out: Path, options: ExportOptions) -> ExportedMap:
-    source = path.relative_to(dataset)
+def _found(dataset: Path) -> Iterator[LabelMap | PurePosixPath]:
+    """Label maps of the two pipelines, and what has the ending of one and is none by name or place."""
+    pipelines = {derivative.pipeline: derivative for derivative in open_dataset(dataset).derivatives}
+    for path in (PIPELINE, GROUPS_PIPELINE):
+        if derivative := pipelines.get(path.name):
+            yield from derivative.label_maps()
+            yield from (path / one.path for one in derivative.unread if one.path.name.endswith(ENDING))
+
+
+def _export(found: LabelMap | PurePosixPath, dataset: Path, out: Path, options: ExportOptions) -> ExportedMap:
+    source = found if isinstance(found, PurePosixPath) else found.file.relative_to(dataset)
     try:
-        item = _item(path, dataset, options.level)
+        item = _item(found, dataset, options.level)
         contents = _WRITERS[options.format](item, options)
     except LabelRefusedError as refusal:
         return ExportedMap(source=str(source), code=refusal.code)
@@ -154,17 +164,14 @@ def _export(path: Path, dataset: Path, out: Path, options: ExportOptions) -> Exp
     return ExportedMap(source=str(source), files=tuple(f"{item.stem}{ending}" for ending in contents))
 
 
-def _item(path: Path, dataset: Path, level: GroupLevel) -> _Item:
-    drawn = read_label_map(path)
-    try:
-        name = ImageName.parse(path.name.removesuffix("_dseg.nii.gz"))
-    except MyofedError:
-        raise LabelRefusedError("LABEL_IMAGE_UNKNOWN") from None
-    origin = str(json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_bytes()).get("LabelOrigin", ""))
+def _item(found: LabelMap | PurePosixPath, dataset: Path, level: GroupLevel) -> _Item:
+    if isinstance(found, PurePosixPath):
+        raise LabelRefusedError("LABEL_IMAGE_UNKNOWN")
+    drawn, name = read_label_map(found.file), found.name
     if level is not GroupLevel.MUSCLE:
         drawn = derived_map(drawn, Level(level.value))
-    pipeline = path.relative_to(dataset).parts[1]
-    return _Item(drawn, name, origin, PurePosixPath(pipeline, name.folder, f"{name.stem}_dseg"), dataset)
+    stem = PurePosixPath(found.root.name, name.folder, f"{name.stem}_dseg")
+    return _Item(drawn, name, found.origin or "", stem, dataset)
 
 
 def _nifti(item: _Item, _options: ExportOptions) -> dict[str, bytes]:

@@ -40,12 +40,25 @@ def read_names(path: Path) -> dict[int, str]:
         if content.startswith(b"NRRD"):
             content = content.split(b"\n\n", 1)[0]
         pairs = _pairs(content.decode("utf-8-sig")) if len(content) <= MOST_BYTES else []
-    except (OSError, ValueError, KeyError, csv.Error):
-        raise LabelRefusedError("LABEL_TABLE_INVALID") from None
+    except OSError:
+        raise _invalid("a table that can be read, found none") from None
+    except (ValueError, KeyError, csv.Error):
+        raise _invalid("UTF-8 text with a whole number and a name in each row, found another file") from None
     names = dict(pairs)
-    if not pairs or len(names) != len(pairs) or min(names) < 1:
-        raise LabelRefusedError("LABEL_TABLE_INVALID")
+    if not pairs:
+        raise _invalid(
+            "rows with a value above 0 and a name (ITK-SNAP, 3D Slicer, one layer of a .seg.nrrd, or columns value and name), "
+            "found none"
+        )
+    if len(names) != len(pairs):
+        raise _invalid(f"each value once, found {len(pairs) - len(names)} of {len(pairs)} rows that repeat one")
+    if min(names) < 1:
+        raise _invalid("values above 0, found a negative one")
     return names
+
+
+def _invalid(expected: str) -> LabelRefusedError:
+    return LabelRefusedError("LABEL_TABLE_INVALID", f"expected {expected}")
 
 
 def _pairs(text: str) -> list[tuple[int, str]]:
@@ -63,7 +76,10 @@ def _pairs(text: str) -> list[tuple[int, str]]:
 def _all_of(matches: list[re.Match[str] | None]) -> list[re.Match[str]]:
     found = [m for m in matches if m is not None]
     if len(found) != len(matches):
-        raise LabelRefusedError("LABEL_TABLE_INVALID")
+        others = len(matches) - len(found)
+        raise _invalid(
+            f"all rows in the form of the first ones of the viewer, found {others} of {len(matches)} that are not"
+        )
     return found
 
 

@@ -99,7 +99,11 @@ class Translation:
         }
         unsided = {value: target.structure for value, target in targets.items() if value not in sided}
         if len(set(sided.values())) < len(sided) or len(set(unsided.values())) < len(unsided):
-            raise LabelRefusedError("LABEL_TABLE_INVALID")
+            raise LabelRefusedError(
+                "LABEL_TABLE_INVALID",
+                f"expected one value for each muscle and side in the label map, found {len(targets)} values for fewer",
+                hint="join them in the viewer, or correct the table",
+            )
         return Canonical(sided, unsided)
 
     def all_canonical(self) -> tuple[int, ...]:
@@ -112,6 +116,7 @@ class Translation:
             raise LabelRefusedError(
                 "LABEL_VALUE_UNKNOWN",
                 f"expected values of the table {self.scheme} in the label map, found {unknown} others",
+                hint="is it another tool's map, or another version's? --scheme tells whose values they are",
             )
 
     def _is_ignored(self, label: Label) -> bool:

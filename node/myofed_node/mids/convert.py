@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 
 from myofed_node.mids.convert_pool import ConvertPool
 from myofed_node.mids.convert_worker import Setup
@@ -15,8 +17,11 @@ from myofed_node.mids.dataset_files import write_dataset_files, write_descriptio
 from myofed_node.mids.dataset_lock import holding
 from myofed_node.mids.dicom_input.source import Source, open_source
 from myofed_node.mids.earlier_images import remove_empty_subjects
+from myofed_node.mids.judging.overrides import unused_levels
+from myofed_node.mids.kept_memory import keep_freed_memory
 from myofed_node.mids.series_writer import RunFacts
-from myofed_node.mids.session import ConvertOptions, Judged, SessionTask, convert_session
+from myofed_node.mids.session import convert_sessions
+from myofed_node.mids.session_task import ConvertOptions, Judged, SessionTask
 from myofed_schemas.clock import utc_text
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.deid import DeidentificationSummary
@@ -26,7 +31,7 @@ from myofed_schemas.exit_codes import ExitCode
 IN_PROCESS_BYTES, IN_PROCESS_FILES = 192 << 20, 1000
 """So much is done here: in the time in which a worker starts, this process converts some hundred files."""
 MOST_WRITERS = 4
-"""Threads that write series of one session where cores are left; each holds one series in memory."""
+"""Threads that read, and then write, series of one session where cores are left; each holds one series in memory."""
 Progress = Callable[[int, int], None]
 
 __all__ = ["ConvertOptions", "Progress", "convert", "tool_versions"]
@@ -53,7 +58,7 @@ def convert(
         out: New, empty or an earlier data set of ours; neither inside the source nor around it.
         now: Time of the report, with its time zone.
         options: See ConvertOptions.
-        progress: Called with (series done, series in all).
+        progress: Called with (series done, series in all), in any thread, once at a time.
 
     Raises:
         MyofedError: SOURCE_MISSING, OUT_INSIDE_SOURCE, DEID_REPORT_MISSING, DEID_REPORT_INVALID, DEID_FILE_MISSING, DEID_FILE_EXTRA, DEID_FILE_CHANGED,
@@ -63,9 +68,11 @@ def convert(
     _refuse_folders(source, out)
     with open_source(source) as opened, holding(out) as lock:
         run = RunFacts(out, opened.summary.policy_digest, tool_versions(opened.summary))
-        write_description(out, tools=run.tools)
         counted = _Counted(opened.series_count(), progress)
-        judged = list(_judged(opened, Setup(run, options), lock, counted))
+        with ThreadPoolExecutor(max_workers=1) as beside:  # the disk takes it while files are read
+            described = beside.submit(write_description, out, tools=run.tools)
+            judged = list(_judged(opened, Setup(run, options), lock, counted, ready=described.result))
+            described.result()
         remove_empty_subjects(out)
         write_dataset_files(out, tools=run.tools)
     judged.sort(key=lambda one: (one.series_number, one.outcome.series_instance_uid))
@@ -75,6 +82,7 @@ def convert(
         tools=run.tools,
         series=tuple(one.outcome.model_copy(update={"number": n}) for n, one in enumerate(judged, start=1)),
         unused_overrides=_unused(len(options.overrides.rules), judged),
+        unused_levels=unused_levels(options.overrides, (one.outcome.series_instance_uid for one in judged)),
     )
 
 
@@ -107,25 +115,30 @@ class _Counted:
     def __init__(self, total: int, progress: Progress | None) -> None:
         self._total, self._progress = total, progress
         self._done: set[str] = set()
+        self._lock = Lock()
 
     def __call__(self, what: str, uid: str) -> None:
-        if what == "done" and uid not in self._done:
-            self._done.add(uid)
-            if self._progress:
-                self._progress(len(self._done), self._total)
+        with self._lock:  # sessions tell from their own threads
+            if what == "done" and uid not in self._done:
+                self._done.add(uid)
+                if self._progress:
+                    self._progress(len(self._done), self._total)
 
 
-def _judged(opened: Source, setup: Setup, lock: int, counted: _Counted) -> Iterator[Judged]:
+def _judged(
+    opened: Source, setup: Setup, lock: int, counted: _Counted, *, ready: Callable[[], None]
+) -> Iterator[Judged]:
     sessions, cores = opened.sessions(), setup.options.processes or len(os.sched_getaffinity(0))
     alone = opened.content_bytes <= IN_PROCESS_BYTES and opened.files <= IN_PROCESS_FILES
-    processes = 1 if alone else min(cores, len(sessions))
-    writers = min(MOST_WRITERS, cores // processes)
+    together = max(1, min(cores, len(sessions)))  # a source may hold no series at all
+    writers = min(MOST_WRITERS, cores // together)
     tasks = (SessionTask(study_uid, opened.session(study_uid), writers=writers) for study_uid in sessions)
     if alone:
-        for task in tasks:
-            yield from convert_session(task, setup.run, setup.options, tell=counted)
+        keep_freed_memory()
+        yield from convert_sessions(tasks, setup.run, setup.options, tell=counted, ready=ready, together=together)
         return
-    with ConvertPool(setup, processes=processes, inherited=(lock,)) as pool:
+    ready()
+    with ConvertPool(setup, processes=together, inherited=(lock,)) as pool:
         yield from pool.results(tasks, tell=counted)
 
 

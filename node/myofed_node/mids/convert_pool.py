@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from myofed_node.mids.convert_worker import Setup, Told
-from myofed_node.mids.session import Judged, SessionTask, Tell
+from myofed_node.mids.session_task import Judged, SessionTask, Tell
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 

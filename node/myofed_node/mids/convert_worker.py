@@ -18,8 +18,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from myofed_node.mids.kept_memory import keep_freed_memory
 from myofed_node.mids.series_writer import RunFacts
-from myofed_node.mids.session import ConvertOptions, Judged, SessionTask, Tell, convert_session
+from myofed_node.mids.session import convert_session
+from myofed_node.mids.session_task import ConvertOptions, Judged, SessionTask, Tell
 from myofed_schemas.conversion import SeriesOutcome
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.supervise import die_with_parent
@@ -113,6 +115,7 @@ def main(arguments: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold a patient's images
     with contextlib.suppress(OSError):  # not every kernel has it
         Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    keep_freed_memory()
     serve(Connection(int(arguments[0])))
 
 

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,12 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from myofed_node.mids.dicom_input.frames import Series
-from myofed_node.mids.earlier_images import earlier_images
+from myofed_node.mids.dicom_input.frames import Acquisition, Series
+from myofed_node.mids.earlier_images import EarlierImage, earlier_images
 from myofed_node.mids.judging.classify import PlannedImage
-from myofed_node.mids.nifti_file import GRID_TOLERANCE_MM, NiftiFile
+from myofed_node.mids.nifti_file import GRID_TOLERANCE_MM
 from myofed_node.mids.refusal import SeriesRefusedError
-from myofed_schemas.errors import MyofedError
 from myofed_schemas.ids import SessionLabel, SubjectLabel
 from myofed_schemas.mids import ImageName, Part
 
@@ -78,15 +77,6 @@ class _Grid:
         )
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """An image of the data set: its name, the new SeriesInstanceUID it came from, EchoTime of its sidecar."""
-
-    name: ImageName
-    source: str
-    echo_times_ms: tuple[float, ...] = ()
-
-
 @dataclass(eq=False)
 class _Item:
     """One image of this call, with the name that is being found for it.
@@ -110,6 +100,11 @@ class _Item:
         """SeriesNumber."""
         return self.series.number
 
+    @property
+    def facts(self) -> Acquisition:
+        """As its own frames tell them."""
+        return self.image.acquisition or self.series.acquisition
+
 
 @dataclass(frozen=True)
 class _Pair:
@@ -117,9 +112,15 @@ class _Pair:
     follower: _Item
 
     @property
-    def distance(self) -> int:
-        """By SeriesNumber."""
-        return abs(self.lead.number - self.follower.number)
+    def is_proven(self) -> bool:
+        """Whether both came of one acquisition, as far as headers can prove it: of one series, or told alike in every fact.
+
+        Time and number of the acquisition do not survive de-identification. Protocol, echo times, grid and every fact of the
+        acquisition are those of a repeat, too: which one is meant, only neighbouring SeriesNumbers tell (`_is_habit`).
+        """
+        one, other = self.lead.series, self.follower.series
+        names = {series.protocol_name.strip().casefold() for series in (one, other)}
+        return one.uid == other.uid or (len(names) == 1 and self.lead.facts == self.follower.facts)
 
 
 def name_images(
@@ -128,8 +129,9 @@ def name_images(
     """A name for every image of one session, by new SeriesInstanceUID; the same in whatever order the series come.
 
     An image that the data set already holds from this series keeps its name. Magnitudes are numbered in order of
-    SeriesNumber. A phase, real or imaginary image takes the run of its magnitude, of this call or of the data set, where
-    only one can be meant (same echo times, same grid); otherwise a run that no other image of its suffix has.
+    SeriesNumber. A phase, real or imaginary image takes the run of its magnitude where headers prove that they are of one
+    acquisition and only one can be meant; otherwise a run that no other image of its suffix has. Nothing is proven of an
+    image that came with an earlier call: its sidecar does not say which of several repeats it is.
 
     Args:
         planned: All series of one subject and session.
@@ -141,13 +143,13 @@ def name_images(
     """
     ordered = sorted(planned, key=lambda item: (item[0].number, item[0].uid))
     items = [_item(series, image) for series, group in ordered for image in group]
-    taken = existing(dataset, items[0].name) if items else []
+    taken = _earlier(dataset, items[0].name) if items else []
     for item in items:
         kept = _kept_run(item, taken)
         item.name, item.placed = kept or item.name, kept is not None
-    ours = {item.name for item in items if item.placed}
-    _lead_all(items, taken)
-    _Runs(items, [one for one in taken if one.name not in ours], dataset, {one.name for one in taken}).give_all()
+    held = {one.name for one in taken}
+    _lead_all(items, held)
+    _Runs(items, held).give_all()
     named: dict[str, list[NamedImage]] = {}
     for item in sorted(items, key=lambda one: one.image.part is not Part.MAG):
         named.setdefault(item.series.uid, []).append(NamedImage(item.name, item.image))
@@ -162,23 +164,18 @@ def _item(series: Series, image: PlannedImage) -> _Item:
     return _Item(series, image, name, _Grid(image.stack.echo_times_ms, shape, image.stack.affine_ras))
 
 
-def existing(dataset: Path, name: ImageName) -> list[_Taken]:
-    """Images of this session that are complete (their sidecar is there), with the series they came from."""
-    return [
-        _Taken(one.name, one.source, one.echo_times_ms)
-        for one in earlier_images(dataset, name.session)
-        if one.name.subject == name.subject
-    ]
+def _earlier(dataset: Path, name: ImageName) -> list[EarlierImage]:
+    """Images of this subject's session that are complete (their sidecar is there)."""
+    return [one for one in earlier_images(dataset, name.session) if one.name.subject == name.subject]
 
 
-def _kept_run(item: _Item, taken: Iterable[_Taken]) -> ImageName | None:
+def _kept_run(item: _Item, taken: Iterable[EarlierImage]) -> ImageName | None:
     source = item.series.uid
     return next((t.name for t in taken if t.source == source and replace(t.name, run=1) == item.name), None)
 
 
-def _lead_all(items: Sequence[_Item], taken: Sequence[_Taken]) -> None:
+def _lead_all(items: Sequence[_Item], held: set[ImageName]) -> None:
     """Images of this call that belong together know it."""
-    held = {one.name for one in taken}
     for leading, part in _PAIRS:
         for group in _groups(items):
             leads = [one for one in group if one.name.part is leading and _is_free(one, part, held) and not one.led]
@@ -207,23 +204,20 @@ def _groups(items: Iterable[_Item]) -> list[list[_Item]]:
 
 
 def _pairs(leads: Sequence[_Item], followers: Sequence[_Item], group: Sequence[_Item]) -> list[_Pair]:
-    """Pairs of which no image can belong to another: of one series, then by the vendors' habit, then by distance."""
-    candidates = [_Pair(lead, one) for lead in leads for one in followers]
+    """Pairs that are proven and of which no image can belong to another: of one series, then by the vendors' habit.
+
+    A lone magnitude and a lone phase that no habit joins may be of two repeats, and the patient may have moved between them.
+    """
+    candidates = [pair for lead in leads for one in followers if (pair := _Pair(lead, one)).is_proven]
     pairs = _unique([pair for pair in candidates if pair.lead.series.uid == pair.follower.series.uid])
     left = _without(candidates, pairs)
     rest = [one for one in group if not _holds(pairs, one)]
     for chain in _chains(rest):
         inside = [pair for pair in left if pair.lead in chain and pair.follower in chain]
         by_habit = _unique([pair for pair in inside if _is_habit(pair, chain)])
-        if not by_habit:
-            continue
-        if _without(inside, by_habit):
-            left = [pair for pair in left if pair.lead not in chain and pair.follower not in chain]
-        else:
+        if not _without(inside, by_habit):
             pairs += by_habit
-            left = _without(left, by_habit)
-    by_distance = _by_distance([pair for pair in left if not _between(pair, group)])
-    return pairs if _without(left, by_distance) else pairs + by_distance
+    return pairs
 
 
 def _unique(pairs: Sequence[_Pair]) -> list[_Pair]:
@@ -253,7 +247,7 @@ def _chains(items: Iterable[_Item]) -> list[list[_Item]]:
 
 def _is_habit(pair: _Pair, chain: Sequence[_Item]) -> bool:
     """The follower comes with its lead or next after it; only other components of the same lead may come between."""
-    return pair.lead.number <= pair.follower.number and not _between(pair, chain)
+    return 0 < pair.lead.number <= pair.follower.number and not _between(pair, chain)
 
 
 def _between(pair: _Pair, items: Iterable[_Item]) -> bool:
@@ -263,35 +257,19 @@ def _between(pair: _Pair, items: Iterable[_Item]) -> bool:
     return any(low < one.number < high and one.name.part in parts for one in items)
 
 
-def _by_distance(candidates: Sequence[_Pair]) -> list[_Pair]:
-    """The nearest first; images that are equally near to two have no pair."""
-    pairs: list[_Pair] = []
-    left = list(candidates)
-    while left:
-        nearest = min(pair.distance for pair in left)
-        now = [pair for pair in left if pair.distance == nearest]
-        pairs += _unique(now)
-        left = _without(left, now)
-    return pairs
-
-
 @dataclass(frozen=True)
 class _Runs:
     """Runs for the images that have none yet.
 
     Attributes:
-        others: Images of the data set that come from none of the series of this call.
         held: Names that the data set holds.
     """
 
     items: Sequence[_Item]
-    others: Sequence[_Taken]
-    dataset: Path
     held: set[ImageName]
 
     def give_all(self) -> None:
         """Magnitudes first, so that what stands alone never has the run of one."""
-        self._join_others()
         leads = [item for item in self.items if not item.led]
         for item in sorted(leads, key=lambda one: one.name.part is not None):
             self._give(item)
@@ -314,39 +292,3 @@ class _Runs:
         used = self.held | {one.name for one in self.items if one.placed}
         busy = {one.run for one in used if one.suffix is name.suffix}
         return next(run for run in range(1, len(busy) + 2) if run not in busy)
-
-    def _join_others(self) -> None:
-        """Images whose partner came with an earlier call take its run, where there is only one for the other."""
-        for leading, part in _PAIRS:
-            for group in _groups(self.items):
-                self._join(group, leading, part)
-                self._join(group, part, leading)
-
-    def _join(self, group: Sequence[_Item], own: Part | None, other: Part | None) -> None:
-        new = [item for item in group if item.name.part is own and not item.placed and not item.led]
-        new = [item for item in new if not any(one.name.part is other or one.placed for one in item.followers)]
-        if len(new) != 1:
-            return
-        runs = {one.name.run for one in self._alone(new[0], other)}
-        if len(runs) == 1:
-            self._place(new[0], runs.pop())
-
-    def _alone(self, item: _Item, other: Part | None) -> Iterator[_Taken]:
-        """Images of the data set that could be the partner and have none."""
-        used = self.held | {one.name for one in self.items if one.placed}
-        for one in self.others:
-            fits = one.name.suffix is item.name.suffix and one.name.part is other and one.name.acq is None
-            wanted = {replace(one.name, part=new.name.part) for new in (item, *item.followers)}
-            if fits and not wanted & used:
-                grid = _grid_of(one, self.dataset)
-                if grid is not None and grid.agrees(item.grid):
-                    yield one
-
-
-def _grid_of(taken: _Taken, dataset: Path) -> _Grid | None:
-    """None where the image cannot be read: it is nobody's partner, and keeps its run."""
-    file = NiftiFile(dataset, taken.name.image, taken.name)
-    try:
-        return _Grid(taken.echo_times_ms, file.shape[:3], file.affine_ras)
-    except MyofedError:
-        return None

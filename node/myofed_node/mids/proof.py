@@ -69,8 +69,8 @@ def _written(path: Path) -> tuple[NiftiHeader, NDArray[np.generic]]:
     """Header and voxels, (i, j, k, echo), of the file on disk."""
     try:
         stored = path.read_bytes()
-        # the last four bytes of a gzip stream are its length before compression (RFC 1952)
-        content = isal_zlib.decompress(stored, GZIP, int.from_bytes(stored[-4:], "little"))
+        # the last four bytes of a gzip stream are its length before compression (RFC 1952); a buffer that is filled grows
+        content = isal_zlib.decompress(stored, GZIP, int.from_bytes(stored[-4:], "little") + 1)
         header = decode_header(content[:HEADER_BYTES])
         shape = (*header.shape, 1)[:4] if header.ndim == 3 else header.shape
         values = np.frombuffer(content, header.dtype, header.voxels, header.voxel_offset).reshape(shape, order="F")

@@ -17,10 +17,11 @@ from nibabel.nifti1 import Nifti1Header
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
+from myofed_node.mids.dataset import open_dataset
+from myofed_node.mids.listing import IMAGE_ENDING as ENDING
 from myofed_schemas.mids import Part, Suffix
 from myofed_schemas.protocol import DIXON_PRODUCTS
 
-ENDING = ".nii.gz"
 DIXON = "Dixon"
 """Stands for the suffix in the name of a Dixon reconstruction."""
 NOT_ACQUIRED = frozenset({"derivatives", "sourcedata", "code"})
@@ -152,6 +153,9 @@ def acquisitions(dataset: Path) -> tuple[Acquisition, ...]:
     """Every acquisition of the data set, sorted by name; temporary files and derivatives are none.
 
     Other writers name folders after the patient: a name that is not made of entities and a known suffix is a number here.
+
+    Raises:
+        MyofedError: DATASET_MISSING, DATASET_UNREADABLE.
     """
     groups: dict[str, list[Image]] = {}
     for path in _image_files(dataset):
@@ -167,11 +171,12 @@ def acquisitions(dataset: Path) -> tuple[Acquisition, ...]:
 
 
 def _image_files(dataset: Path) -> Iterator[PurePosixPath]:
-    for path in sorted(dataset.glob(f"**/mr-*/*{ENDING}")):
-        relative = PurePosixPath(path.relative_to(dataset))
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if not hidden and relative.parts[0] not in NOT_ACQUIRED and path.is_file():
-            yield relative
+    """Images of the profile, and files of other writers' names that lie where images do."""
+    opened = open_dataset(dataset)
+    for path in sorted([*(image.path for image in opened.images()), *(file.path for file in opened.unread)]):
+        image = path.name.endswith(ENDING) and path.parent.name.startswith("mr-")
+        if image and path.parts[0] not in NOT_ACQUIRED and (dataset / path).is_file():
+            yield path
 
 
 def _read(dataset: Path, path: PurePosixPath) -> tuple[str, Image]:

@@ -8,8 +8,6 @@ from myofed_node.protocol.acquisition import Acquisition, Unknown, acquisitions
 from myofed_node.protocol.measures import MEASURES, Observation, field_strength, t1_bias
 from myofed_node.protocol.profiles import Profiles
 from myofed_node.protocol.wording import field, passing, with_unit
-from myofed_schemas.errors import MyofedError
-from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.protocol import (
     ChoiceLimit,
     Limit,
@@ -33,15 +31,8 @@ def check(dataset: Path, profiles: Profiles) -> ProtocolReport:
         profiles: See `load_profiles`.
 
     Raises:
-        MyofedError: DATASET_MISSING, the folder does not exist.
+        MyofedError: DATASET_MISSING, the folder does not exist; DATASET_UNREADABLE.
     """
-    if not dataset.is_dir():
-        raise MyofedError(
-            "DATASET_MISSING",
-            "expected a folder with an ORMIR-MIDS data set, found none",
-            hint="check the path",
-            exit_code=ExitCode.USAGE,
-        )
     series = tuple(check_acquisition(acquisition, profiles) for acquisition in acquisitions(dataset))
     return ProtocolReport(profiles=profiles.used, series=series)
 

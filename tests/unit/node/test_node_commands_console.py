@@ -25,7 +25,7 @@ def test_expected_failure_is_one_json_document_and_its_exit_code(capsys: pytest.
     assert _fail(error, as_json=True) == 11
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {"error": {"code": "NOT_CLEAN", "message": "expected a, found b", "hint": "do c"}}
-    assert "NOT_CLEAN: expected a, found b Hint: do c" in shown.err
+    assert "NOT_CLEAN: expected a, found b. Hint: do c" in shown.err
 
 
 def test_error_of_the_system_does_not_name_the_file(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from mids_factories import Kind, classic, write_deidentified
 from typer.testing import CliRunner, Result
 
 from myofed_node.cli import app
+from myofed_node.commands.convert import unused_lines
+from myofed_schemas.conversion import ConversionReport
 
 THIGH = {"ProtocolName": "thigh"}
 
@@ -58,10 +61,35 @@ def test_rule_that_matches_nothing_is_told_by_its_number(tmp_path: Path) -> None
     for options in ((), ("--json",)):
         result = converted(tmp_path, "--overrides", str(tmp_path / "o.yaml"), *options)
         assert result.exit_code == 0
-        assert "override rule 2 matched no series: names change in de-identification\n" in result.stderr
+        assert "override rule 2 matched no series: names and UIDs change in de-identification\n" in result.stderr
         assert "override rule 1" not in result.output
         assert "hush" not in result.output
     assert json.loads(result.stdout)["unused_overrides"] == [2]
+
+
+@pytest.mark.parametrize(
+    ("rules", "levels", "told"),
+    [
+        ((), (), []),
+        ((2,), (), ["override rule 2 matched"]),
+        ((1, 3), (), ["override rules 1, 3 matched"]),
+        ((), (1,), ["override level 1 matched"]),
+        ((1, 3, 4), (1, 2), ["override rules 1, 3, 4 and levels 1, 2 matched"]),
+    ],
+)
+def test_rules_and_levels_that_match_nothing_are_one_line(
+    rules: tuple[int, ...], levels: tuple[int, ...], told: list[str]
+) -> None:
+    """However many there are; no line where all matched."""
+    report = ConversionReport(
+        created="2026-11-22T12:00:00Z",
+        policy_digest="b" * 64,
+        tools={},
+        series=(),
+        unused_overrides=rules,
+        unused_levels=levels,
+    )
+    assert [line.partition(" no series")[0] for line in unused_lines(report)] == told
 
 
 def test_missing_source_and_out_inside_it_are_usage(tmp_path: Path) -> None:

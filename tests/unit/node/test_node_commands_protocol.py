@@ -80,9 +80,16 @@ def test_long_lists_are_cut_on_the_screen_only(tmp_path: Path) -> None:
 
 def test_page_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A folder that is not there."""
-    shown = _run("check", put(tmp_path, SCANS["t1w-mercuri"]), "--html", tmp_path / "no" / "page.html", "--json")
-    assert shown.exit_code == 1
-    assert json.loads(shown.stdout)["error"]["code"] == "SYSTEM_ERROR"
+    page = ("--html", tmp_path / "no" / "page.html", "--json")
+    site = demo_site(tmp_path / "site").folder.root
+    for command in (
+        ("check", put(tmp_path, SCANS["t1w-mercuri"])),
+        ("sheet", "water-t2-mese"),
+        ("summary", "--site", site),
+    ):
+        shown = _run(*command, *page)
+        assert shown.exit_code == 2
+        assert json.loads(shown.stdout)["error"]["code"] == "PAGE_FOLDER_MISSING"
 
 
 def test_profiles_of_ones_own_and_of_the_site_are_used(tmp_path: Path) -> None:

@@ -76,11 +76,11 @@ def test_magnitude_and_phase_of_one_acquisition_share_the_new_run(site: Site, tm
     assert _names(report) == ["sub-S1_ses-A_run-2_MEGRE.nii.gz", "sub-S1_ses-A_run-2_part-phase_MEGRE.nii.gz"]
 
 
-def test_phase_that_comes_later_joins_its_magnitude(site: Site, tmp_path: Path) -> None:
-    """A free name of the same run is taken; the magnitude stays."""
+def test_lone_phase_that_comes_later_never_stands_beside_a_magnitude_that_is_there(site: Site, tmp_path: Path) -> None:
+    """No header proves that they belong together; the magnitude stays."""
     _take(site, tmp_path, (Scan(1, MAG),))
     report = _take(site, tmp_path, (Scan(2, PHASE),))
-    assert _names(report) == ["sub-S1_ses-A_part-phase_MEGRE.nii.gz"]
+    assert _names(report) == ["sub-S1_ses-A_run-2_part-phase_MEGRE.nii.gz"]
 
 
 def test_new_magnitude_never_pairs_with_a_phase_that_is_there(site: Site, tmp_path: Path) -> None:

@@ -61,25 +61,30 @@ def test_folder_in_use_is_left_alone(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_data_set_without_labels_is_refused(tmp_path: Path) -> None:
-    """Nothing to export is no success."""
+    """Nothing to export is no success; neither is a folder that is not there."""
+    assert code_of(tmp_path / "nothing", "nifti") == "DATASET_MISSING"
     assert code_of(make_dataset(tmp_path / "mids", "2.25.1"), "nifti") == "LABELS_NONE"
     assert not ExportReport(maps=()).complete
 
 
 def test_map_that_cannot_be_read_or_placed_is_refused_and_the_others_go_on(dataset: Path) -> None:
     """By its path below derivatives, which holds pseudonyms only."""
-    folder = dataset / "derivatives" / "labels" / "sub-A"
-    (folder / "bad_dseg.nii.gz").write_bytes(b"no image")
-    (folder / "bad_dseg.json").write_text('{"Labels": {"7101": "x"}}')
+    folder = dataset / "derivatives" / "labels" / "sub-A" / "ses-1" / "mr-anat"
+    for stem, labels in [("WAT", '"7101": "x"'), ("FAT", '"7101": "x"'), ("T1w", '"7101": "x", "1": "y"')]:
+        (folder / f"sub-A_ses-1_{stem}_dseg.json").write_text(f'{{"Labels": {{{labels}}}}}')
+    (folder / "sub-A_ses-1_WAT_dseg.nii.gz").write_bytes(b"no image")
     write_map(folder / "odd_dseg.nii.gz", PAIR)
-    (folder / "odd_dseg.json").write_text('{"Labels": {"7101": "x", "7102": "y"}}')
+    write_map(folder.parents[1] / "sub-A_ses-1_FAT_dseg.nii.gz", PAIR)
     write_map(folder / "sub-A_ses-1_T1w_dseg.nii.gz", PAIR)
-    (folder / "sub-A_ses-1_T1w_dseg.json").write_text('{"Labels": {"7101": "x", "1": "y"}}')
     report = export(dataset, "nifti")
-    assert sorted(m.code or "" for m in report.maps) == [
-        "", "LABEL_FILE_UNREADABLE", "LABEL_IMAGE_UNKNOWN", "LABEL_VALUE_UNKNOWN",
-    ]  # fmt: skip
-    assert report.lines()[0] == "1 label maps exported, 3 refused"
+    assert {Path(m.source).name: m.code for m in report.maps} == {
+        "sub-A_ses-1_INPH_dseg.nii.gz": None,
+        "sub-A_ses-1_WAT_dseg.nii.gz": "LABEL_FILE_UNREADABLE",
+        "sub-A_ses-1_T1w_dseg.nii.gz": "LABEL_VALUE_UNKNOWN",
+        "odd_dseg.nii.gz": "LABEL_IMAGE_UNKNOWN",
+        "sub-A_ses-1_FAT_dseg.nii.gz": "LABEL_IMAGE_UNKNOWN",
+    }
+    assert report.lines()[0] == "1 label maps exported, 4 refused"
     assert not report.complete
 
 

@@ -65,6 +65,7 @@ def test_inversion_decides_what_the_header_calls_t2() -> None:
     [
         (SPIN_ECHO, 11.0, Suffix.T1W),
         (replace(SPIN_ECHO, scan_options=("FS",)), 11.0, Suffix.T1W_FS),
+        (replace(SPIN_ECHO, scan_options=("PFP", "WE")), 11.0, Suffix.T1W_FS),
         (replace(SPIN_ECHO, spectral_suppression="FAT"), 11.0, Suffix.T1W_FS),
         (replace(SPIN_ECHO, spectral_suppression="NONE"), 11.0, Suffix.T1W),
         (replace(SPIN_ECHO, repetition_time_ms=4000.0), 80.0, Suffix.T2W),

@@ -12,6 +12,7 @@ from pydicom import Dataset, dcmread
 from side_record_factories import write_side_records
 
 from myofed_anonymization import SiteKeys, default_policy, deidentify
+from myofed_node.mids import convert as conversion
 from myofed_node.mids import series_writer
 from myofed_node.mids.convert import ConvertOptions, convert
 from myofed_node.mids.nifti import read_nifti
@@ -40,6 +41,40 @@ def test_tampered_file_stops_the_conversion(tmp_path: Path) -> None:
         convert(folder, tmp_path / "mids", now=NOW)
     assert refusal.value.code == "DEID_FILE_CHANGED"
     assert not list((tmp_path / "mids").rglob("*.nii.gz"))
+
+
+def three_sessions() -> list[Dataset]:
+    return [one for study in (1, 2, 3) for series in (1, 2) for one in classic(Kind(study=study, series=series))]
+
+
+def test_sessions_worked_on_at_the_same_time_come_out_as_one_after_the_other(tmp_path: Path) -> None:
+    """In this process; each series is told once, one at a time."""
+    clean = write_deidentified(tmp_path / "clean", three_sessions())
+    reports = []
+    for processes in (1, 2, 8):
+        told: list[tuple[int, int]] = []
+        options = ConvertOptions(processes=processes)
+        out = tmp_path / str(processes)
+        reports.append(
+            convert(clean, out, now=NOW, options=options, progress=lambda *done, told=told: told.append(done))
+        )
+        assert told == [(done, 6) for done in range(1, 7)]
+        assert tree(out) == tree(tmp_path / "1")
+    assert reports[1:] == reports[:1] * 2
+
+
+def test_no_image_is_written_before_the_data_set_says_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that is killed leaves a folder that the next one knows for ours, or an empty one."""
+
+    def full(*_args: object, **_kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(conversion, "write_description", full)
+    with pytest.raises(OSError, match="No space left"):
+        converted(tmp_path, three_sessions())
+    assert tree(tmp_path / "mids") == {}
 
 
 def test_series_that_lost_files_to_deidentification_is_quarantined(tmp_path: Path) -> None:

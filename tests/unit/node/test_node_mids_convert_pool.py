@@ -24,7 +24,7 @@ from myofed_node.mids.convert_pool import ConvertPool, _Worker
 from myofed_node.mids.convert_worker import Setup, Told, serve
 from myofed_node.mids.dicom_input.source import open_source
 from myofed_node.mids.series_writer import RunFacts
-from myofed_node.mids.session import SessionTask
+from myofed_node.mids.session_task import SessionTask
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.errors import MyofedError
 
@@ -144,7 +144,7 @@ def test_no_worker_outlives_its_parent(tmp_path: Path) -> None:
     script = (
         "import sys, time; from pathlib import Path\n"
         "from myofed_node.mids.convert_pool import ConvertPool, _Worker; from myofed_node.mids.convert_worker import Setup\n"
-        "from myofed_node.mids.series_writer import RunFacts; from myofed_node.mids.session import ConvertOptions\n"
+        "from myofed_node.mids.series_writer import RunFacts; from myofed_node.mids.session_task import ConvertOptions\n"
         "pool = ConvertPool(Setup(RunFacts(Path('.'), '', {}), ConvertOptions()), processes=1)\n"
         "worker = pool._start(); pool._await_ready(worker); print(worker.process.pid, flush=True); time.sleep(60)\n"
     )

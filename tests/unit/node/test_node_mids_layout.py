@@ -59,7 +59,7 @@ def test_second_series_of_one_kind_becomes_run_2(tmp_path: Path) -> None:
 
 
 def test_phase_takes_the_run_of_its_magnitude(tmp_path: Path) -> None:
-    """The nearest magnitude by SeriesNumber with the same echoes and grid is the partner."""
+    """The magnitude just before it by SeriesNumber, with the same echoes, grid and acquisition, is the partner."""
     kinds = (Kind(series=1), Kind(series=5), Kind(series=6, image_type=PHASE))
     assert stems(*kinds, dataset=tmp_path) == ["MEGRE", "run-2_MEGRE", "run-2_part-phase_MEGRE"]
 
@@ -95,9 +95,12 @@ def series_of(text: str) -> tuple[Kind, ...]:
 TOGETHER = [
     ("P11 M12 P13", [{"M12", "P13"}]),
     ("M10 P11 M12 P13", [{"M10", "P11"}, {"M12", "P13"}]),
-    ("P11 M12", [{"P11", "M12"}]),
-    ("M1 M5 P8", [{"M5", "P8"}]),
-    ("M10 P13 M14", [{"P13", "M14"}]),
+    ("P11 M12", []),
+    ("M1 M5 P8", []),
+    ("M10 P13 M14", []),
+    ("M1 P2", [{"M1", "P2"}]),
+    ("M1 P3", []),
+    ("M5 P500", []),
     ("M11 P12 R13 I14 M15 P16 R17 I18", [{"M11", "P12", "R13", "I14"}, {"M15", "P16", "R17", "I18"}]),
     ("R3 I4", [{"R3", "I4"}]),
     ("M10 P12 M14", []),
@@ -160,46 +163,53 @@ def held(dataset: Path, *kinds: Kind) -> None:
 
 
 CALLS = [
-    ("M1", "P2", {"P2": 1}),
-    ("P2", "M1", {"M1": 1}),
-    ("R2 I3", "M1", {"M1": 1}),
-    ("R2", "I3", {"I3": 1}),
+    ("M1", "P2", {"P2": 2}),
+    ("P2", "M1", {"M1": 2}),
+    ("R2", "I3", {"I3": 2}),
     ("M1 M5", "P6", {"P6": 3}),
-    ("P2 P6", "M1", {"M1": 3}),
-    ("M1", "P2 P3", {"P2": 2, "P3": 3}),
-    ("M1 P2", "P3", {"P3": 2}),
+    ("M1", "M1 P2", {"M1": 1, "P2": 1}),
     ("P2", "M1 P2", {"M1": 1, "P2": 1}),
+    ("M1 P2", "P3", {"P3": 2}),
     ("P2", "M8 P9", {"M8": 2, "P9": 2}),
     ("P2", "P2", {"P2": 1}),
 ]
 
 
 @pytest.mark.parametrize(("first", "second", "expected"), CALLS)
-def test_partner_of_an_earlier_call_is_found_where_there_is_one_only(
+def test_image_of_an_earlier_call_is_a_partner_only_where_it_comes_again(
     tmp_path: Path, first: str, second: str, expected: dict[str, int]
 ) -> None:
-    """In both directions; else a run that no image of the suffix has."""
+    """Its sidecar does not tell which repeat it is of; else a run that no image of the suffix has."""
     held(tmp_path, *series_of(first))
     assert runs(*series_of(second), dataset=tmp_path) == expected
 
 
-@pytest.mark.parametrize("change", [{"slices": 4}, {"echo_times_ms": (2.3, 4.7)}])
-@pytest.mark.parametrize("order", [("P2", "M1"), ("M1", "P2")])
-def test_image_of_an_earlier_call_on_another_grid_is_no_partner(
-    tmp_path: Path, change: dict[str, Any], order: tuple[str, str]
-) -> None:
-    """Grid and echo times are those of the NIfTI file and its sidecar."""
-    (first,), (second,) = map(series_of, order)
-    held(tmp_path, replace(first, **change))
-    assert list(runs(second, dataset=tmp_path).values()) == [2]
+def test_series_without_a_number_are_no_neighbours(tmp_path: Path) -> None:
+    """0 stands for an absent SeriesNumber."""
+    absent: dict[str, object] = {"SeriesNumber": None}
+    kinds = Kind(series=1, extra=absent), Kind(series=2, extra=absent, image_type=PHASE)
+    assert sorted(runs(*kinds, dataset=tmp_path).values()) == [1, 2]
 
 
-def test_damaged_image_of_an_earlier_call_is_no_partner_and_keeps_its_run(tmp_path: Path) -> None:
-    """Nothing is put beside what cannot be looked at."""
-    held(tmp_path, *series_of("M1"))
-    (path,) = tmp_path.rglob("*.nii.gz")
-    path.write_bytes(b"damaged")
-    assert runs(*series_of("P2"), dataset=tmp_path) == {"P2": 2}
+OTHERS: list[dict[str, Any]] = [
+    {"ProtocolName": "gre repeat"},
+    {"RepetitionTime": "101"},
+    {"FlipAngle": "16"},
+    {"PixelBandwidth": "520"},
+    {"ImagingFrequency": "123.26"},
+    {"SequenceName": "*fl2d3"},
+    {"ScanOptions": "FS"},
+    {"ManufacturerModelName": "Skyra"},
+]
+
+
+@pytest.mark.parametrize("other", OTHERS, ids="".join)
+def test_lone_magnitude_and_lone_phase_of_two_acquisitions_are_no_pair(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Same echo times, same grid, neighbouring SeriesNumbers, and one fact that is another."""
+    magnitude = Kind(series=1, extra={"ProtocolName": "gre"})
+    phase = Kind(series=2, image_type=PHASE, extra={"ProtocolName": "GRE "})
+    assert runs(magnitude, phase, dataset=tmp_path) == {"M1": 1, "P2": 1}
+    assert runs(magnitude, replace(phase, extra=phase.extra | other), dataset=tmp_path) == {"M1": 1, "P2": 2}
 
 
 def test_session_label_depends_on_the_study_alone() -> None:

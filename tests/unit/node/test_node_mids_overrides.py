@@ -12,6 +12,7 @@ from mids_factories import Kind, classic
 from myofed_node.mids.dicom_input.frames import Series
 from myofed_node.mids.dicom_input.headers import read_series
 from myofed_node.mids.judging.classify import PlannedImage, classify
+from myofed_node.mids.judging.override_words import EXPECTED
 from myofed_node.mids.judging.overrides import (
     NO_OVERRIDES,
     Candidate,
@@ -21,13 +22,16 @@ from myofed_node.mids.judging.overrides import (
     Rule,
     apply,
     load_overrides,
+    unused_levels,
 )
+from myofed_node.mids.judging.quantity import Quantity
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import Part, Suffix
 
 HEAD = "format: myofed-overrides-1\n"
 ONE = (4.6,)
+X = "rules:\n  - match: {protocol_name: x}\n"
 
 
 def load(tmp_path: Path, text: str) -> Overrides:
@@ -70,44 +74,76 @@ def image(overrides: Overrides, one: Series) -> PlannedImage:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("rules: [\n", "line 3: no YAML"),
-        ("rules:\n  - match: {}\n    suffix: T1w\n", "line 3: rules.0.match"),
-        ("rules:\n  - match: {protocol_name: x, series_instance_uid: 2.25.1}\n    suffix: T1w\n", "line 3"),
-        ("rules:\n  - match: {protocol_name: x}\n", "line 3: rules.0: expected at least one key"),
-        ("rules:\n  - match: {protocol_name: x}\n    skip: true\n    suffix: T1w\n", "expected skip alone"),
-        ("rules:\n  - match: {protocol_name: x}\n    skip: false\n", "line 4: rules.0.skip"),
-        ("rules:\n  - match: {protocol_name: x}\n    suffix: T9w\n", "line 4: rules.0.suffix: enum"),
-        ("rules:\n  - match: {protocol_name: x}\n    unit: ms\n", "expected unit and scale together"),
-        ("rules:\n  - match: {protocol_name: x}\n    unit: ms\n    scale: 0\n", "expected a scale other than 0"),
-        ("rules:\n  - match: {protocol_name: x}\n    unit: ms\n    scale: .nan\n", "line 5: rules.0.scale"),
-        ("rules:\n  - match: {protocol_name: x}\n    suffix: B0\n    unit: ms\n    scale: 1\n", "unit of the suffix"),
-        ("rules:\n  - match: {protocol_name: x}\n    phase_range: [4095, 0]\n", "phase_range as low, high"),
-        ("rules:\n  - match: {protocol_name: x}\n    phase_range: [0, 9]\n    part: mag\n", "of a phase only"),
-        ("rules:\n  - match: {protocol_name: x}\n    suffix: MESE\n    join: echoes\n", "with MEGRE only"),
-        ("rules:\n  - match: {protocol_name: x}\n    suffix: T1w\n    readout_mode: Bipolar\n", "with MEGRE only"),
-        ("rules:\n  - match: {series_instance_uid: 1.2.840.1}\n    skip: true\n", "line 3: rules.0.match"),
-        ("levels:\n  - series_instance_uid: 2.25.1\n", "expected bone or landmark"),
+        ("rules: [\n", "found line 3: no YAML"),
+        ("rules:\n  - match: {}\n    suffix: T1w\n", "in line 3 (rules.0.match), found neither or both"),
+        (
+            "rules:\n  - match: {protocol_name: x, series_instance_uid: 2.25.1}\n    suffix: T1w\n",
+            "or series_instance_uid alone in line 3 (rules.0.match), found neither or both",
+        ),
+        (X, "expected at least one key beside match in line 3 (rules.0), found none"),
+        (X + "    skip: true\n    suffix: T1w\n", "expected skip alone in line 3 (rules.0), found other keys"),
+        (X + "    skip: false\n", "expected `true` in line 4 (rules.0.skip), found another value (true or false)"),
+        (X + "    suffix: T9w\n", "T1w, T1w-FS, T2w"),
+        (X + "    suffix: T9w\n", "in line 4 (rules.0.suffix), found another value (a text)"),
+        (X + "    unit: s\n    scale: 1\n", "expected percent, ms, 1/s or Hz in line 4 (rules.0.unit)"),
+        (X + "    unit: ms\n", "expected unit and scale together in line 3 (rules.0), found one of them"),
+        (X + "    unit: ms\n    scale: 0\n", "expected a scale other than 0 in line 3 (rules.0), found 0"),
+        (X + "    unit: ms\n    scale: .nan\n", "in line 5 (rules.0.scale), found another value (a number)"),
+        (X + "    unit: ms\n    scale: [1]\n", "in line 5 (rules.0.scale), found another value (a list)"),
+        (
+            X + "    suffix: B0\n    unit: ms\n    scale: 1\n",
+            "the unit of the suffix in line 3 (rules.0), found another",
+        ),
+        (X + "    phase_range: [4095, 0]\n", "phase_range as low, high in line 3 (rules.0), found no growing pair"),
+        (
+            X + "    phase_range: [0]\n",
+            "expected two numbers, [low, high] in line 4 (rules.0.phase_range.1), found nothing",
+        ),
+        (X + "    phase_range: [0, 9]\n    part: mag\n", "of a phase only in line 3 (rules.0), found another part"),
+        (
+            X + "    suffix: MESE\n    join: echoes\n",
+            "with suffix MEGRE only in line 3 (rules.0), found another suffix",
+        ),
+        (X + "    suffix: T1w\n    readout_mode: Bipolar\n", "with suffix MEGRE only"),
+        (
+            "rules:\n  - match: {series_instance_uid: 1.2.840.1}\n    skip: true\n",
+            "which begins with 2.25. in line 3 (rules.0.match.series_instance_uid), found another value (a text)",
+        ),
+        ("rules: Mustermann\n", "a list of at most 1000 rules"),
+        ("rules: {match: Mustermann}\n", "found another value (keys with values)"),
+        ("rules: [Mustermann]\n", "expected keys with values in line 2 (rules.0), found another value (a text)"),
+        ("rules:\n  - suffix: T1w\n", "in line 3 (rules.0.match), found nothing"),
+        ("rules:\n  - match: 2026-11-24\n    suffix: T1w\n", "found another value (of another kind)"),
+        ("levels:\n  - series_instance_uid: 2.25.1\n", "expected bone or landmark in line 3 (levels.0), found neither"),
         (
             "levels:\n  - series_instance_uid: 2.25.1\n    bone: femur\n    proximal_z_mm: 1\n",
-            "expected bone, proximal",
+            "distal_z_mm together in line 3 (levels.0), found some of them",
         ),
-        ("levels:\n  - series_instance_uid: 2.25.1\n    landmark: knee joint\n", "expected landmark and"),
+        (
+            "levels:\n  - series_instance_uid: 2.25.1\n    landmark: knee joint\n",
+            "landmark_z_mm together in line 3 (levels.0), found one of them",
+        ),
         (
             "levels:\n  - {series_instance_uid: 2.25.1, bone: tibia, proximal_z_mm: 1, distal_z_mm: 2}\n",
-            "expected proximal_z_mm above",
+            "expected proximal_z_mm above distal_z_mm in line 3 (levels.0), found it below or equal",
         ),
-        ("levels:\n  - series_instance_uid: 2.25.1\n    landmark: Mr Mustermann\n    landmark_z_mm: 1\n", "landmark"),
-        ("Mustermann: 1\n", "the file: a key that is not known"),
-        ("rules:\n  - match: {protocol_name: x}\n    Mustermann: 1\n", "line 4: rules.0: a key that is not known"),
+        (
+            "levels:\n  - series_instance_uid: 2.25.1\n    landmark: Mr Mustermann\n    landmark_z_mm: 1\n",
+            "e.g. knee joint in line 4 (levels.0.landmark), found another value (a text)",
+        ),
+        ("Mustermann: 1\n", "expected only documented keys in line 2 (the file), found a key that is not known"),
+        (X + "    Mustermann: 1\n", "expected only documented keys in line 4 (rules.0), found a key that is not known"),
     ],
 )
 def test_file_with_a_mistake_is_refused_by_line_and_key(tmp_path: Path, text: str, told: str) -> None:
-    """The person finds it, and nothing that may name somebody is repeated."""
+    """The person finds it, in our words, and nothing that may name somebody is repeated."""
     with pytest.raises(MyofedError) as refusal:
         load(tmp_path, text)
     assert refusal.value.code == "OVERRIDES_INVALID"
     assert told in refusal.value.message
+    assert refusal.value.message.startswith("expected ")
     assert "Mustermann" not in str(refusal.value)
+    assert not [word for word in ("Input", "pydantic", "_error", "_type", "otherwise") if word in str(refusal.value)]
 
 
 def test_documented_example_is_a_file_and_every_key_is_documented(repository: Path, tmp_path: Path) -> None:
@@ -120,6 +156,12 @@ def test_documented_example_is_a_file_and_every_key_is_documented(repository: Pa
     assert {key for level in overrides.levels for key in level.model_fields_set} == set(Level.model_fields)
     keys = {*Rule.model_fields, *Match.model_fields, *Level.model_fields}
     assert {key for key in keys if f"`{key}`" not in page} == set()
+
+
+def test_every_key_has_words_for_what_is_expected() -> None:
+    """A mistake at a new key would otherwise have none."""
+    keys = {*Rule.model_fields, *Match.model_fields, *Level.model_fields, "format", "rules", "levels", ""}
+    assert set(EXPECTED) == keys
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"format: other\n", b"\xff\xfe", b"# " + b"x" * (1 << 20)])
@@ -206,7 +248,6 @@ def test_series_skipped_by_the_site_is_skipped_and_not_quarantined(tmp_path: Pat
         ({"phase_range": "[0, 4095]"}, {}),
         ({"readout_mode": "Bipolar"}, {"echo_times_ms": ONE, "extra": {"AcquisitionContrast": "T1"}}),
         ({"precession_direction": "Clockwise"}, {"echo_times_ms": ONE, "extra": {"AcquisitionContrast": "T1"}}),
-        ({"unit": "ms", "scale": "1"}, {}),
     ],
 )
 def test_what_headers_prove_otherwise_is_refused(
@@ -281,6 +322,85 @@ def test_site_says_what_headers_do_not(
     assert f"override={','.join(key for key in keys if key != 'scale')}" in made.evidence
     assert made.override is not None
     assert made.override.digest == overrides.digest
+
+
+PERCENT = {"unit": "percent", "scale": "0.1"}
+FF_WORDS, WATER_WORDS = ("DERIVED", "PRIMARY", "DIXON", "FF"), ("DERIVED", "PRIMARY", "DIXON", "W")
+
+
+@pytest.mark.parametrize("keys", [PERCENT, PERCENT | {"suffix": "FF"}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"echo_times_ms": ONE, "image_type": WATER_WORDS},
+        {"echo_times_ms": ONE, "image_type": ("DERIVED", "PRIMARY", "T2 MAP")},
+        {},
+        {"image_type": ("ORIGINAL", "PRIMARY", "P", "ND")},
+    ],
+)
+def test_unit_by_name_is_not_said_of_other_images_of_that_protocol(
+    tmp_path: Path, keys: dict[str, object], kind: dict[str, object]
+) -> None:
+    """Water, another map, the echoes and their phase have the same ProtocolName; they are as without a file."""
+    fraction, other = series(1, echo_times_ms=ONE, image_type=FF_WORDS), series(2, **kind)
+    for_fraction, for_other = apply(rule(tmp_path, **keys), [fraction, other])
+    images = outcome(for_fraction)
+    assert not isinstance(images, str), images
+    (made,) = images
+    assert made.quantity == Quantity("rescale", 0.1)
+    assert for_other == apply(NO_OVERRIDES, [other])[0]
+    assert rule(tmp_path, **keys).rules[0].fits(fraction)
+    assert not rule(tmp_path, **keys).rules[0].fits(other)
+
+
+def test_unit_by_uid_is_said_of_that_series_whatever_it_is(tmp_path: Path) -> None:
+    """A person pointed at it: a mistake is told, not passed over."""
+    one = series(echo_times_ms=ONE, image_type=WATER_WORDS)
+    text = f"rules:\n  - match: {{series_instance_uid: {one.uid}}}\n    unit: percent\n    scale: 0.1\n"
+    assert only(load(tmp_path, text), one) == "OVERRIDE_CONTRADICTS_HEADERS"
+
+
+def test_series_refused_for_its_words_is_refused_beside_a_unit_by_name(tmp_path: Path) -> None:
+    """Two products in one ImageType."""
+    one = series(echo_times_ms=ONE, image_type=("DERIVED", "PRIMARY", "W", "F"))
+    assert only(rule(tmp_path, **PERCENT), one) == "DIXON_PRODUCT_AMBIGUOUS"
+
+
+@pytest.mark.parametrize("keys", [PERCENT, PERCENT | {"suffix": "FF"}])
+@pytest.mark.parametrize("by_uid", [False, True])
+def test_unit_is_said_of_the_map_alone_where_one_series_holds_all_products(
+    tmp_path: Path, keys: dict[str, object], by_uid: bool
+) -> None:
+    """As Philips exports Dixon; the other images do not carry the file's digest."""
+    files = [
+        dataset
+        for product in ("W", "FF")
+        for dataset in classic(
+            Kind(echo_times_ms=ONE, image_type=("DERIVED", "PRIMARY", "M", product), extra={"ProtocolName": "thigh"})
+        )
+    ]
+    one = read_series(files)
+    lines = "".join(f"    {key}: {value}\n" for key, value in keys.items())
+    match = f"series_instance_uid: {one.uid}" if by_uid else "protocol_name: thigh"
+    images = only(load(tmp_path, f"rules:\n  - match: {{{match}}}\n{lines}"), one)
+    assert not isinstance(images, str), images
+    told = {image.suffix: (image.quantity, image.override is not None) for image in images}
+    assert told == {Suffix.FF: (Quantity("rescale", 0.1), True), Suffix.WAT: (None, False)}
+
+
+def test_unknown_derived_image_beside_a_named_map_is_not_taken_for_anything(tmp_path: Path) -> None:
+    """What the file says of the map names no other image."""
+    words = (("DERIVED", "PRIMARY", "M", "FF"), ("DERIVED", "PRIMARY", "M"))
+    files = [d for w in words for d in classic(Kind(echo_times_ms=ONE, image_type=w, extra={"ProtocolName": "thigh"}))]
+    assert only(rule(tmp_path, **PERCENT, suffix="FF"), read_series(files)) == "DERIVED_UNKNOWN"
+
+
+def test_levels_that_name_no_series_are_told_by_number(tmp_path: Path) -> None:
+    """The first is 1."""
+    level = "  - {{series_instance_uid: {}, landmark: knee joint, landmark_z_mm: 1}}\n"
+    overrides = load(tmp_path, "levels:\n" + "".join(level.format(f"2.25.{n}") for n in (7, 8, 9)))
+    assert unused_levels(overrides, ["2.25.8"]) == (1, 3)
+    assert unused_levels(NO_OVERRIDES, []) == ()
 
 
 def test_magnitude_by_the_sites_word_must_be_confirmed_by_the_voxels(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from mids_factories import NOW, Kind, classic, stored, write_deidentified, write
 from pydicom import Dataset
 
 from myofed_node.mids import convert as conversion
-from myofed_node.mids import session
+from myofed_node.mids import session, session_reading
 from myofed_node.mids.convert import ConvertOptions, convert
 from myofed_node.mids.dicom_input.source import open_source
 from myofed_node.mids.judging.overrides import Match, Overrides, Rule
 from myofed_node.mids.nifti import read_nifti
 from myofed_node.mids.series_writer import RunFacts
-from myofed_node.mids.session import SessionTask, clear_unfinished, convert_session
+from myofed_node.mids.session import clear_unfinished, convert_session
+from myofed_node.mids.session_task import SessionTask
 from myofed_schemas.conversion import ConversionReport
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import Part, Suffix
@@ -91,7 +92,8 @@ def test_series_a_process_died_at_is_refused_and_the_others_are_converted(tmp_pa
 @pytest.mark.parametrize("place", ["read_series", "write_series"])
 def test_series_without_memory_is_refused_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """Where memory runs out in our own code it costs that series, too."""
-    honest, calls = getattr(session, place), []
+    module = session_reading if place == "read_series" else session
+    honest, calls = getattr(module, place), []
 
     def greedy(*args: object, **kwargs: object) -> object:
         calls.append(1)
@@ -99,7 +101,7 @@ def test_series_without_memory_is_refused_alone(tmp_path: Path, monkeypatch: pyt
             raise MemoryError
         return honest(*args, **kwargs)
 
-    monkeypatch.setattr(session, place, greedy)
+    monkeypatch.setattr(module, place, greedy)
     report = converted(tmp_path, classic() + classic(Kind(series=2)))
     assert sorted(codes(report), key=str) == ["CONVERTER_DIED", None]
 
@@ -110,7 +112,7 @@ def test_session_larger_than_what_is_held_is_read_again_and_comes_out_the_same(
     """Memory does not grow with the session: pixels beyond the bound are read when they are written."""
     files = classic() + classic(Kind(series=2))
     first = converted(tmp_path / "a", files)
-    monkeypatch.setattr(session, "MOST_HELD_BYTES", 0)
+    monkeypatch.setattr(session_reading, "MOST_HELD_BYTES", 0)
     assert converted(tmp_path / "b", files) == first
 
 
@@ -241,7 +243,7 @@ def test_series_written_at_the_same_time_come_out_as_one_after_the_other(tmp_pat
 def test_what_stops_one_of_several_writers_stops_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that changed since it was read is no fault of a series."""
     clean = write_deidentified(tmp_path / "clean", classic() + classic(Kind(series=2)))
-    monkeypatch.setattr(session, "MOST_HELD_BYTES", 0)
+    monkeypatch.setattr(session_reading, "MOST_HELD_BYTES", 0)
 
     def changed(*_args: object, **_kwargs: object) -> None:
         raise MyofedError("DEID_FILE_CHANGED", "found another digest")

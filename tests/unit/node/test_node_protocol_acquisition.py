@@ -11,6 +11,7 @@ import pytest
 from protocol_factories import SCANS, Scan, multi_echo, put, write_image
 
 from myofed_node.protocol.acquisition import Acquisition, Unknown, acquisitions
+from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import Part, Suffix
 
 
@@ -27,6 +28,13 @@ def test_parts_of_a_series_are_one_acquisition_and_its_name_names_none(tmp_path:
     assert first.name == "sub-A/ses-1/sub-A_ses-1_MEGRE"
     assert second.name == "sub-A/ses-1/sub-A_ses-1_run-2_MEGRE"
     assert {image.part for image in first.images} == {Part.MAG, Part.PHASE}
+
+
+def test_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """No acquisitions would look like nothing to complain of."""
+    with pytest.raises(MyofedError) as refusal:
+        acquisitions(tmp_path / "nothing")
+    assert refusal.value.code == "DATASET_MISSING"
 
 
 def test_dixon_products_of_a_run_are_one_acquisition_across_folders(tmp_path: Path) -> None:

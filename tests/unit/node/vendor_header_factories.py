@@ -28,6 +28,7 @@ CLASSIC: list[ClassicRow] = [
     (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "ND"), TRAIN, {"ScanningSequence": "SE"}, "MESE"),
     (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "NORM", "DIS2D"), ONE, T1_TSE, "T1w"),
     (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "ND"), ONE, T1_TSE | {"ScanOptions": "FS"}, "T1w-FS"),
+    (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "ND"), ONE, T1_TSE | {"ScanOptions": "WE"}, "T1w-FS"),
     (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "ND"), (40.0,), STIR, "T2w-FS"),
     (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "ND"), ONE, DESS, "DESS"),
     (SIEMENS, ("ORIGINAL", "PRIMARY", "M", "ND"), TWO, DESS, "DESS_ECHOES_TOGETHER"),

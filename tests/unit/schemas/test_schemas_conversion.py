@@ -72,6 +72,18 @@ def test_quarantine_of_a_series_or_a_file_makes_the_ingest_incomplete() -> None:
     assert not report(file_outcome="quarantined").complete
 
 
+@pytest.mark.parametrize("key", ["unused_overrides", "unused_levels"])
+def test_rules_and_levels_that_matched_nothing_are_counted_from_1(key: str) -> None:
+    """In both reports; none where the site has no file."""
+    both = report(), ConversionReport(created="2026-11-22T12:00:00Z", policy_digest="b" * 64, tools={}, series=())
+    for one in both:
+        document = one.model_dump(mode="json")
+        assert document[key] == []
+        assert getattr(type(one).model_validate(document | {key: [1, 3]}), key) == (1, 3)
+        with pytest.raises(ValidationError):
+            type(one).model_validate(document | {key: [0]})
+
+
 def test_series_are_counted_by_outcome() -> None:
     """The counts of both reports."""
     outcomes = (series("converted", None, (IMAGE,)), series("skipped", "LOCALIZER"))

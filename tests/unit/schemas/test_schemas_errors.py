@@ -12,7 +12,7 @@ from myofed_schemas.quantities import milliseconds_from_seconds
 
 def test_error_reads_as_code_message_and_hint() -> None:
     """A person sees what was expected, what was found and what to do."""
-    error = MyofedError("ECHO_TIME_UNIT", "EchoTime is 0.012, expected 0.5..300 ms.", hint="Looks like seconds.")
+    error = MyofedError("ECHO_TIME_UNIT", "EchoTime is 0.012, expected 0.5..300 ms", hint="Looks like seconds.")
     assert str(error) == "ECHO_TIME_UNIT: EchoTime is 0.012, expected 0.5..300 ms. Hint: Looks like seconds."
     assert error.exit_code is ExitCode.FAILED
     assert str(MyofedError("A_CODE", "x")) == "A_CODE: x"

@@ -77,7 +77,7 @@ def private_value(dataset: Dataset, group: int, creator: str, low_byte: int) -> 
     Raises:
         SeriesRefusedError: HEADER_INVALID.
     """
-    blocks = [tag for tag in dataset.keys() if tag.group == group and 0x10 <= tag.element <= 0xFF]  # noqa: SIM118  a Dataset iterates over elements
+    blocks = [tag for tag in dataset.keys() if tag >> 16 == group and 0x10 <= tag & 0xFFFF <= 0xFF]  # noqa: SIM118  a Dataset iterates over elements
     for block in blocks:
         if str(element_value(dataset, block)).strip().upper() == creator:
             value = element_value(dataset, BaseTag((group << 16) | (block.element << 8) | low_byte))

@@ -51,6 +51,10 @@ class Header(Dataset):
         object.__setattr__(self, "_elements_by_tag", elements)
         object.__setattr__(self, "_charset", charset)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An attribute, never an element: pydicom would look for a keyword of that name at each, some ten times a data set."""
+        object.__setattr__(self, name, value)
+
     def __contains__(self, name: object) -> bool:
         """Whether the element is there."""
         return _tag(name) in self._elements_by_tag

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from myofed_node.mids.judging.completeness import refuse_incomplete
 from myofed_node.mids.judging.contradictions import refuse_keys, refuse_suffix
 from myofed_node.mids.judging.image_type import part_of, product_of, refuse_other_kinds
 from myofed_node.mids.judging.levels import anatomical_level
-from myofed_node.mids.judging.overrides import CONTRADICTION, SeriesOverride
+from myofed_node.mids.judging.overrides import CONTRADICTION, SeriesOverride, maps_meant
 from myofed_node.mids.judging.quantity import Quantity, quantity_of
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.mids import Part, Suffix
@@ -68,6 +69,7 @@ class _Group:
         product: Dixon product or map by the header's words; None where they tell none.
         assumed: No header says that it is a magnitude.
         facts: Different acquisitions that its frames tell.
+        override: What the site's file says of these frames.
     """
 
     product: Suffix | None
@@ -75,6 +77,7 @@ class _Group:
     assumed: bool
     frames: tuple[Frame, ...]
     facts: frozenset[Acquisition]
+    override: SeriesOverride | None = None
 
     @property
     def acquisition(self) -> Acquisition:
@@ -103,12 +106,13 @@ def classify(series: Series, override: SeriesOverride | None = None) -> tuple[Pl
     """
     if not series.frames:
         raise SeriesRefusedError("NO_FRAMES", "NumberOfFrames=0")
-    refuse_other_kinds(series.frames, named=override is not None and override.suffix is not None)
+    said = _Said.of(series, override)
+    refuse_other_kinds(series.frames, named=said.names_all)
     _refuse_scout_planes(series.frames)
     if contrast.is_echo_planar(series.acquisition):
         raise SeriesRefusedError("ECHO_PLANAR", "EchoPlanarPulseSequence=YES", outcome="skipped")
     refuse_incomplete(series)
-    planned = tuple(_plan(group, override) for group in _groups(series, override))
+    planned = tuple(_plan(group) for group in _groups(series, said))
     if override is not None:
         refuse_keys(override, {image.suffix for image in planned}, {image.part for image in planned})
     return planned
@@ -126,12 +130,42 @@ def _refuse_scout_planes(frames: Sequence[Frame]) -> None:
         )
 
 
-def _groups(series: Series, override: SeriesOverride | None) -> list[_Group]:
+@dataclass(frozen=True)
+class _Said:
+    """What the site's file says of each image of a series.
+
+    Attributes:
+        maps: Maps of the series that its suffix and unit are said of; empty where they are said of all there is.
+    """
+
+    override: SeriesOverride | None
+    maps: frozenset[Suffix] = frozenset()
+
+    @classmethod
+    def of(cls, series: Series, override: SeriesOverride | None) -> Self:
+        """One series may hold a map beside the images it was computed from: what is said of the map is not said of them."""
+        if override is None or override.unit is None:
+            return cls(override)
+        return cls(override, maps_meant(map(product_of, series.frames), override.suffix, override.unit))
+
+    @property
+    def names_all(self) -> bool:
+        """Whether every image has its suffix from the file."""
+        return self.override is not None and self.override.suffix is not None and not self.maps
+
+    def about(self, product: Suffix | None) -> SeriesOverride | None:
+        """What is said of this product, or of what is none."""
+        if self.override is None or not self.maps or product in self.maps:
+            return self.override
+        return self.override.without_map()
+
+
+def _groups(series: Series, said: _Said) -> list[_Group]:
     found: dict[tuple[Suffix | None, Part], list[tuple[Frame, bool, Acquisition]]] = {}
     for number, frame in enumerate(series.frames):
         facts = series.facts_of(number)
         product = product_of(frame)
-        part, assumed = _component(frame, facts, override)
+        part, assumed = _component(frame, facts, said.about(product))
         found.setdefault((product, part), []).append((frame, assumed, facts))
     return [
         _Group(
@@ -140,6 +174,7 @@ def _groups(series: Series, override: SeriesOverride | None) -> list[_Group]:
             any(assumed for _, assumed, _ in members),
             tuple(frame for frame, _, _ in members),
             frozenset({id(facts): facts for _, _, facts in members}.values()),
+            said.about(product),
         )
         for (product, part), members in sorted(found.items(), key=lambda item: (item[0][0] or "", item[0][1]))
     ]
@@ -160,14 +195,15 @@ def _component(frame: Frame, acquisition: Acquisition, override: SeriesOverride 
     return part, assumed
 
 
-def _plan(group: _Group, override: SeriesOverride | None) -> PlannedImage:
+def _plan(group: _Group) -> PlannedImage:
+    override = group.override
     group.refuse_varying(CONSTANT)
     acquisition = group.acquisition
     times = echo_times(group.frames)
     ordered: Stack | None = None
     if len(times) < 2:  # repeats of one echo are no contrast, so that completeness is looked at first
         ordered = stack(group.frames, spacing_between_slices_mm=acquisition.spacing_between_slices_mm)
-    suffix = _suffix(group, override)
+    suffix = _suffix(group)
     quantity = quantity_of(group.frames, suffix, override)
     ordered = ordered or stack(group.frames, spacing_between_slices_mm=acquisition.spacing_between_slices_mm)
     if override is not None and override.level is not None:
@@ -184,8 +220,8 @@ def _plan(group: _Group, override: SeriesOverride | None) -> PlannedImage:
     )
 
 
-def _suffix(group: _Group, override: SeriesOverride | None) -> Suffix:
-    times = echo_times(group.frames)
+def _suffix(group: _Group) -> Suffix:
+    times, override = echo_times(group.frames), group.override
     if override is not None and override.suffix is not None:
         if group.product is not None and group.product is not override.suffix:
             raise SeriesRefusedError(CONTRADICTION, f"ImageType={group.product}", f"override=suffix {override.suffix}")

@@ -28,7 +28,9 @@ STIR_TI_MS = (80.0, 300.0)
 DESS = "de3d"
 DESS_NAME = re.compile(rf"\*?{DESS}")
 """How Siemens names its double-echo steady state sequence, after fl (FLASH), fi (FISP) and tse; it survives de-identification."""
-FAT_SUPPRESSION_WORDS = frozenset({"FS", "FATSAT", "FAT_SAT"})
+FAT_SUPPRESSION_WORDS = frozenset({"FS", "FATSAT", "FAT_SAT", "WE"})
+"""Of ScanOptions. FS, fat saturation, is the standard's (PS3.3 C.8.3.1.1.3); WE is how Siemens writes water excitation: binomial pulses
+that leave fat where it was, so that it gives no signal, as after SpectrallySelectedExcitation WATER in an Enhanced object."""
 FAT_SUPPRESSION_SELECTIONS = frozenset({"FAT", "WATER"})
 """SpectrallySelectedExcitation: WATER excites water only; FAT is not a suppression and is refused."""
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from myofed_node.mids.dicom_input.frames import Series
+from myofed_node.mids.geometry import echo_times
 from myofed_node.mids.judging.echo_join import join_echoes
-from myofed_node.mids.judging.override_yaml import Document, YamlRefusedError, read_yaml
+from myofed_node.mids.judging.image_type import product_of
+from myofed_node.mids.judging.override_words import first_mistake
+from myofed_node.mids.judging.override_yaml import YamlRefusedError, read_yaml
 from myofed_node.mids.refusal import SeriesRefusedError
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -21,6 +24,9 @@ from myofed_schemas.mids import Part, Suffix
 
 MAX_BYTES = 1 << 20
 MAX_RULES = 1000
+_MEGRE_ONLY = (
+    "expected join, readout_mode, precession_direction and phase_range with suffix MEGRE only, found another suffix"
+)
 CONTRADICTION = "OVERRIDE_CONTRADICTS_HEADERS"
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=64, strip_whitespace=True)]
@@ -52,7 +58,7 @@ class Match(_Document):
     def _names_something(self) -> Self:
         by_name = self.protocol_name is not None or self.series_description is not None
         if by_name == (self.series_instance_uid is not None):
-            msg = "expected protocol_name, series_description or both, or series_instance_uid alone"
+            msg = "expected protocol_name, series_description or both, or series_instance_uid alone, found neither or both"
             raise ValueError(msg)
         return self
 
@@ -82,21 +88,56 @@ class Rule(_Document):
     def _one_meaning(self) -> Self:
         said = self.model_fields_set - {"match"}
         for wrong, msg in (
-            (not said, "expected at least one key beside match"),
-            (self.skip and said != {"skip"}, "expected skip alone"),
-            ((self.scale is None) != (self.unit is None), "expected unit and scale together"),
-            (self.scale == 0, "expected a scale other than 0"),
-            (self.phase_range and self.phase_range[0] >= self.phase_range[1], "expected phase_range as low, high"),
-            (self.phase_range and self.part not in {None, Part.PHASE}, "expected phase_range of a phase only"),
-            (self._of_megre_only() and self.suffix not in {None, Suffix.MEGRE}, "expected these keys with MEGRE only"),
-            (self.unit and self.suffix and self.suffix.unit != self.unit, "expected the unit of the suffix"),
+            (not said, "expected at least one key beside match, found none"),
+            (self.skip and said != {"skip"}, "expected skip alone, found other keys beside it"),
+            ((self.scale is None) != (self.unit is None), "expected unit and scale together, found one of them"),
+            (self.scale == 0, "expected a scale other than 0, found 0"),
+            (
+                self.phase_range and self.phase_range[0] >= self.phase_range[1],
+                "expected phase_range as low, high, found no growing pair",
+            ),
+            (
+                self.phase_range and self.part not in {None, Part.PHASE},
+                "expected phase_range of a phase only, found another part",
+            ),
+            (self._of_megre_only() and self.suffix not in {None, Suffix.MEGRE}, _MEGRE_ONLY),
+            (
+                self.unit and self.suffix and self.suffix.unit != self.unit,
+                "expected the unit of the suffix, found another unit",
+            ),
         ):
             if wrong:
                 raise ValueError(msg)
         return self
 
+    def fits(self, series: Series) -> bool:
+        """Whether the rule is for this series.
+
+        A rule by name that says `unit` is for maps alone: the water image and the echoes that a map was computed from have the
+        same ProtocolName. Without `suffix` it is for series in which ImageType names a map of this unit; with it, for those
+        in which ImageType names that map or nothing, and that have one echo time at most. A rule by UID names its series.
+        """
+        if not self.match.fits(series):
+            return False
+        if self.unit is None or self.match.series_instance_uid is not None:
+            return True
+        try:
+            products = {product_of(frame) for frame in series.frames}
+        except SeriesRefusedError:
+            return True  # the series is refused whatever is said of it
+        if maps_meant(products, self.suffix, self.unit):
+            return True
+        return self.suffix is not None and products == {None} and len(echo_times(series.frames)) < 2
+
     def _of_megre_only(self) -> bool:
         return any((self.join, self.readout_mode, self.precession_direction, self.phase_range))
+
+
+def maps_meant(products: Iterable[Suffix | None], suffix: Suffix | None, unit: MapUnit | None) -> frozenset[Suffix]:
+    """The maps among the products of a series that a rule's `unit`, and its `suffix` where it says one, are said of."""
+    if unit is None:
+        return frozenset()
+    return frozenset(p for p in products if p is not None and p.unit == unit and suffix in {None, p})
 
 
 class Level(_Document):
@@ -113,16 +154,16 @@ class Level(_Document):
     def _whole(self) -> Self:
         ends = (self.proximal_z_mm, self.distal_z_mm)
         if {self.bone is None, *(end is None for end in ends)} == {True, False}:
-            msg = "expected bone, proximal_z_mm and distal_z_mm together"
+            msg = "expected bone, proximal_z_mm and distal_z_mm together, found some of them"
             raise ValueError(msg)
         if (self.landmark is None) != (self.landmark_z_mm is None):
-            msg = "expected landmark and landmark_z_mm together"
+            msg = "expected landmark and landmark_z_mm together, found one of them"
             raise ValueError(msg)
         if self.bone is None and self.landmark is None:
             msg = "expected bone or landmark, found neither"
             raise ValueError(msg)
         if self.proximal_z_mm is not None and self.distal_z_mm is not None and self.proximal_z_mm <= self.distal_z_mm:
-            msg = "expected proximal_z_mm above distal_z_mm"
+            msg = "expected proximal_z_mm above distal_z_mm, found it below or equal"
             raise ValueError(msg)
         return self
 
@@ -176,6 +217,11 @@ class SeriesOverride:
         said = [key for key in keys if getattr(self, key) is not None] + ["join"] * self.joined
         return (f"override={','.join(said)}",)
 
+    def without_map(self) -> SeriesOverride | None:
+        """What is said of the other images of a series that holds a map: all but its suffix and unit; None where that is nothing."""
+        rest = replace(self, suffix=None, unit=None, scale=None)
+        return None if rest == SeriesOverride(self.digest) else rest
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -215,25 +261,15 @@ def load_overrides(path: Path) -> Overrides:
     try:
         file = _File.model_validate(document.value)
     except ValidationError as error:
-        raise _invalid(_first_place(error, document)) from None
+        expected, found = first_mistake(error, document)
+        raise _invalid(found, expected) from None
     return Overrides(hashlib.sha256(content).hexdigest(), file.rules, file.levels)
 
 
-def _first_place(error: ValidationError, document: Document) -> str:
-    """Line, place and kind of the first error; a key that is not ours is somebody's text and is not repeated."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    unknown = first["type"] == "extra_forbidden"
-    place = first["loc"]
-    named = ".".join(str(part) for part in (place[:-1] if unknown else place)) or "the file"
-    what = "a key that is not known" if unknown else first["type"]
-    what = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else what
-    return f"line {document.line(place)}: {named}: {what}"
-
-
-def _invalid(found: str) -> MyofedError:
+def _invalid(found: str, expected: str = "an override file of format myofed-overrides-1") -> MyofedError:
     return MyofedError(
         "OVERRIDES_INVALID",
-        f"expected an override file of format myofed-overrides-1, found {found}",
+        f"expected {expected}, found {found}",
         hint="docs/conversion.md describes every key, with an example",
         exit_code=ExitCode.BAD_INPUT,
     )
@@ -250,7 +286,7 @@ def apply(overrides: Overrides, series: Sequence[Series]) -> tuple[Candidate, ..
     joining: dict[int, list[Series]] = {}
     candidates = []
     for one in ordered:
-        found = [index for index, rule in enumerate(overrides.rules) if rule.match.fits(one)]
+        found = [index for index, rule in enumerate(overrides.rules) if rule.fits(one)]
         if len(found) == 1 and overrides.rules[found[0]].join:
             joining.setdefault(found[0], []).append(one)
         else:
@@ -258,6 +294,13 @@ def apply(overrides: Overrides, series: Sequence[Series]) -> tuple[Candidate, ..
     for index, members in joining.items():
         candidates += _joined(overrides, members, overrides.rules[index])
     return tuple(sorted(candidates, key=lambda one: (one.series.number, one.series.uid)))
+
+
+def unused_levels(overrides: Overrides, uids: Iterable[str]) -> tuple[int, ...]:
+    """Numbers, the first is 1, of the file's `levels` that name none of these new SeriesInstanceUIDs."""
+    known = set(uids)
+    levels = enumerate(overrides.levels, start=1)
+    return tuple(number for number, level in levels if level.series_instance_uid not in known)
 
 
 def _single(overrides: Overrides, series: Series, rules: Sequence[Rule]) -> Candidate:
