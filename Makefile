@@ -60,7 +60,7 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 test: lint $(VENV)/.dev $(VENV)/.wheel  ## Lint, then all tests on the built wheel, then the coordinator's and the validator's on their own extras
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(PYTEST)
 	$(BIN)/python -m coverage report --include='*/myofed_schemas/*,*/myofed_anonymization/*' --fail-under=100
-	$(BIN)/python -m coverage report --include='*/myofed_node/*,*/myofed_coordinator/*,*/myofed_demo/*' --fail-under=$(COVERAGE)
+	$(BIN)/python -m coverage report --include='*/myofed_node/*,*/myofed_coordinator/*,*/myofed_demo/*,*/myofed_simulation/*' --fail-under=$(COVERAGE)
 	$(MAKE) test-coordinator
 	$(MAKE) test-validate
 COVERAGE ?= 90

@@ -14,6 +14,10 @@ from typing import Any
 from bench.convert import measure as convert
 from bench.convert_right import measure as convert_right
 from bench.deidentify import measure as deidentify
+from bench.learning import measure as learning
+from bench.learning_hostile import measure as learning_hostile
+from bench.privacy.measure import measure as privacy
+from bench.round import measure as round_
 from bench.validate import measure as validate
 
 HERE = Path(__file__).parent
@@ -22,6 +26,10 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "convert": convert,
     "convert-right": convert_right,
     "deidentify": deidentify,
+    "learning": learning,
+    "learning-hostile": learning_hostile,
+    "privacy": privacy,
+    "round": round_,
     "validate": validate,
 }
 

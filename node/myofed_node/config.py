@@ -24,7 +24,30 @@ SCORED_SUBJECTS_FLOOR = 5
 FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 """A path on this machine; a relative one starts at the site's folder."""
 
+TrainingWindow = Annotated[
+    str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")
+]
+"""From, to; over midnight where the second is not later."""
+
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$", max_length=300)]
+
+
+class PrivacyFloor(WireModel):
+    """The least privacy of a study that may train at this site (docs/privacy.md); a stronger study is taken as it is.
+
+    Attributes:
+        level: `update` or `example`, as the study must have it.
+        max_clip_norm: A study may not clip at more.
+        min_noise_multiplier: A study may not add less noise.
+        max_epsilon: Budget of one study here, over all its versions and runs, whatever its manifest allows.
+        max_delta: A study's delta may not be above.
+    """
+
+    level: Literal["update", "example"]
+    max_clip_norm: float = Field(gt=0, le=1e6)
+    min_noise_multiplier: float = Field(gt=0, le=1e3)
+    max_epsilon: float = Field(gt=0, le=1e6)
+    max_delta: float = Field(default=1e-5, gt=0, le=1e-3)
 
 
 class SitePolicy(WireModel):
@@ -39,6 +62,10 @@ class SitePolicy(WireModel):
         max_local_steps: A study may not ask for more optimiser steps a round.
         max_batch: A study may not ask for a larger batch.
         min_scored_subjects: Dice of a muscle leaves only as a sum over at least so many subjects.
+        max_memory_mb: A study may not ask for a training step that takes about more memory than this (MiB).
+        max_round_s: A task that takes longer is abandoned, whatever the study says.
+        training_window: `HH:MM-HH:MM` on the site's own clock; outside it no task begins. None: at any time.
+        privacy_floor: What clipping and noise a study must have to train here; None asks for none.
     """
 
     demo: bool = False
@@ -49,6 +76,10 @@ class SitePolicy(WireModel):
     max_local_steps: int = Field(default=500, ge=1, le=1000)
     max_batch: int = Field(default=32, ge=1, le=64)
     min_scored_subjects: int = Field(default=SCORED_SUBJECTS_FLOOR, ge=1)
+    max_memory_mb: int = Field(default=8192, ge=64, le=1 << 20)
+    max_round_s: int = Field(default=7200, ge=1, le=86_400)
+    training_window: TrainingWindow | None = None
+    privacy_floor: PrivacyFloor | None = None
 
     @model_validator(mode="after")
     def _not_below_the_floor(self) -> Self:
@@ -245,6 +276,11 @@ COMMENTS = {
     "policy.max_local_steps": "A study may not ask for more optimiser steps in a round.",
     "policy.max_batch": "A study may not ask for a larger batch.",
     "policy.min_scored_subjects": "Dice leaves only as a sum over at least so many subjects (floor 5).",
+    "policy.max_memory_mb": "A study may not ask for a training step that takes about more memory (MiB).",
+    "policy.max_round_s": "A task that takes longer (seconds) is abandoned, whatever the study says.",
+    "policy.training_window": 'Hours in which tasks may begin, on this machine\'s clock, e.g. "20:00-06:00"; null: any.',
+    "policy.privacy_floor": "Least clipping and noise of a study, e.g. {level: update, max_clip_norm: 1, "
+    "min_noise_multiplier: 4, max_epsilon: 8}; null asks for none (docs/privacy.md).",
     "vault": "Whether a pseudonym can be led back to its patient, for incidental findings; off by default.",
     "vault.enabled": "true records whom each pseudonym stands for, encrypted; every look-up needs a reason and is on record.",
     "vault.folder": "Folder for the vault alone, e.g. vault (below the site's folder) or an absolute path.",

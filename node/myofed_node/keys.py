@@ -45,6 +45,7 @@ def make_site_keys(folder: SiteFolder, *, now: datetime) -> None:
     makers: dict[Path, Callable[[], bytes]] = {
         folder.deid_key: lambda: secrets.token_bytes(SECRET_BYTES),
         folder.executor_secret: lambda: secrets.token_bytes(SECRET_BYTES),
+        folder.split_key: lambda: secrets.token_bytes(SECRET_BYTES),
         folder.web_token: lambda: secrets.token_hex(SECRET_BYTES).encode(),
         folder.identity_key: lambda: _pem(Ed25519PrivateKey.generate()),
         folder.tls_key: lambda: _pem(ec.generate_private_key(ec.SECP256R1())),
@@ -120,6 +121,20 @@ def load_deid_keys(folder: SiteFolder) -> SiteKeys:
     from myofed_anonymization.keys import SiteKeys
 
     return SiteKeys.from_bytes(read_secret(folder.deid_key))
+
+
+def settled_split_key(folder: SiteFolder) -> bytes:
+    """The key that decides who trains and who tests; made where a site of version 0.1 has none.
+
+    Unlike a lost key of pseudonyms, a new one harms nothing: splits are stored, and known subjects keep their roles.
+
+    Raises:
+        MyofedError: KEY_PERMISSIONS.
+        OSError: The folder cannot be written.
+    """
+    if not folder.split_key.exists():
+        write_atomically(folder.split_key, secrets.token_bytes(SECRET_BYTES))
+    return read_secret(folder.split_key)
 
 
 def load_identity_key(folder: SiteFolder) -> Ed25519PrivateKey:

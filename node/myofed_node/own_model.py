@@ -9,6 +9,7 @@ from pathlib import Path
 
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
+from myofed_node.learning.labels import site_labels
 from myofed_node.learning.local import evaluate_model, train_local
 from myofed_node.site_setup import Site
 from myofed_node.study_desk import StudyDesk, initial_weights
@@ -50,6 +51,7 @@ def train_own_model(site: Site, study_id: str) -> OwnModel:
         manifest=manifest,
         dataset=site.folder.dataset,
         subjects=desk.approvals.roles(study_id),
+        labels=site_labels(manifest, site.config.site),
     )
     return OwnModel(weights, metrics)
 
@@ -62,10 +64,13 @@ def evaluate_models(site: Site, study_id: str, *, models: Sequence[Path]) -> Sco
     """
     desk = _desk(site)
     manifest, roles = desk.approved_manifest(study_id), desk.approvals.roles(study_id)
+    labels = site_labels(manifest, site.config.site)
     scores = []
     for path in models:
         weights = _read(path)
-        found = evaluate_model(weights, manifest=manifest, dataset=site.folder.dataset, subjects=roles.test)
+        found = evaluate_model(
+            weights, manifest=manifest, dataset=site.folder.dataset, subjects=roles.test, labels=labels
+        )
         scores.append((hashlib.sha256(weights).hexdigest(), found))
     return Scores(digest(roles), len(roles.test), tuple(scores))
 

@@ -43,6 +43,11 @@ class SiteFolder:
         return self.keys / "deid.key"
 
     @property
+    def split_key(self) -> Path:
+        """32 random bytes: with them each subject's role in a study is drawn; kept through a new enrolment."""
+        return self.keys / "split.key"
+
+    @property
     def identity_key(self) -> Path:
         """Ed25519 private key, PEM: signs decisions and audit heads."""
         return self.keys / "identity.key"
@@ -136,6 +141,11 @@ class SiteFolder:
     def models(self) -> Path:
         """Weights as safetensors, named by their SHA-256."""
         return self.root / "models"
+
+    @property
+    def inputs(self) -> Path:
+        """Prepared inputs of labelled subjects (image data, under pseudonyms); may be emptied while nothing runs."""
+        return self.root / "cache" / "inputs"
 
     def study(self, study_id: str) -> Path:
         """Folder of one study: manifest versions, decision, split, rounds seen."""

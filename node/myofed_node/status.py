@@ -9,12 +9,15 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from myofed_node.client_certificate import not_after
+from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.ledger import read_ledger
+from myofed_node.federation.privacy_ledger import PrivacyBudget, privacy_budget
+from myofed_node.federation.training_gate import Gate, gate
 from myofed_node.service_state import ServiceState, load_service_state
 from myofed_node.site_folder import SiteFolder
 from myofed_node.site_setup import Site
 from myofed_node.store import SiteStore
-from myofed_schemas.clock import utc_text
+from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.ids import SiteId, UtcTime
 from myofed_schemas.wire import WireModel
 
@@ -37,6 +40,9 @@ class SiteStatus(WireModel):
         sessions: Their sessions.
         children: Name -> state of what `up` runs; empty when it does not run.
         web: Address of the site's own page while `up` runs.
+        budgets: Of the studies that ask for privacy.
+        training: Whether a task may begin now, or why not.
+        training_window: The policy's hours; None: any.
     """
 
     site: SiteId
@@ -52,13 +58,16 @@ class SiteStatus(WireModel):
     children: dict[str, ChildState]
     service: ServiceState | None
     web: str | None
+    budgets: tuple[PrivacyBudget, ...] = ()
+    training: Gate
+    training_window: str | None
 
 
 def site_status(site: Site) -> SiteStatus:
     """The site's state now.
 
     Raises:
-        MyofedError: STORE_MISSING, LEDGER_BROKEN, CERTIFICATE_INVALID.
+        MyofedError: STORE_MISSING, LEDGER_BROKEN, CERTIFICATE_INVALID, PRIVACY_LEDGER_BROKEN.
     """
     folder = site.folder
     store = SiteStore(folder.store)
@@ -79,6 +88,9 @@ def site_status(site: Site) -> SiteStatus:
         children=children_of(folder),
         service=service,
         web=service.web if service else None,
+        budgets=_budgets(site),
+        training=gate(folder, site.config.policy, local=system_now().astimezone()),
+        training_window=site.config.policy.training_window,
     )
 
 
@@ -102,12 +114,20 @@ def status_lines(status: SiteStatus) -> list[str]:
         f"  data set: {status.subjects} subjects, {status.sessions} sessions; series: {series}",
         f"  card: {card}; requests that left: {status.requests_out}",
         f"  services: {children}",
+        f"  training: {status.training}{f' (window {status.training_window})' if status.training_window else ''}",
     ]
     if status.service:
         lines.append(f"  last contact: {status.service.last_contact or 'never'} ({status.service.code})")
     if status.web:
         lines.append(f"  page: {status.web} (token in keys/web.token)")
+    lines += [budget.line() for budget in status.budgets]
     return [*lines, "  DEMO POLICY: synthetic patients only"] if status.demo else lines
+
+
+def _budgets(site: Site) -> tuple[PrivacyBudget, ...]:
+    manifests = [state.newest.manifest for state in Approvals(site.folder, site.config).studies()]
+    found = [privacy_budget(m, study_folder=site.folder.study(m.study_id)) for m in manifests]
+    return tuple(budget for budget in found if budget)
 
 
 def _certificate_end(folder: SiteFolder) -> str | None:

@@ -72,7 +72,9 @@ def children(folder: SiteFolder, config: SiteConfig, ports: Ports) -> list[list[
     here, confinement = str(folder.root), find_confinement(folder)
     child = partial(_child, folder, confinement)
     worker = _module(
-        "myofed_node.learning.worker", "--socket", str(folder.worker_socket), "--threads", str(config.worker_threads)
+        "myofed_node.learning.worker",
+        *("--socket", str(folder.worker_socket), "--threads", str(config.worker_threads)),
+        *("--inputs", str(folder.inputs)),
     )
     isolation, listening = find_isolation(), partial(is_listening, "127.0.0.1")
     egress = _module("myofed_node.federation.egress_port", here)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from myofed_schemas.ids import Code, MuscleId, RunId, Sha256, SiteId, StudyId, UtcTime
+from myofed_schemas.study_options import StructureId
 from myofed_schemas.wire import WireModel
 
 PACKED = "packed"
@@ -86,6 +87,21 @@ class MuscleScore(WireModel):
     subjects: int = Field(ge=0, le=MAX_SCORED)
 
 
+class GroupScore(WireModel):
+    """Sufficient statistics of Dice over a site's subjects for several muscles taken as one; no per-subject value."""
+
+    structure: StructureId
+    dice_sum: float = Field(ge=0, le=MAX_SCORED)
+    subjects: int = Field(ge=0, le=MAX_SCORED)
+
+
+class ExclusionCount(WireModel):
+    """Subjects that a site's task had to leave out because of their own files, by code; no pseudonym."""
+
+    code: Code
+    subjects: int = Field(ge=1, le=MAX_SCORED)
+
+
 class TaskMetrics(WireModel):
     """What a site says about its task, beside the weights.
 
@@ -94,12 +110,22 @@ class TaskMetrics(WireModel):
         steps: Optimiser steps done.
         loss: Mean training loss over the steps (0 for evaluate).
         scores: Dice of the INCOMING model on the site's validation subjects.
+        group_scores: The same for the muscle sets that some site of the study draws as one; empty where none does.
+        exclusions: Subjects left out, by code, as buckets; only counts that the site's policy lets leave.
     """
 
     examples: int = Field(ge=0)
     steps: int = Field(ge=0)
     loss: float
     scores: tuple[MuscleScore, ...]
+    group_scores: tuple[GroupScore, ...] = ()
+    exclusions: tuple[ExclusionCount, ...] = Field(default=(), max_length=64)
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_empty(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A site with nothing to say of groups or exclusions says what a site of an earlier release did."""
+        document: dict[str, Any] = handler(self)
+        return {name: value for name, value in document.items() if value or name not in ("group_scores", "exclusions")}
 
 
 def mean_dice(scores: tuple[MuscleScore, ...]) -> float | None:
@@ -131,7 +157,10 @@ class RoundReport(WireModel):
 
 
 class FinalEvaluation(WireModel):
-    """Dice of the final model on the sites' validation subjects, asked for once after the last round."""
+    """Dice of the last round's model on the sites' validation subjects, asked for once after the last round.
+
+    A run that keeps its best round may keep an earlier model: its Dice stands in the report of the round after it.
+    """
 
     dice: float | None
     dice_per_site: dict[SiteId, float]
@@ -149,7 +178,15 @@ class RunStatus(WireModel):
     """`OK`, or why the run failed, e.g. `QUORUM_LOST`."""
     rounds: tuple[RoundReport, ...]
     model_sha256: Sha256 | None = None
+    """Weights of the model that the run keeps."""
     final: FinalEvaluation | None = None
+    kept_round: int | None = Field(default=None, ge=1, le=1000)
+    """The round whose weights are that model; absent until the run is completed."""
+
+    @model_serializer(mode="wrap")
+    def _without_kept_round_until_completed(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        return {name: value for name, value in document.items() if name != "kept_round" or value is not None}
 
 
 class Heartbeat(WireModel):

@@ -8,6 +8,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, mo
 
 from myofed_schemas.canonical import digest
 from myofed_schemas.ids import Code, MuscleId, Sha256, SiteId, StudyId, UtcTime
+from myofed_schemas.study_networks import Network, Unet2d
 from myofed_schemas.study_options import (
     NEEDS,
     USES,
@@ -40,19 +41,13 @@ class TensorSpec(WireModel):
     dtype: Literal["float32", "int64"]
 
 
-class Architecture(WireModel):
-    """A network from the allow-list, by name and arguments; code never travels.
+Architecture = Unet2d
+"""The first network of the allow-list, by the name it had when it was the only one."""
 
-    `monai-unet-2d` is `monai.networks.nets.UNet` with two spatial dimensions.
-    """
 
-    name: Literal["monai-unet-2d"]
-    in_channels: int = Field(ge=1, le=4)
-    out_channels: int = Field(ge=2, le=64)
-    channels: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(min_length=2, max_length=7)
-    strides: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field(min_length=1, max_length=6)
-    num_res_units: int = Field(ge=0, le=4)
-    norm: Literal["instance", "batch"]
+Channel = Literal["in-phase", "water", "fat", "t1w"]
+SizePx = tuple[Annotated[int, Field(ge=16, le=1024)], Annotated[int, Field(ge=16, le=1024)]]
+"""Rows, columns."""
 
 
 class InputImage(WireModel):
@@ -64,7 +59,47 @@ class InputImage(WireModel):
 
     kind: Literal["in-phase-magnitude"]
     spacing_mm: float = Field(ge=0.5, le=5.0)
-    size_px: tuple[Annotated[int, Field(ge=16, le=1024)], Annotated[int, Field(ge=16, le=1024)]]
+    size_px: SizePx
+
+    @property
+    def channel_names(self) -> tuple[Channel, ...]:
+        """What the network's input channels are, in their order."""
+        return ("in-phase",)
+
+
+class InputChannels(WireModel):
+    """The same from several sequences, so that one model serves sites that do not all have them.
+
+    A channel that a site lacks is zero. The label map may lie on any of them; the others are sampled on its grid.
+
+    Attributes:
+        channels: Input channels of the network, each once; a site needs one of them.
+        dropout: Probability with which training leaves out a channel of a slice, never the last one.
+        spacing_mm: As in `InputImage`.
+        size_px: As in `InputImage`.
+    """
+
+    kind: Literal["channels"]
+    channels: tuple[Channel, ...] = Field(min_length=1, max_length=4)
+    dropout: float = Field(ge=0, le=0.9)
+    spacing_mm: float = Field(ge=0.5, le=5.0)
+    size_px: SizePx
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len(set(self.channels)) != len(self.channels):
+            msg = "a channel is named twice"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def channel_names(self) -> tuple[Channel, ...]:
+        """What the network's input channels are, in their order."""
+        return self.channels
+
+
+StudyInput = InputImage | InputChannels
+"""What a site makes of its images."""
 
 
 class Training(WireModel):
@@ -82,7 +117,13 @@ class Training(WireModel):
 
 
 class Split(WireModel):
-    """Which subjects train, validate and test: decided once per study and site, by a salted digest of the pseudonym."""
+    """Which subjects train, validate and test: drawn once per study and site, with a key that the site alone has.
+
+    Attributes:
+        test_percent: Chance of a subject to test; small sites have at least one who does.
+        validation_percent: Chance to validate; where it is above 0, at least one does.
+        salt: Another salt is another draw; without the key it tells nothing about who is drawn.
+    """
 
     test_percent: int = Field(ge=10, le=50)
     validation_percent: int = Field(ge=0, le=30)
@@ -102,10 +143,10 @@ class StudyManifest(WireModel):
     label_set: Literal["individual"] = "individual"
     muscles: tuple[MuscleId, ...] = Field(min_length=1)
     """Class k+1 of the network is muscle k; class 0 is background."""
-    architecture: Architecture
+    architecture: Network
     state_dict: tuple[TensorSpec, ...] = Field(min_length=1)
     initial_weights_sha256: Sha256
-    image: InputImage
+    image: Annotated[StudyInput, Field(discriminator="kind")]
     training: Training
     split: Split
     strategy: StrategyName
@@ -209,6 +250,13 @@ class StudyDecision(WireModel):
     decision: Literal["approved", "declined", "revoked"]
     reason: Code
     decided_at: UtcTime
+    demo: Literal[True] | None = None
+    """Decided under a policy marked demo; absent from every other decision, and from those of earlier releases."""
+
+    @model_serializer(mode="wrap")
+    def _unmarked_where_not_demo(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        return {name: value for name, value in document.items() if value is not None}
 
 
 class SignedDecision(WireModel):

@@ -73,6 +73,8 @@ class Schedule(WireModel):
         warmup_rounds: The learning rate rises linearly over so many rounds first.
         keep: The last round's model, or the one with the best aggregated validation Dice.
         patience_rounds: The run ends when so many rounds in a row brought no better validation Dice.
+        straggler_wait_s: Once `min_sites` have answered well, the others have so many seconds more; absent: until
+            `round_timeout_s`.
     """
 
     sites_per_round: int | None = Field(default=None, ge=1, le=1000)
@@ -81,6 +83,7 @@ class Schedule(WireModel):
     warmup_rounds: int = Field(default=0, ge=0, le=100)
     keep: Literal["last", "best"] = "last"
     patience_rounds: int | None = Field(default=None, ge=1, le=1000)
+    straggler_wait_s: int | None = Field(default=None, ge=1, le=86_400)
 
 
 class SiteLabels(WireModel):

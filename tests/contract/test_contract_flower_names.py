@@ -15,7 +15,7 @@ ADAPTERS = (
     "coordinator/myofed_coordinator/federation/flower_adapter.py",
     "coordinator/myofed_coordinator/federation/replies.py",
 )
-PUBLIC = ("flwr.app", "flwr.clientapp", "flwr.serverapp")
+PUBLIC = ("flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.simulation")
 """What Flower documents for authors of apps."""
 
 SIGNATURES = {

@@ -16,6 +16,7 @@ PACKAGES = (
     "node/myofed_node",
     "coordinator/myofed_coordinator",
     "deploy/myofed_demo",
+    "deploy/myofed_simulation",
 )
 ERROR_CALLS = {"MyofedError"}
 
@@ -32,8 +33,14 @@ def programs() -> dict[str, click.Command]:
     from myofed_coordinator.cli import app as coordinator
     from myofed_demo.cli import app as demo
     from myofed_node.cli import app as node
+    from myofed_simulation.cli import app as simulate
 
-    apps = {"myofed-node": node, "myofed-coordinator": coordinator, "myofed-demo": demo}
+    apps = {
+        "myofed-node": node,
+        "myofed-coordinator": coordinator,
+        "myofed-demo": demo,
+        "myofed-simulate": simulate,
+    }
     return {name: typer.main.get_command(app) for name, app in apps.items()}
 
 
@@ -82,7 +89,7 @@ def test_every_command_a_page_shows_exists(repository: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("program", ["myofed-node", "myofed-coordinator", "myofed-demo"])
+@pytest.mark.parametrize("program", ["myofed-node", "myofed-coordinator", "myofed-demo", "myofed-simulate"])
 def test_every_command_has_help_with_an_example(program: str) -> None:
     """`--help` says what is true afterwards, what each option means, and shows one call."""
     lacking = []

@@ -190,8 +190,8 @@ def test_run_completes_and_both_sides_count_the_same_bytes(it: wall.Federation) 
     status = it.finish(folder, seconds=60)
     assert (status.state, status.code) == ("completed", "OK")
     assert [report.sites for report in status.rounds] == [("site-a", "site-b")] * 2
-    weights = load(folder.weights(2).read_bytes())
-    assert all(np.array_equal(value, np.full_like(value, 2.0)) for value in weights.values())
+    first, last = load(folder.initial_weights.read_bytes()), load(folder.weights(2).read_bytes())
+    assert all(np.array_equal(last[name], first[name] + 2) for name in first)
     assert status.final is not None
     assert status.final.dice == 0.5
     wall.until(folder.closed.exists, seconds=10, what="model registered")

@@ -149,7 +149,7 @@ class Federation:
 
     def create_study(self, **changes: object) -> StudyManifest:
         """A study for all sites that joined, offered to them."""
-        weights = save({"net.weight": np.zeros((32, 32), np.float32), "net.bias": np.zeros(4, np.float32)})
+        weights = initial_weights()
         manifest = make_manifest(tuple(self.nodes), weights, **changes)
         self.services.studies.create(manifest, weights, actor="test", now=now())
         return manifest
@@ -176,6 +176,12 @@ class Federation:
         return len(folder.status().rounds)
 
 
+def initial_weights() -> bytes:
+    """Uneven eighths, so that the fake worker's steps of one are exact and no row is another's multiple."""
+    eighths = np.random.default_rng(0).integers(-16, 16, (33, 32)).astype(np.float32) / 8
+    return save({"net.weight": eighths[:32].copy(), "net.bias": eighths[32, :4].copy()})
+
+
 def make_manifest(sites: tuple[str, ...], weights: bytes, **changes: object) -> StudyManifest:
     values: dict[str, object] = {
         "study_id": STUDY,
@@ -198,8 +204,8 @@ def make_manifest(sites: tuple[str, ...], weights: bytes, **changes: object) -> 
         "image": InputImage(kind="in-phase-magnitude", spacing_mm=2.0, size_px=(16, 16)),
         "training": Training(
             optimiser="adamw",
-            learning_rate=0.01,
-            learning_rate_end=0.0,
+            learning_rate=1.0,  # a step of one is plausible to a node's guard
+            learning_rate_end=1.0,
             weight_decay=0.0,
             batch_size=2,
             local_steps=3,

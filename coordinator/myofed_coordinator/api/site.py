@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myofed_coordinator.api.refusals import add_refusals, answer
+from myofed_coordinator.api.site_weights import add_weights
 from myofed_coordinator.models import weights
 from myofed_coordinator.services import Services
 from myofed_schemas.audit import SignedAuditHead
@@ -78,6 +79,7 @@ def _routes(services: Services, clock: Callable[[], datetime]) -> APIRouter:
     router = APIRouter(prefix="/site")
     _add_reports(router, services, clock)
     _add_studies(router, services, clock)
+    add_weights(router, services.home, site_of)
     return router
 
 

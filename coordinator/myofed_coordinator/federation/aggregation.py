@@ -1,99 +1,96 @@
-"""Federated averaging of whole, checked updates (McMahan 2017, Algorithm 1), in float64 and in a fixed order."""
+"""From the checked updates of a round to the next model, tensor by tensor, in float64 and in a fixed order."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from myofed_coordinator.federation.weights import Tensor, Tensors, check
+from myofed_coordinator.federation.strategies.base import Float64, RoundInputs, Strategy, Update
+from myofed_coordinator.federation.weights import Tensors
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import EXAMPLE_BUCKETS, TaskMetrics
 from myofed_schemas.study import StudyManifest, TensorSpec
 
-
-class WeightedMean:
-    """A running weighted mean; an update is folded whole or, when any of it is wrong, not at all.
-
-    Floating-point tensors are summed in float64 and rounded once, at the end. Integer tensors (counters such as
-    `num_batches_tracked`) take the largest value seen: a mean of counters means nothing.
-    """
-
-    def __init__(self, spec: Sequence[TensorSpec]) -> None:
-        self._spec = tuple(spec)
-        self._sums: dict[str, NDArray[np.float64]] = {}
-        self._counters: dict[str, NDArray[np.int64]] = {}
-        self._weight = 0.0
-
-    def fold(self, tensors: Mapping[str, Tensor], *, weight: float) -> None:
-        """The update is part of the mean.
-
-        Args:
-            tensors: All tensors of the manifest's state dict.
-            weight: Finite and above 0.
-
-        Raises:
-            MyofedError: UPDATE_WEIGHT or a code of `weights.check`; the mean is unchanged then.
-        """
-        if not (math.isfinite(weight) and weight > 0):
-            raise MyofedError("UPDATE_WEIGHT", "expected a finite weight above 0, found another")
-        check(tensors, self._spec)
-        for name, tensor in tensors.items():
-            if tensor.dtype.kind == "f":
-                self._add(name, tensor.astype(np.float64) * weight)
-            else:
-                counter = tensor.astype(np.int64)
-                self._counters[name] = np.maximum(self._counters[name], counter) if name in self._counters else counter
-        self._weight += weight
-
-    def result(self) -> Tensors:
-        """The mean of everything folded, in the manifest's dtypes.
-
-        Raises:
-            MyofedError: NO_UPDATES where nothing was folded.
-        """
-        if self._weight == 0:
-            raise MyofedError("NO_UPDATES", "expected at least one update, found none")
-        means: Tensors = {name: (total / self._weight).astype(np.float32) for name, total in self._sums.items()}
-        return {**means, **self._counters}
-
-    def _add(self, name: str, weighted: NDArray[np.float64]) -> None:
-        if name in self._sums:
-            self._sums[name] += weighted
-        else:
-            self._sums[name] = weighted
+MAX_LOSS = 1e6
+"""Cross-entropy plus soft Dice is some ten thousand times smaller; sums of what two liars say must stay finite."""
 
 
 @dataclass(frozen=True)
-class Contribution:
-    """One site's checked update, read only when its turn comes.
+class Aggregate:
+    """The next model, and what its strategy remembers.
 
     Attributes:
-        site: Decides the order of folding.
-        weight: 1 or the bucketed number of examples.
-        read: Gives the tensors.
+        weights: In the manifest's shapes and dtypes, finite.
+        memory: float64, by the strategy's own names; empty for most.
     """
 
-    site: str
-    weight: float
-    read: Callable[[], Tensors]
+    weights: Tensors
+    memory: dict[str, Float64]
 
 
-def federated_average(contributions: Iterable[Contribution], spec: Sequence[TensorSpec]) -> Tensors:
-    """The weighted mean; the same contributions give the same bits in whatever order they arrived.
+def aggregate(strategy: Strategy, inputs: RoundInputs, spec: Sequence[TensorSpec]) -> Aggregate:
+    """The next model; the same updates give the same bits in whatever order they arrived.
 
-    They are folded in the order of the sites' names, one in memory at a time.
+    They are folded in the order of the sites' names. Floating-point tensors are rounded to float32 once, at the end.
+    Integer tensors (counters such as `num_batches_tracked`) take the largest value: a mean of counters means nothing.
 
     Raises:
-        MyofedError: As `WeightedMean`.
+        MyofedError: UPDATE_WEIGHT, STRATEGY_TOO_FEW_SITES, AGGREGATE_NOT_FINITE, or what reading an update raises.
     """
-    mean = WeightedMean(spec)
-    for contribution in sorted(contributions, key=lambda c: c.site):
-        mean.fold(contribution.read(), weight=contribution.weight)
-    return mean.result()
+    ordered = replace(inputs, updates=_in_order(inputs.updates, least=strategy.min_updates))
+    weights: Tensors = {}
+    memory: dict[str, Float64] = {}
+    for tensor in spec:
+        if tensor.dtype == "int64":
+            weights[tensor.name] = _largest(tensor.name, ordered.updates)
+            continue
+        combined = strategy.combine(tensor.name, ordered)
+        weights[tensor.name] = _rounded(combined.value, where=tensor.name)
+        memory.update({name: np.asarray(kept, order="C") for name, kept in combined.memory.items()})
+    return Aggregate(weights, memory)
+
+
+def _in_order(updates: Iterable[Update], *, least: int) -> list[Update]:
+    ordered = sorted(updates, key=lambda update: update.site)
+    if not all(math.isfinite(update.weight) and update.weight > 0 for update in ordered):
+        raise MyofedError("UPDATE_WEIGHT", "expected a finite weight above 0, found another")
+    check_enough(len(ordered), least=least)
+    return ordered
+
+
+def check_enough(found: int, *, least: int) -> None:
+    """So many updates are enough for the strategy.
+
+    Raises:
+        MyofedError: STRATEGY_TOO_FEW_SITES.
+    """
+    if found < least:
+        raise MyofedError(
+            "STRATEGY_TOO_FEW_SITES",
+            f"expected at least {least} updates for this strategy, found {found}",
+            hint="invite more sites, raise sites_per_round, or choose another strategy",
+            exit_code=ExitCode.QUORUM_LOST,
+        )
+
+
+def _rounded(value: Float64, *, where: str) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.asarray(value).astype(np.float32)  # numpy makes a scalar of what has no axes
+    if not np.isfinite(rounded).all():
+        raise MyofedError("AGGREGATE_NOT_FINITE", f"expected a finite next model, found other values, in {where}")
+    return rounded
+
+
+def _largest(name: str, updates: Sequence[Update]) -> NDArray[np.int64]:
+    largest = updates[0].read(name).astype(np.int64)
+    for update in updates[1:]:
+        np.maximum(largest, update.read(name), out=largest)
+    return largest
 
 
 def weight_of(metrics: TaskMetrics, manifest: StudyManifest) -> float:
@@ -107,12 +104,11 @@ def check_metrics(metrics: TaskMetrics, manifest: StudyManifest, *, trained: boo
     Raises:
         MyofedError: METRICS_IMPLAUSIBLE.
     """
-    muscles = [score.muscle for score in metrics.scores]
     plausible = (
-        math.isfinite(metrics.loss)
-        and set(muscles) <= set(manifest.muscles)
-        and len(set(muscles)) == len(muscles)
-        and all(math.isfinite(s.dice_sum) and s.dice_sum <= s.subjects for s in metrics.scores)
+        abs(metrics.loss) <= MAX_LOSS
+        and _are_of([score.muscle for score in metrics.scores], manifest.muscles)
+        and _are_of([score.structure for score in metrics.group_scores], _drawn_sets(manifest))
+        and all(math.isfinite(s.dice_sum) and s.dice_sum <= s.subjects for s in metrics.scores + metrics.group_scores)
     )
     if trained:
         plausible = (
@@ -120,3 +116,13 @@ def check_metrics(metrics: TaskMetrics, manifest: StudyManifest, *, trained: boo
         )
     if not plausible:
         raise MyofedError("METRICS_IMPLAUSIBLE", "expected metrics that this manifest allows, found others")
+
+
+def _are_of(names: Sequence[str], known: Iterable[str]) -> bool:
+    return set(names) <= set(known) and len(set(names)) == len(names)
+
+
+def _drawn_sets(manifest: StudyManifest) -> set[str]:
+    """What some site of the study draws otherwise than muscle by muscle."""
+    mixed = manifest.mixed_labels
+    return {name for labels in mixed.sites for name in labels.structures} if mixed else set()

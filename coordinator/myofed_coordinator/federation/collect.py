@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from myofed_coordinator.federation.engine import Engine, Reply, Task
+from myofed_coordinator.federation.sampling import Turn
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import SiteError
@@ -54,18 +55,49 @@ class StopRequestedError(Exception):
 
 @dataclass
 class Answers:
-    """What a question brought."""
+    """What a question brought.
+
+    Attributes:
+        errors: Site -> code.
+        good: Sites whose reply was accepted.
+        asked: Site -> the key of the node that was asked.
+    """
 
     errors: dict[str, str] = field(default_factory=dict)
-    """Site -> code."""
+    good: set[str] = field(default_factory=set)
+    asked: dict[str, str] = field(default_factory=dict)
 
     def site_errors(self) -> tuple[SiteError, ...]:
         """The errors in the order of the sites' names."""
         return tuple(SiteError(site=site, code=code) for site, code in sorted(self.errors.items()))
 
+    def revoked(self, folder: RunFolder) -> set[str]:
+        """Sites that were asked and are not in the run any more, or only with another key."""
+        current = folder.sites().node_keys
+        return {site for site, key in self.asked.items() if current.get(site) != key}
+
 
 Accept = Callable[[str, Reply], None]
 """Takes a site's reply; raises MyofedError where it is not acceptable."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the sites of a run.
+
+    Attributes:
+        task: The same for every site.
+        accept: Called once for each good reply, in the order of arrival.
+        quorum: So many good replies are enough to end the patience with the others.
+        straggler_wait_s: How long the others have after that; None: until the task's timeout.
+        turn: Whose turn it is.
+    """
+
+    task: Task
+    accept: Accept
+    quorum: int
+    straggler_wait_s: float | None = None
+    turn: Turn = field(default_factory=Turn)
 
 
 def gather(folder: RunFolder, engine: Engine, pace: Pace, *, quorum: int) -> None:
@@ -88,29 +120,29 @@ def gather(folder: RunFolder, engine: Engine, pace: Pace, *, quorum: int) -> Non
         pace.clock.sleep(pace.poll_s)
 
 
-def ask(folder: RunFolder, engine: Engine, pace: Pace, *, task: Task, accept: Accept) -> Answers:
-    """Every site of the run has answered acceptably or has a code in the answers' errors.
+def ask(folder: RunFolder, engine: Engine, pace: Pace, question: Question) -> Answers:
+    """Every site that was asked has answered acceptably or has a code in the answers' errors.
 
     Args:
         folder: The run; its sites are read again at every poll, so that a revoked one is out at once.
         engine: Carries the task.
         pace: How often and how long.
-        task: The same for every site.
-        accept: Called once for each good reply, in the order of arrival.
+        question: What is asked.
 
     Raises:
         StopRequestedError: Asked to stop; replies under way are left to the engine.
     """
     answers = Answers()
-    pending = _send(folder, engine, task, answers)
-    deadline = pace.clock.monotonic() + task.timeout_s + GRACE_S
+    pending = _send(folder, engine, question, answers)
+    patience = _Patience(question, pace.clock.monotonic())
     while pending:
         _drop_removed(folder, pending, answers)
-        came = _take(folder, engine.replies(list(pending)), pending, accept, answers)
+        came = _take(folder, engine.replies(list(pending)), pending, question.accept, answers)
         if not pending:
             break
-        if pace.clock.monotonic() > deadline:
-            answers.errors.update(dict.fromkeys(pending.values(), "SITE_TIMEOUT"))
+        code = patience.ended(pace.clock.monotonic(), good=len(answers.good - answers.revoked(folder)))
+        if code is not None:
+            answers.errors.update(dict.fromkeys(pending.values(), code))
             break
         check_stop(folder)
         if not came:
@@ -118,12 +150,34 @@ def ask(folder: RunFolder, engine: Engine, pace: Pace, *, task: Task, accept: Ac
     return answers
 
 
-def _send(folder: RunFolder, engine: Engine, task: Task, answers: Answers) -> dict[str, str]:
-    """Ticket -> site, of those that are connected."""
+class _Patience:
+    """When a question ends although a site has not answered."""
+
+    def __init__(self, question: Question, now: float) -> None:
+        self._question = question
+        self._deadline = now + question.task.timeout_s + GRACE_S
+        self._enough_since: float | None = None
+
+    def ended(self, now: float, *, good: int) -> str | None:
+        """The code of those that have not answered, or None while they are waited for."""
+        if now > self._deadline:
+            return "SITE_TIMEOUT"
+        wait = self._question.straggler_wait_s
+        if wait is None or good < self._question.quorum:
+            self._enough_since = None
+            return None
+        if self._enough_since is None:
+            self._enough_since = now
+        return "SITE_STRAGGLER" if now - self._enough_since > wait else None
+
+
+def _send(folder: RunFolder, engine: Engine, question: Question, answers: Answers) -> dict[str, str]:
+    """Ticket -> site, of those whose turn it is and that are connected."""
     sites, online = folder.sites().node_keys, engine.online()
-    present = [site for site in sorted(sites) if sites[site] in online]
-    answers.errors.update({site: "SITE_OFFLINE" for site in sites if site not in present})
-    tickets = engine.send([(online[sites[site]], task) for site in present]) if present else []
+    present, absent = question.turn.choose(sites, [site for site in sites if sites[site] in online])
+    answers.errors.update(dict.fromkeys(absent, "SITE_OFFLINE"))
+    answers.asked = {site: sites[site] for site in present}
+    tickets = engine.send([(online[sites[site]], question.task) for site in present]) if present else []
     return dict(zip(tickets, present, strict=True))
 
 
@@ -138,19 +192,20 @@ def _take(
         came += 1
         if reply.code != "OK":
             # The engine says "unavailable" of a site that was taken out of it; why is known here.
-            answers.errors[site] = reply.code if site in folder.sites().node_keys else "SITE_REVOKED"
+            answers.errors[site] = "SITE_REVOKED" if site in answers.revoked(folder) else reply.code
             continue
         try:
             accept(site, reply)
+            answers.good.add(site)
         except MyofedError as error:
             answers.errors[site] = error.code
     return came
 
 
 def _drop_removed(folder: RunFolder, pending: dict[str, str], answers: Answers) -> None:
-    current: Mapping[str, str] = folder.sites().node_keys
+    revoked = answers.revoked(folder)
     for ticket, site in list(pending.items()):
-        if site not in current:
+        if site in revoked:
             del pending[ticket]
             answers.errors[site] = "SITE_REVOKED"
 

@@ -32,7 +32,8 @@ class Reply:
     Attributes:
         ticket: From `send`.
         code: `OK`, or why there is no result.
-        packed: The site's weights; empty for an error or an evaluation.
+        packed: The site's weights, a safetensors file in the manifest's dtypes (an encoding is undone by the engine); empty
+            for an error or an evaluation.
         metrics: None for an error.
     """
 

@@ -1,34 +1,51 @@
-"""The rounds of one run: ask, check, average, keep; from the last checkpoint to a stated end."""
+"""The rounds of one run: ask, check, combine, keep; from the last checkpoint to a stated end."""
 
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Literal
 
-from myofed_coordinator.federation.aggregation import Contribution, check_metrics, federated_average, weight_of
-from myofed_coordinator.federation.checkpoint import load_progress, save_checkpoint
-from myofed_coordinator.federation.collect import Answers, Pace, StopRequestedError, ask, check_stop, gather
+from myofed_coordinator.federation.aggregation import Aggregate, aggregate, check_enough, check_metrics, weight_of
+from myofed_coordinator.federation.checkpoint import Checkpoint, Progress, load_progress, save_checkpoint
+from myofed_coordinator.federation.collect import (
+    Answers,
+    Pace,
+    Question,
+    StopRequestedError,
+    ask,
+    check_stop,
+    gather,
+)
 from myofed_coordinator.federation.engine import Engine, Reply, Task
-from myofed_coordinator.federation.weights import Tensors, pack, unpack, weights_digest
+from myofed_coordinator.federation.sampling import turn_of
+from myofed_coordinator.federation.selection import has_stalled, kept_round
+from myofed_coordinator.federation.strategies import strategy_of
+from myofed_coordinator.federation.strategies.base import RoundInputs
+from myofed_coordinator.federation.updates import RoundUpdates
+from myofed_coordinator.federation.weights import TensorFile, pack, weights_digest
 from myofed_coordinator.runs.folder import FINAL_STATES, RunEvent, RunFolder
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import FinalEvaluation, Instruction, RoundReport, RunStatus, TaskMetrics, mean_dice
-from myofed_schemas.files import write_atomically
 
 
 @dataclass
-class _Question:
-    """One question under way: which weights went out, and what each site said so far."""
+class _Inquiry:
+    """One question under way: which weights went out, and what each site said so far.
 
-    kind: Literal["train", "evaluate"]
-    round: int
+    Attributes:
+        number: The round.
+        packed: What went out.
+        updates: Where trained weights go; None for an evaluation.
+        metrics: Site -> what it said, of accepted replies.
+    """
+
+    number: int
     packed: bytes
+    updates: RoundUpdates | None = None
     metrics: dict[str, TaskMetrics] = field(default_factory=dict)
 
     def dice_per_site(self) -> dict[str, float]:
@@ -46,6 +63,9 @@ class RoundLoop:
         self._pace = pace
         self._signed = folder.manifest()
         self._manifest = self._signed.manifest
+        self._schedule = self._manifest.schedule
+        self._strategy = strategy_of(self._manifest)
+        self._members: set[str] = set()
 
     def run(self) -> RunStatus:
         """The run has ended, and its status says how: completed, failed with a code, or stopped.
@@ -66,111 +86,138 @@ class RoundLoop:
             raise
 
     def _rounds(self) -> RunStatus:
-        progress = load_progress(self._folder, initial_sha256=self._manifest.initial_weights_sha256)
-        reports, packed = progress.reports, progress.packed
-        self._note("RUN_RESUMED" if reports else "RUN_STARTED", number=len(reports))
-        self._write("running", "OK", reports)
-        gather(self._folder, self._engine, self._pace, quorum=self._manifest.min_sites)
+        initial = self._manifest.initial_weights_sha256
+        progress = load_progress(self._folder, initial_sha256=initial, remembers=self._strategy.remembers)
+        self._note("RUN_RESUMED" if progress.reports else "RUN_STARTED", number=len(progress.reports))
+        self._write("running", "OK", progress.reports)
+        self._members = set(self._folder.sites().node_keys)
+        self._check_possible()
+        gather(self._folder, self._engine, self._pace, quorum=self._quorum())
         for number in range(progress.next_round, self._manifest.rounds + 1):
-            report, packed = self._one_round(number, packed)
-            reports = (*reports, report)
-            self._write("running", "OK", reports)
-        return self._complete(reports, packed)
+            if has_stalled(progress.reports, self._schedule):
+                self._note("EARLY_STOP", number=len(progress.reports))
+                break
+            progress = self._one_round(number, progress)
+            self._write("running", "OK", progress.reports)
+        return self._complete(progress)
 
-    def _one_round(self, number: int, packed: bytes) -> tuple[RoundReport, bytes]:
+    def _quorum(self) -> int:
+        return max(self._manifest.min_sites, self._strategy.min_updates)
+
+    def _check_possible(self) -> None:
+        """Nobody trains for a round that could not be combined."""
+        sample = self._schedule.sites_per_round if self._schedule else None
+        check_enough(min(len(self._members), sample or len(self._members)), least=self._strategy.min_updates)
+
+    def _one_round(self, number: int, progress: Progress) -> Progress:
         clock = self._pace.clock
         started, started_at = clock.monotonic(), utc_text(clock.now())
         self._note("ROUND_STARTED", number=number)
-        self._empty_updates()
-        question = _Question("train", number, packed)
-        answers = self._ask(question)
-        self._leave_out_revoked(question, answers)
-        self._check_quorum(question, answers)
-        averaged = pack(self._average(question))
+        self._note_members(number)
+        outgoing = TensorFile(self._folder.outgoing(number), self._manifest.state_dict)
+        updates = RoundUpdates(self._folder, self._manifest, outgoing, progress.seen, round_number=number)
+        inquiry = _Inquiry(number, progress.packed, updates)
+        answers = self._ask(inquiry, "train")
+        self._leave_out_revoked(inquiry, answers)
+        self._check_quorum(inquiry, answers)
+        made = self._combine(inquiry, updates, outgoing, progress)
+        packed = pack(made.weights)
         report = RoundReport(
             round=number,
             started_at=started_at,
             seconds=round(clock.monotonic() - started, 3),
-            sites=tuple(sorted(question.metrics)),
+            sites=tuple(sorted(inquiry.metrics)),
             errors=answers.site_errors(),
-            loss=_mean([metrics.loss for metrics in question.metrics.values()]),
-            dice=_mean(list(question.dice_per_site().values())),
-            dice_per_site=question.dice_per_site(),
-            weights_sha256=weights_digest(averaged),
+            loss=_mean([metrics.loss for metrics in inquiry.metrics.values()]),
+            dice=_mean(list(inquiry.dice_per_site().values())),
+            dice_per_site=inquiry.dice_per_site(),
+            weights_sha256=weights_digest(packed),
         )
-        save_checkpoint(self._folder, report, averaged)
-        self._empty_updates()
+        progress = save_checkpoint(self._folder, Checkpoint(report, packed, updates.digests, made.memory), progress)
+        updates.clear()
         self._note("ROUND_FINISHED", number=number)
-        return report, averaged
+        return progress
 
-    def _complete(self, reports: tuple[RoundReport, ...], packed: bytes) -> RunStatus:
-        """The final model is evaluated; a site that cannot is named, and the run is completed all the same."""
-        question = _Question("evaluate", self._manifest.rounds, packed)
-        answers = self._ask(question)
-        per_site = question.dice_per_site()
+    def _combine(self, inquiry: _Inquiry, updates: RoundUpdates, outgoing: TensorFile, progress: Progress) -> Aggregate:
+        inputs = RoundInputs(
+            updates=[
+                updates.update(site, weight=weight_of(metrics, self._manifest))
+                for site, metrics in inquiry.metrics.items()
+            ],
+            outgoing=outgoing.read,
+            memory=progress.remembered if progress.memory else None,
+        )
+        return aggregate(self._strategy, inputs, self._manifest.state_dict)
+
+    def _complete(self, progress: Progress) -> RunStatus:
+        """The last model is evaluated; a site that cannot is named, and the run is completed all the same."""
+        reports = progress.reports
+        inquiry = _Inquiry(len(reports), progress.packed)
+        answers = self._ask(inquiry, "evaluate")
+        per_site = inquiry.dice_per_site()
         final = FinalEvaluation(
             dice=_mean(list(per_site.values())), dice_per_site=per_site, errors=answers.site_errors()
         )
         self._note("RUN_COMPLETED", number=len(reports))
-        return self._write("completed", "OK", reports, final=final, model_sha256=weights_digest(packed))
+        kept = kept_round(reports, final, self._schedule)
+        return self._write("completed", "OK", reports, final=final, kept=kept)
 
-    def _ask(self, question: _Question) -> Answers:
+    def _ask(self, inquiry: _Inquiry, kind: Literal["train", "evaluate"]) -> Answers:
         instruction = Instruction(
-            kind=question.kind,
+            kind=kind,
             study_id=self._manifest.study_id,
             manifest_digest=self._signed.digest,
             run_id=self._folder.run_id,
-            round=question.round,
-            weights_sha256=weights_digest(question.packed),
+            round=inquiry.number,
+            weights_sha256=weights_digest(inquiry.packed),
         )
-        task = Task(instruction, question.packed, float(self._manifest.round_timeout_s))
-        accept = partial(self._accept, question)
-        answers = ask(self._folder, self._engine, self._pace, task=task, accept=accept)
+        question = Question(
+            task=Task(instruction, inquiry.packed, float(self._manifest.round_timeout_s)),
+            accept=lambda site, reply: self._accept(inquiry, site, reply),
+            quorum=self._quorum(),
+            straggler_wait_s=self._schedule.straggler_wait_s if self._schedule else None,
+            turn=turn_of(self._schedule if kind == "train" else None, inquiry.number),
+        )
+        answers = ask(self._folder, self._engine, self._pace, question)
         for error in answers.site_errors():
-            self._note("SITE_ERROR", number=question.round, site=error.site, code=error.code)
+            self._note("SITE_ERROR", number=inquiry.number, site=error.site, code=error.code)
         return answers
 
-    def _accept(self, question: _Question, site: str, reply: Reply) -> None:
+    def _accept(self, inquiry: _Inquiry, site: str, reply: Reply) -> None:
         """The site's answer is good whole: checked, its weights on disk until their turn, its numbers kept."""
         if reply.metrics is None:
             raise MyofedError("REPLY_INVALID", "expected metrics in a reply, found none")
-        trained = question.kind == "train"
-        check_metrics(reply.metrics, self._manifest, trained=trained)
-        if trained:
-            unpack(reply.packed, self._manifest.state_dict)
-            write_atomically(self._folder.updates / f"{site}.safetensors", reply.packed)
-        question.metrics[site] = reply.metrics
+        check_metrics(reply.metrics, self._manifest, trained=inquiry.updates is not None)
+        if inquiry.updates is not None:
+            inquiry.updates.accept(site, reply.packed)
+        inquiry.metrics[site] = reply.metrics
 
-    def _average(self, question: _Question) -> Tensors:
-        contributions = [
-            Contribution(site, weight_of(metrics, self._manifest), partial(self._read_update, site))
-            for site, metrics in question.metrics.items()
-        ]
-        return federated_average(contributions, self._manifest.state_dict)
-
-    def _read_update(self, site: str) -> Tensors:
-        return unpack((self._folder.updates / f"{site}.safetensors").read_bytes(), self._manifest.state_dict)
-
-    def _leave_out_revoked(self, question: _Question, answers: Answers) -> None:
-        """A site that was revoked after it answered is not averaged and does not count."""
-        for site in question.metrics.keys() - self._folder.sites().node_keys.keys():
-            del question.metrics[site]
+    def _leave_out_revoked(self, inquiry: _Inquiry, answers: Answers) -> None:
+        """A site that was revoked after it answered is not combined and does not count."""
+        for site in sorted(inquiry.metrics.keys() & answers.revoked(self._folder)):
+            del inquiry.metrics[site]
             answers.errors[site] = "SITE_REVOKED"
-            self._note("SITE_ERROR", number=question.round, site=site, code="SITE_REVOKED")
+            self._note("SITE_ERROR", number=inquiry.number, site=site, code="SITE_REVOKED")
 
-    def _check_quorum(self, question: _Question, answers: Answers) -> None:
-        if len(question.metrics) < self._manifest.min_sites:
+    def _check_quorum(self, inquiry: _Inquiry, answers: Answers) -> None:
+        found = len(inquiry.metrics)
+        if found < self._manifest.min_sites:
             codes = ", ".join(f"{error.site} {error.code}" for error in answers.site_errors())
             raise MyofedError(
                 "QUORUM_LOST",
-                f"round {question.round}: expected {self._manifest.min_sites} valid updates, found {len(question.metrics)} ({codes})",
+                f"round {inquiry.number}: expected {self._manifest.min_sites} valid updates, found {found} ({codes})",
                 hint="ask the named sites; `study start` begins a new run",
                 exit_code=ExitCode.QUORUM_LOST,
             )
+        check_enough(found, least=self._strategy.min_updates)
 
-    def _empty_updates(self) -> None:
-        shutil.rmtree(self._folder.updates, ignore_errors=True)
-        self._folder.updates.mkdir(mode=0o700)
+    def _note_members(self, number: int) -> None:
+        """Who came into the run or left it since the round before."""
+        now = set(self._folder.sites().node_keys)
+        for event, sites in (("SITE_JOINED", now - self._members), ("SITE_LEFT", self._members - now)):
+            for site in sorted(sites):
+                self._note(event, number=number, site=site)
+        self._members = now
 
     def _note(self, event: str, *, number: int = 0, site: str | None = None, code: str = "OK") -> None:
         at = utc_text(self._pace.clock.now())
@@ -183,7 +230,7 @@ class RoundLoop:
         reports: Sequence[RoundReport],
         *,
         final: FinalEvaluation | None = None,
-        model_sha256: str | None = None,
+        kept: int | None = None,
     ) -> RunStatus:
         status = RunStatus(
             run_id=self._folder.run_id,
@@ -193,7 +240,8 @@ class RoundLoop:
             code=code,
             rounds=tuple(reports),
             final=final,
-            model_sha256=model_sha256,
+            model_sha256=reports[kept - 1].weights_sha256 if kept else None,
+            kept_round=kept,
         )
         self._folder.write_status(status)
         return status

@@ -55,7 +55,7 @@ def main(grid: Grid, context: Context) -> None:
     die_with_parent()
     home = HomeFolder(Path(os.environ[HOME_VARIABLE]))
     folder = RunFolder(home.run_folder(_run_id(context)))
-    engine = GridEngine(grid, announce=News(home.news).announce)
+    engine = GridEngine(grid, announce=News(home.news).announce, runs=home.runs)
     with folder.locked():
         doze = Doze(News(home.replies), sleep=time.sleep)
         RoundLoop(folder, engine, Pace(SystemClock(), doze)).run()

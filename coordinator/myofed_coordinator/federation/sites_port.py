@@ -19,6 +19,7 @@ from myofed_coordinator.federation.exchange import RefusedError
 from myofed_coordinator.federation.gateway import Behind, Gateway, SitesPortLog
 from myofed_coordinator.federation.news import News
 from myofed_coordinator.federation.peer_certificate import PeerCertificateProtocol, tls_1_3
+from myofed_coordinator.federation.weights_transit import sweep
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import open_services
 from myofed_schemas.clock import system_now
@@ -34,6 +35,7 @@ def build(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> G
         MyofedError: As `open_services`.
     """
     services = open_services(home, config)
+    sweep(home.runs)
     engine = httpx.AsyncClient(
         base_url=f"https://127.0.0.1:{engine_port}",
         verify=ssl.create_default_context(cafile=str(home.loopback_ca)),

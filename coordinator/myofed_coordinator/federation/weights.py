@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from myofed_schemas.errors import MyofedError
@@ -18,6 +22,9 @@ Tensor = NDArray[np.float32] | NDArray[np.int64]
 Tensors = dict[str, Tensor]
 """State-dict name -> array, C-contiguous; shapes and dtypes as the manifest pins them."""
 
+ReadTensor = Callable[[str], Tensor]
+"""Name -> array, read when it is asked for."""
+
 MAX_HEADER_BYTES = 1 << 20
 LENGTH_BYTES = 8
 """The safetensors format: little-endian u64, JSON of that many bytes, then the numbers."""
@@ -25,7 +32,7 @@ LENGTH_BYTES = 8
 
 def pack(tensors: Mapping[str, Tensor]) -> bytes:
     """The tensors as safetensors bytes; the same tensors give the same bytes on every machine."""
-    return bytes(save({name: np.ascontiguousarray(tensors[name]) for name in sorted(tensors)}))
+    return bytes(save({name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}))
 
 
 def unpack(packed: bytes, spec: Sequence[TensorSpec]) -> Tensors:
@@ -60,6 +67,66 @@ def check(tensors: Mapping[str, Tensor], spec: Sequence[TensorSpec]) -> None:
         )
     for name, tensor in tensors.items():
         _check_tensor(tensor, expected[name])
+
+
+@dataclass(frozen=True)
+class TensorFile:
+    """Checked weights on disk, of which one tensor at a time is in memory.
+
+    Attributes:
+        path: A safetensors file.
+        spec: The manifest's state dict.
+    """
+
+    path: Path
+    spec: Sequence[TensorSpec]
+
+    @cached_property
+    def _expected(self) -> dict[str, TensorSpec]:
+        return {tensor.name: tensor for tensor in self.spec}
+
+    def read(self, name: str) -> Tensor:
+        """One tensor, checked again: a disk may have changed it since it was taken in.
+
+        Raises:
+            MyofedError: WEIGHTS_FORMAT, WEIGHTS_SHAPE, WEIGHTS_DTYPE, WEIGHTS_NOT_FINITE.
+        """
+        tensor: Tensor = read_tensor(self.path, name)
+        _check_tensor(tensor, self._expected[name])
+        return tensor
+
+
+def read_tensor(path: Path, name: str) -> NDArray[Any]:
+    """One tensor of a safetensors file. The file is opened for it alone, so that no other tensor's pages stay mapped.
+
+    Raises:
+        MyofedError: WEIGHTS_FORMAT where the file is damaged or has no such tensor.
+    """
+    try:
+        with safe_open(path, framework="numpy") as stream:
+            tensor: NDArray[Any] = stream.get_tensor(name)
+            return tensor
+    except SafetensorError:
+        raise MyofedError("WEIGHTS_FORMAT", f"expected tensor {name} in a safetensors file, found none") from None
+
+
+def content_digest(read: ReadTensor, spec: Sequence[TensorSpec]) -> str:
+    """SHA-256 over names and numbers alone: the same for every spelling of the file's header."""
+    sha256 = hashlib.sha256()
+    for name in sorted(tensor.name for tensor in spec):
+        sha256.update(name.encode() + b"\0")
+        sha256.update(np.asarray(read(name), order="C").reshape(-1).data)
+    return sha256.hexdigest()
+
+
+def distance(read: ReadTensor, other: ReadTensor, spec: Sequence[TensorSpec]) -> float:
+    """L2 norm of the difference over all floating-point tensors, in float64."""
+    squares = []
+    for tensor in spec:
+        if tensor.dtype == "float32":
+            difference = np.subtract(read(tensor.name), other(tensor.name), dtype=np.float64).reshape(-1)
+            squares.append(float(np.dot(difference, difference)))
+    return math.sqrt(math.fsum(squares))
 
 
 def weights_digest(packed: bytes) -> str:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
@@ -46,6 +47,18 @@ class Submission(WireModel):
     attempts: int = Field(ge=0)
     rounds: int = Field(ge=0)
     submitted_at: UtcTime
+
+
+class RoundRecord(WireModel):
+    """What the ServerApp must know of a finished round beside its report.
+
+    Attributes:
+        digests: Site -> SHA-256 of what it sent, over names and numbers.
+        memory_sha256: Of the file of the strategy's memory; None where it has none.
+    """
+
+    digests: dict[SiteId, Sha256]
+    memory_sha256: Sha256 | None = None
 
 
 class RunEvent(WireModel):
@@ -102,9 +115,21 @@ class RunFolder:
         """The report of this round; written after its weights, so it says that they are whole."""
         return self.root / f"round-{round_number:04d}.json"
 
+    def record(self, round_number: int) -> Path:
+        """What each site sent in this round, as digests."""
+        return self.root / f"round-{round_number:04d}.record.json"
+
+    def memory(self, round_number: int) -> Path:
+        """What the strategy remembers after this round, where it remembers anything."""
+        return self.root / f"round-{round_number:04d}.memory.safetensors"
+
+    def outgoing(self, round_number: int) -> Path:
+        """The weights that this round sends out."""
+        return self.weights(round_number - 1) if round_number > 1 else self.initial_weights
+
     def manifest(self) -> SignedManifest:
         """What the sites approved and this run does."""
-        return SignedManifest.model_validate_json(_read(self.root / "manifest.json"))
+        return _document(SignedManifest, self.root / "manifest.json")
 
     def write_manifest(self, manifest: SignedManifest) -> None:
         """The run's manifest is on disk."""
@@ -112,7 +137,7 @@ class RunFolder:
 
     def sites(self) -> RunSites:
         """Who takes part now."""
-        return RunSites.model_validate_json(_read(self.root / "sites.json"))
+        return _document(RunSites, self.root / "sites.json")
 
     def write_sites(self, sites: RunSites) -> None:
         """From the next poll on, only these take part."""
@@ -120,7 +145,7 @@ class RunFolder:
 
     def status(self) -> RunStatus:
         """The run's state as last written."""
-        return RunStatus.model_validate_json(_read(self.root / "status.json"))
+        return _document(RunStatus, self.root / "status.json")
 
     def write_status(self, status: RunStatus) -> None:
         """The run's state is on disk."""
@@ -129,16 +154,21 @@ class RunFolder:
     def submission(self) -> Submission | None:
         """The last submission, or None where the engine never saw this run."""
         path = self.root / "submission.json"
-        return Submission.model_validate_json(_read(path)) if path.exists() else None
+        return _document(Submission, path) if path.exists() else None
 
     def write_submission(self, submission: Submission) -> None:
         """The submission is on disk."""
         write_atomically(self.root / "submission.json", canonical_json(submission))
 
     def note(self, event: RunEvent) -> None:
-        """The event is the last line of `events.jsonl`."""
-        with self.events.open("ab") as stream:
-            stream.write(canonical_json(event) + b"\n")
+        """The event is the last line of `events.jsonl`; a line that a kill cut short gives way to it."""
+        descriptor = os.open(self.events, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            whole = os.pread(descriptor, os.fstat(descriptor).st_size, 0).rfind(b"\n") + 1
+            os.ftruncate(descriptor, whole)
+            os.pwrite(descriptor, canonical_json(event) + b"\n", whole)
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -165,11 +195,16 @@ class RunFolder:
             return True
 
 
-def _read(path: Path) -> bytes:
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def _document(kind: type[Document], path: Path) -> Document:
     try:
-        return path.read_bytes()
+        return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise MyofedError("RUN_INCOMPLETE", f"expected {path.name} in the run's folder, found none") from None
+    except ValidationError:
+        raise MyofedError("RUN_INCOMPLETE", f"expected a whole {path.name}, found a damaged one") from None
 
 
 def read_events(folder: RunFolder) -> list[RunEvent]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from myofed_coordinator import certificates
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
-from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, RunSites, Submission
+from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, Submission
 from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.services import Services
 from myofed_schemas.clock import utc_moment, utc_text
+from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import RunStatus
 
 STARTS_WITHIN = timedelta(seconds=60)
@@ -56,22 +57,33 @@ class Reconciler:
         self._first = True
 
     def step(self) -> None:
-        """Whatever could be done now is done.
+        """Whatever could be done now is done; one run's trouble does not hold up the others.
 
         Raises:
-            MyofedError: ENGINE_AWAY; the next step tries again.
+            MyofedError: ENGINE_AWAY, or what is wrong with a run's folder; the next step tries again.
         """
         open_runs = [folder for folder in self._runs.folders() if not folder.closed.exists()]
-        for folder in open_runs:  # before the engine drops a node: its run must know why
-            if folder.status().state not in FINAL_STATES:
-                self._update_sites(folder)
+        failures = self._each(open_runs, self._update_sites)  # before the engine drops a node: its run must know why
         self._sync_nodes()
-        for folder in open_runs:
-            if folder.status().state in FINAL_STATES:
-                self._close(folder)
-            else:
-                self._advance(folder)
+        failures += self._each(open_runs, self._advance_or_close)
         self._first = False
+        if failures:
+            raise failures[0]
+
+    def _each(self, folders: Sequence[RunFolder], do: Callable[[RunFolder], None]) -> list[MyofedError]:
+        failures = []
+        for folder in folders:
+            try:
+                do(folder)
+            except MyofedError as error:
+                failures.append(error)
+        return failures
+
+    def _advance_or_close(self, folder: RunFolder) -> None:
+        if folder.status().state in FINAL_STATES:
+            self._close(folder)
+        else:
+            self._advance(folder)
 
     def _sync_nodes(self) -> None:
         approved = self._services.enrolment.approved_node_keys()
@@ -92,12 +104,12 @@ class Reconciler:
             self._services.audit.append(Deed("system", refusal.code, site, {}), now=self._now())
 
     def _update_sites(self, folder: RunFolder) -> None:
-        """Sites that are revoked, or took their approval back, are out of the run; none is added to one under way."""
-        current = folder.sites().node_keys
-        allowed = self._runs.participants(folder.manifest()).node_keys
-        kept = {site: key for site, key in current.items() if allowed.get(site) == key}
-        if kept != current:
-            folder.write_sites(RunSites(node_keys=kept))
+        """Sites that are revoked, or took their approval back, are out at once; one that approves is in from the next round."""
+        if folder.status().state in FINAL_STATES:
+            return
+        allowed = self._runs.participants(folder.manifest())
+        if allowed != folder.sites():
+            folder.write_sites(allowed)
 
     def _advance(self, folder: RunFolder) -> None:
         if folder.is_locked():
@@ -151,9 +163,9 @@ class Reconciler:
         if submission is not None and status.state != "completed":
             self._control.stop(int(submission.engine_run))
         if status.state == "completed":
-            last = len(status.rounds)
+            kept = status.kept_round or len(status.rounds)  # a run of an earlier release kept its last
             self._services.models.register(
-                status.run_id, folder.weights(last), manifest_digest=status.manifest_digest, rounds=last, now=now
+                status.run_id, folder.weights(kept), manifest_digest=status.manifest_digest, rounds=kept, now=now
             )
         detail: dict[str, str | int] = {"state": status.state, "code": status.code, "rounds": len(status.rounds)}
         self._services.audit.append(Deed("system", "RUN_ENDED", status.run_id, detail), now=now)

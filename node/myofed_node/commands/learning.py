@@ -118,6 +118,12 @@ def model_init(
     muscles: Annotated[
         str, typer.Option("--muscles", help="Muscle ids, e.g. VL,VI,VM; with the default architecture.")
     ] = "",
+    architecture: Annotated[
+        str,
+        typer.Option(
+            "--architecture", metavar="NAME", help="monai-unet-2d, monai-unet-3d, monai-segresnet, monai-dynunet."
+        ),
+    ] = "monai-unet-2d",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the weights.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -125,8 +131,8 @@ def model_init(
     with reporting(as_json=as_json) as console:
         from myofed_node.initial_model import architecture_for, draft_architecture, draw
 
-        architecture = draft_architecture(study) if study else architecture_for(muscles)
-        drawn = draw(architecture, seed=seed)
+        network = draft_architecture(study) if study else architecture_for(muscles, name=architecture)
+        drawn = draw(network, seed=seed)
         path = _written(out, drawn.weights)
         result = InitialModel(
             model=str(path),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from myofed_node.commands import training
 from myofed_node.commands.console import Console, JsonOption, SiteOption, reporting
 from myofed_schemas.clock import system_now
 
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command("approve", epilog="Example: myofed-node approve thigh-muscles --site /srv/myofed")(approve)
     app.command("decline", epilog="Example: myofed-node decline thigh-muscles --site /srv/myofed")(decline)
     app.command("revoke", epilog="Example: myofed-node revoke thigh-muscles --site /srv/myofed")(revoke)
+    training.register(app)
 
 
 def list_studies(site: SiteOption, as_json: JsonOption = False) -> None:
@@ -39,10 +41,13 @@ def list_studies(site: SiteOption, as_json: JsonOption = False) -> None:
 def show_study(study: StudyArgument, site: SiteOption, as_json: JsonOption = False) -> None:
     """Show what a study asks for, in words, and what would leave this site. Read it before you approve."""
     with reporting(as_json=as_json) as console:
+        from myofed_node.federation.privacy_ledger import privacy_budget
         from myofed_node.study_desk import manifest_lines
 
-        newest = _desk(site).approvals.show(study).newest
-        console.result(newest, manifest_lines(newest.manifest))
+        desk = _desk(site)
+        newest = desk.approvals.show(study).newest
+        budget = privacy_budget(newest.manifest, study_folder=desk.site.folder.study(study))
+        console.result(newest, [*manifest_lines(newest.manifest), *([budget.line()] if budget else [])])
 
 
 def approve(
@@ -55,7 +60,14 @@ def approve(
 ) -> None:
     """Approve the newest version of a study: exactly this manifest may train here, nothing else."""
     with reporting(as_json=as_json) as console:
-        _tell(console, _desk(site).approve(study, by=getpass.getuser(), now=system_now(), digest=digest))
+        from myofed_node.learning.models import check_architecture
+
+        desk = _desk(site)
+        newest = desk.approvals.show(study).newest
+        if newest.digest.startswith(digest):  # else it is refused below
+            check_architecture(newest.manifest)
+        decided = desk.approve(study, by=getpass.getuser(), now=system_now(), digest=digest or newest.digest)
+        _tell(console, decided)
 
 
 def decline(study: StudyArgument, site: SiteOption, as_json: JsonOption = False) -> None:

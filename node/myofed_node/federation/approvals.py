@@ -11,14 +11,17 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from myofed_node.audit import SiteAudit
-from myofed_node.config import SiteConfig
+from myofed_node.config import SiteConfig, SitePolicy
 from myofed_node.coordinator_link import load_link
+from myofed_node.federation.network_policy import check_roles
 from myofed_node.federation.policy import check_policy
 from myofed_node.federation.round_log import RoundLog
 from myofed_node.federation.study_files import StudyFiles, refused
-from myofed_node.keys import load_identity_key
+from myofed_node.federation.weights_guard import SeenWeights
+from myofed_node.keys import load_identity_key, settled_split_key
+from myofed_node.learning.labels import site_labels
 from myofed_node.learning.protocol import Roles
-from myofed_node.learning.split import split_subjects
+from myofed_node.learning.split import assign_roles, known_roles
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.clock import utc_text
@@ -27,6 +30,7 @@ from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import Instruction
 from myofed_schemas.files import write_atomically
 from myofed_schemas.study import SignedDecision, SignedManifest, StudyDecision, StudyManifest
+from myofed_schemas.study_options import SiteLabels
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,13 @@ class ApprovedStudy:
         manifest: Exactly what was approved.
         roles: Who trains, validates and tests, fixed at approval.
         approved_at: UTC.
+        labels: What this site draws, where it does not draw every muscle singly.
     """
 
     manifest: StudyManifest
     roles: Roles
     approved_at: str
+    labels: SiteLabels | None = None
 
 
 class Approvals:
@@ -69,6 +75,15 @@ class Approvals:
         self._folder = folder
         self._config = config
         self._files = StudyFiles(folder)
+
+    @property
+    def policy(self) -> SitePolicy:
+        """What the hospital allows."""
+        return self._config.policy
+
+    def seen_weights(self, study_id: str) -> SeenWeights:
+        """The last weights of each run of this study."""
+        return SeenWeights(self._folder.study(study_id) / "seen")
 
     def store_manifest(self, signed: SignedManifest) -> bool:
         """The manifest lies in the study's folder; True where it was new.
@@ -124,7 +139,8 @@ class Approvals:
             digest: Beginning of the digest of the manifest that the person read; a newer one is refused then.
 
         Raises:
-            MyofedError: MANIFEST_NOT_THE_ONE_READ, a code of `check_policy` or `split_subjects`; nothing is changed then.
+            MyofedError: MANIFEST_NOT_THE_ONE_READ, a code of `check_policy`, `assign_roles` or `check_roles`; nothing is
+                changed then.
         """
         signed = self.show(study_id).newest
         if not signed.digest.startswith(digest):
@@ -132,9 +148,17 @@ class Approvals:
         self._check_genuine(signed)
         check_policy(signed.manifest, self._config.policy, site=self._config.site, subjects=len(subjects))
         split = self._files.split_path(study_id, signed.manifest.version)
-        if not split.exists():
-            write_atomically(split, canonical_json(split_subjects(subjects, signed.manifest.split)))
+        kept = self._files.roles(study_id, signed.manifest.version) if split.exists() else None
+        roles = kept or self._new_split(signed.manifest, subjects)
+        check_roles(roles, self._config.policy)
+        if kept is None:
+            write_atomically(split, canonical_json(roles))
         return self._decide(signed, "approved", by=by, now=now, reason="OK")
+
+    def _new_split(self, manifest: StudyManifest, subjects: Sequence[str]) -> Roles:
+        """Subjects of an earlier version keep their roles."""
+        earlier = known_roles(self._files.splits(manifest.study_id))
+        return assign_roles(subjects, manifest.split, key=settled_split_key(self._folder), known=earlier)
 
     def decline(self, study_id: str, *, by: str, now: datetime, reason: str = "DECLINED") -> SignedDecision:
         """The newest version does not train here."""
@@ -171,7 +195,9 @@ class Approvals:
         roles = self._files.roles(instruction.study_id, decision.version)
         subjects = len(roles.train) + len(roles.validation) + len(roles.test)
         check_policy(manifest.manifest, self._config.policy, site=self._config.site, subjects=subjects)
-        return ApprovedStudy(manifest.manifest, roles, decision.decided_at)
+        check_roles(roles, self._config.policy)
+        labels = site_labels(manifest.manifest, self._config.site)
+        return ApprovedStudy(manifest.manifest, roles, decision.decided_at, labels)
 
     def roles(self, study_id: str) -> Roles:
         """The split of the approved version: who trained, and whom no training saw.
@@ -211,6 +237,7 @@ class Approvals:
             decision=what,
             reason=reason,
             decided_at=utc_text(now),
+            demo=True if self.policy.demo else None,
         )
         signature = load_identity_key(self._folder).sign(canonical_json(decision)).hex()
         document = SignedDecision(decision=decision, signature=signature)
@@ -219,7 +246,7 @@ class Approvals:
             now=now,
             subject=manifest.study_id,
             actor=by,
-            detail={"version": manifest.version, "digest": signed.digest, "reason": reason},
+            detail={"version": manifest.version, "digest": signed.digest, "reason": reason, **demo_mark(self.policy)},
         )
         write_atomically(self._files.decision_path(manifest.study_id), canonical_json(document))
         return document
@@ -234,3 +261,8 @@ class Approvals:
             )
         except InvalidSignature:
             raise refused("MANIFEST_SIGNATURE", "the coordinator's signature", "another") from None
+
+
+def demo_mark(policy: SitePolicy) -> dict[str, str | int]:
+    """What an audit entry says besides at a site whose policy is marked demo."""
+    return {"demo": 1} if policy.demo else {}

@@ -108,35 +108,37 @@ class Egress:
         except asyncio.CancelledError:  # the node stops while the answer is awaited: the bytes have left all the same
             self._note(_passage(outgoing, body, status=0), out=body)
             raise
+        received = bytearray()  # also what came of an answer that breaks off is noted
         try:
-            content = await _content(response)
+            await _receive(response, received)
         except asyncio.CancelledError:
-            self._note(_passage(outgoing, body, status=response.status_code), out=body)
+            self._note(_passage(outgoing, body, status=response.status_code, content=received), out=body, into=received)
             raise
         except (httpx.TransportError, MyofedError):
-            self._note(_passage(outgoing, body, status=response.status_code), out=body)
+            self._note(_passage(outgoing, body, status=response.status_code, content=received), out=body, into=received)
             await _answer(send, 502, ErrorBody(code="COORDINATOR_ANSWER_CUT").model_dump_json().encode())
             return
         finally:
             await response.aclose()
+        content = bytes(received)
         self._note(_passage(outgoing, body, status=response.status_code, content=content), out=body, into=content)
         headers = [(n.encode(), response.headers[n].encode()) for n in REPLY_HEADERS if n in response.headers]
         await _answer(send, response.status_code, content, headers=headers)
 
-    def _note(self, passage: Passage, *, out: bytes = b"", into: bytes = b"") -> None:
+    def _note(self, passage: Passage, *, out: bytes = b"", into: bytes | bytearray = b"") -> None:
         """Synced before the local sender has its answer: nothing is done with what was never noted."""
         entry = self._settings.ledger.append(passage, now=self._settings.now())
         if self._settings.capture is not None:
             self._capture(self._settings.capture, entry, out, into)
 
     @staticmethod
-    def _capture(folder: Path, entry: EgressEntry, out: bytes, into: bytes) -> None:
+    def _capture(folder: Path, entry: EgressEntry, out: bytes, into: bytes | bytearray) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         write_atomically(folder / f"{entry.sequence:08d}.out", out)
-        write_atomically(folder / f"{entry.sequence:08d}.in", into)
+        write_atomically(folder / f"{entry.sequence:08d}.in", bytes(into))
 
 
-def _passage(outgoing: Outgoing, body: bytes, *, status: int, content: bytes = b"") -> Passage:
+def _passage(outgoing: Outgoing, body: bytes, *, status: int, content: bytes | bytearray = b"") -> Passage:
     return Passage(
         kind=outgoing.kind,
         method=outgoing.method,
@@ -163,13 +165,11 @@ async def _body(receive: Receive) -> bytes:
             return bytes(received)
 
 
-async def _content(response: httpx.Response) -> bytes:
-    received = bytearray()
+async def _receive(response: httpx.Response, received: bytearray) -> None:
     async for chunk in response.aiter_raw():
         received += chunk
         if len(received) > ANSWER_BYTES:
             raise MyofedError("EGRESS_ANSWER", f"expected at most {ANSWER_BYTES} bytes, found more")
-    return bytes(received)
 
 
 async def _answer(send: Send, status: int, body: bytes, *, headers: list[tuple[bytes, bytes]] | None = None) -> None:

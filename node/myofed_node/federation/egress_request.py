@@ -16,7 +16,12 @@ STUDY_HEADER = "x-myofed-study"
 SITE_PATH = re.compile(r"/site(/[A-Za-z0-9_-]+)+")
 """Only plain segments: no dot, no percent sign, no empty segment, so no traversal in any decoding."""
 SITE_METHODS = ("GET", "PUT", "POST", "DELETE")
-SITE_HEADERS = ("content-type", "accept")
+SITE_HEADERS = ("content-type", "accept", "range", "content-range")
+RANGES = {
+    "range": re.compile(r"bytes=\d{1,15}-(\d{1,15})?"),
+    "content-range": re.compile(r"bytes \d{1,15}-\d{1,15}/\d{1,15}"),
+}
+"""What the two may say: numbers of bytes, of weights that move in pieces (RFC 9110, 14.2 and 14.4)."""
 LONGEST_PATH = 200
 LONGEST_HEADER = 1024
 """Characters; a node key and a signature of Flower take some 300. Paths and headers are no way out for data."""
@@ -78,6 +83,8 @@ def _only(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     found = {name: headers[name] for name in names if name in headers}
     if any(len(value) > LONGEST_HEADER for value in found.values()):
         raise _refused("EGRESS_HEADER", f"a header of more than {LONGEST_HEADER} characters")
+    if any(rule.fullmatch(found[name]) is None for name, rule in RANGES.items() if name in found):
+        raise _refused("EGRESS_HEADER", "a range that is no range of bytes")
     return found
 
 

@@ -10,23 +10,31 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from myofed_node.audit import SiteAudit
-from myofed_node.federation.approvals import Approvals, ApprovedStudy
+from myofed_node.federation.approvals import Approvals, ApprovedStudy, demo_mark
 from myofed_node.federation.flower_adapter import Incoming, Outcome
+from myofed_node.federation.local_tensors import LocalTensors
+from myofed_node.federation.privacy_ledger import private_round
+from myofed_node.federation.training_gate import check_gate, stopped
+from myofed_node.federation.weights_guard import admit
+from myofed_node.learning.exclusions import counts_that_may_leave
 from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, TrainRequest
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.federation import Instruction, MuscleScore, TaskMetrics
+from myofed_schemas.federation import GroupScore, Instruction, MuscleScore, TaskMetrics, bucket
+from myofed_schemas.study import StudyManifest
 
 WORKER_STARTS_S = 60.0
 """A restarted worker loads torch; a task that finds none waits this long before it gives up."""
 LOST_CODES = ("WORKER_GONE", "FRAME_CUT")
+EXCLUSIONS = "exclusions.json"
+"""In the study's folder: whom the last task had to leave out, and why."""
 
 
 class CallWorker(Protocol):
@@ -47,12 +55,14 @@ class Means:
         now: UTC.
         min_scored_subjects: A sum of Dice over fewer subjects stays here (one subject's "sum" is that subject's value).
         sleep: Waits between two tries to reach a worker that starts.
+        zone: Of the training window; None is this machine's.
     """
 
     call_worker: CallWorker
     now: Callable[[], datetime]
     min_scored_subjects: int
     sleep: Callable[[float], None] = time.sleep
+    zone: tzinfo | None = None
 
 
 class Executor:
@@ -68,13 +78,14 @@ class Executor:
         """What was asked for is done; one message at a time.
 
         Raises:
-            MyofedError: MESSAGE_INVALID, a code of `Approvals.check` or `RoundLog.begin`, WEIGHTS_DIGEST, WORKER_LOST,
-                or the worker's own code; the audit chain has it too.
+            MyofedError: MESSAGE_INVALID, a code of `Approvals.check`, `check_gate`, `RoundLog.begin` or `admit`,
+                WEIGHTS_DIGEST, ROUND_TOO_LONG, TRAINING_STOPPED, WORKER_LOST, or the worker's own code; the audit chain has
+                it too.
         """
         instruction = parse_instruction(incoming)
         try:
             with self._turn:
-                outcome = self._carry_out(instruction, incoming.packed)
+                outcome = self._carry_out(instruction, incoming)
         except MyofedError as error:
             self._enter("ROUND_REFUSED", instruction, {"code": error.code})
             raise
@@ -82,38 +93,118 @@ class Executor:
         self._enter("ROUND_TRAINED" if instruction.kind == "train" else "MODEL_EVALUATED", instruction, detail)
         return outcome
 
-    def _carry_out(self, instruction: Instruction, packed: bytes) -> Outcome:
+    def _carry_out(self, instruction: Instruction, incoming: Incoming) -> Outcome:
         approved = self._approvals.check(instruction)
+        packed = incoming.packed  # by reference it is fetched here: never for a study that was not approved
         if hashlib.sha256(packed).hexdigest() != instruction.weights_sha256:
             raise MyofedError("WEIGHTS_DIGEST", "expected weights with the digest of the message, found others")
+        self._check_gate()
         log = self._approvals.round_log(instruction.study_id)
         at = utc_text(self._means.now())
         log.begin(instruction, approved.manifest, approved_at=approved.approved_at, at=at)
-        reply, trained = self._work(
-            _request(instruction, approved, dataset=str(self._folder.dataset)), packed, approved
+        self._admit(instruction, packed, approved.manifest)
+        private = private_round(
+            instruction, approved.manifest, approved.roles, study_folder=self._folder.study(instruction.study_id)
         )
-        self._approvals.check(instruction)  # an approval taken back meanwhile: nothing leaves
+        if private and (kept := private.answered()):
+            self._approvals.check(instruction)
+            return Outcome(*kept)
+        local = self._local_tensors(instruction, approved)
+        request = self._request(instruction, approved)
+        reply, trained = self._work(request, local.restored(packed, instruction), approved)
+        self._approvals.check(instruction)  # an approval taken back meanwhile, or a stop: nothing leaves
+        if stopped(self._folder):
+            raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
         if instruction.kind == "train" and reply.metrics is not None:
-            metrics = reply.metrics.model_copy(update={"scores": self._may_leave(reply.metrics.scores)})
-            return Outcome(metrics_json=metrics.model_dump_json(), packed=trained)
+            self._check_trained(reply.metrics)
+            local.keep(trained, instruction)
+            metrics = reply.metrics.model_copy(update=self._may_leave(reply.metrics.scores, reply.metrics.group_scores))
+            metrics = self._with_exclusions(metrics, reply, approved)
+            outcome = Outcome(metrics_json=metrics.model_dump_json(), packed=trained)
+            if private:  # written down before anything leaves
+                private.release(outcome.metrics_json, trained, at=at)
+            return outcome
         if instruction.kind == "evaluate":
-            metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=self._may_leave(reply.scores))
+            metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=())
+            metrics = metrics.model_copy(update=self._may_leave(reply.scores, reply.group_scores))
+            metrics = self._with_exclusions(metrics, reply, approved)
             return Outcome(metrics_json=metrics.model_dump_json(), packed=b"")
         raise MyofedError("REPLY_INVALID", "expected metrics from the worker, found none")
 
-    def _may_leave(self, scores: tuple[MuscleScore, ...]) -> tuple[MuscleScore, ...]:
-        return tuple(score for score in scores if score.subjects >= self._means.min_scored_subjects)
+    def _request(self, instruction: Instruction, approved: ApprovedStudy) -> TrainRequest | EvaluateRequest:
+        """Test subjects are named in neither: no message of the coordinator reaches them."""
+        manifest, roles, dataset = approved.manifest, approved.roles, str(self._folder.dataset)
+        record = str(self._folder.study(instruction.study_id) / EXCLUSIONS)
+        if instruction.kind == "train":
+            needed = max(manifest.min_subjects, self._approvals.policy.minimum_subjects) - len(roles.test)
+            return TrainRequest(
+                manifest=manifest,
+                dataset=dataset,
+                subjects=roles.model_copy(update={"test": ()}),
+                round=instruction.round,
+                labels=approved.labels,
+                min_train=max(1, self._means.min_scored_subjects),
+                min_usable=max(1, needed),
+                exclusions=record,
+            )
+        if not roles.validation:
+            raise MyofedError("NO_VALIDATION_SUBJECTS", "expected subjects to validate on, found none")
+        return EvaluateRequest(
+            manifest=manifest, dataset=dataset, subjects=roles.validation, labels=approved.labels, exclusions=record
+        )
+
+    def _local_tensors(self, instruction: Instruction, approved: ApprovedStudy) -> LocalTensors:
+        folder = self._folder.study(instruction.study_id)
+        return LocalTensors(folder, instruction.run_id, approved.manifest.local_tensors or ())
+
+    def _may_leave(
+        self, scores: tuple[MuscleScore, ...], groups: tuple[GroupScore, ...]
+    ) -> dict[str, tuple[MuscleScore, ...] | tuple[GroupScore, ...]]:
+        least = self._means.min_scored_subjects
+        return {
+            "scores": tuple(score for score in scores if score.subjects >= least),
+            "group_scores": tuple(score for score in groups if score.subjects >= least),
+        }
+
+    def _with_exclusions(self, metrics: TaskMetrics, reply: Reply, approved: ApprovedStudy) -> TaskMetrics:
+        """No noise covers these counts, so a study with privacy is told none."""
+        counts = () if approved.manifest.privacy else reply.exclusions
+        kept = counts_that_may_leave(counts, least=self._means.min_scored_subjects)
+        return metrics.model_copy(update={"exclusions": kept})
 
     def _work(
         self, request: TrainRequest | EvaluateRequest, packed: bytes, approved: ApprovedStudy
     ) -> tuple[Reply, bytes]:
         self._await_worker()
+        longest = self._approvals.policy.max_round_s
         try:
-            return self._means.call_worker(request, packed, timeout_s=float(approved.manifest.round_timeout_s))
+            return self._means.call_worker(
+                request, packed, timeout_s=float(min(approved.manifest.round_timeout_s, longest))
+            )
         except MyofedError as error:
+            if error.code == "WORKER_TIMEOUT" and longest < approved.manifest.round_timeout_s:
+                raise MyofedError(
+                    "ROUND_TOO_LONG", f"expected a task of at most {longest} s, as the policy says"
+                ) from None
             if error.code in LOST_CODES:
                 raise MyofedError("WORKER_LOST", "expected the worker to finish, found it gone") from None
             raise
+
+    def _check_gate(self) -> None:
+        local = self._means.now().astimezone(self._means.zone)
+        check_gate(self._folder, self._approvals.policy, local=local)
+
+    def _check_trained(self, metrics: TaskMetrics) -> None:
+        """Subjects left out for their files may not make the loss one over fewer than the site lets leave."""
+        if metrics.examples < bucket(self._means.min_scored_subjects):
+            raise MyofedError(
+                "TOO_FEW_TRAINED", "expected a loss over enough subjects, found that too many were left out"
+            )
+
+    def _admit(self, instruction: Instruction, packed: bytes, manifest: StudyManifest) -> None:
+        initial = self._folder.models / f"{manifest.initial_weights_sha256}.safetensors"
+        seen = self._approvals.seen_weights(instruction.study_id)
+        admit(instruction, packed, manifest=manifest, seen=seen, initial=initial)
 
     def _await_worker(self) -> None:
         waited = 0.0
@@ -133,7 +224,13 @@ class Executor:
             action,
             now=self._means.now(),
             subject=instruction.study_id,
-            detail={"run": instruction.run_id, "round": instruction.round, "kind": instruction.kind, **detail},
+            detail={
+                "run": instruction.run_id,
+                "round": instruction.round,
+                "kind": instruction.kind,
+                **detail,
+                **demo_mark(self._approvals.policy),
+            },
         )
 
 
@@ -147,13 +244,3 @@ def parse_instruction(incoming: Incoming) -> Instruction:
         return Instruction.model_validate(dict(incoming.instruction))
     except ValidationError:
         raise MyofedError("MESSAGE_INVALID", "expected an instruction, found something else") from None
-
-
-def _request(instruction: Instruction, approved: ApprovedStudy, *, dataset: str) -> TrainRequest | EvaluateRequest:
-    """Test subjects are named in neither: no message of the coordinator reaches them."""
-    if instruction.kind == "train":
-        roles = approved.roles.model_copy(update={"test": ()})
-        return TrainRequest(manifest=approved.manifest, dataset=dataset, subjects=roles, round=instruction.round)
-    if not approved.roles.validation:
-        raise MyofedError("NO_VALIDATION_SUBJECTS", "expected subjects to validate on, found none")
-    return EvaluateRequest(manifest=approved.manifest, dataset=dataset, subjects=approved.roles.validation)

@@ -11,8 +11,12 @@ from pathlib import Path
 
 from myofed_node.config import SiteConfig, load_config
 from myofed_node.federation.approvals import Approvals
+from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.executor import Executor, Means
 from myofed_node.federation.flower_adapter import Handler, Incoming, Outcome, SuperNodeLink, Ticket
+from myofed_node.federation.training_gate import stopped
+from myofed_node.federation.weights_link import WeightsLink
+from myofed_node.federation.weights_transport import WeightsTransport
 from myofed_node.learning import worker_client
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
@@ -27,7 +31,7 @@ log = logging.getLogger("myofed.executor")
 
 def build(folder: SiteFolder, config: SiteConfig) -> Executor:
     """The executor of this site."""
-    call_worker = partial(worker_client.call, folder.worker_socket)
+    call_worker = partial(worker_client.call, folder.worker_socket, stop=partial(stopped, folder))
     return Executor(
         folder,
         Approvals(folder, config),
@@ -56,7 +60,9 @@ def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> Non
     Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, which
     the second tells it.
     """
-    link = SuperNodeLink(f"127.0.0.1:{supernode_port}", secret_file=folder.executor_secret)
+    transport = WeightsTransport(folder, Approvals(folder, config), WeightsLink(EgressClient(folder)))
+    address = f"127.0.0.1:{supernode_port}"
+    link = SuperNodeLink(address, secret_file=folder.executor_secret, transport=transport)
     handler = partial(fail_closed, build(folder, config))
     while True:
         try:

@@ -14,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import httpx
 import numpy as np
@@ -36,6 +37,7 @@ from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, 
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import INLINE_BYTES, PACKED
+from myofed_schemas.weights_transfer import REFERENCE_BYTES, REFERENCE_SHA256
 
 Client = TypeVar("Client", bound=RuntimeHttpClient)
 
@@ -50,17 +52,27 @@ OBJECTS_WITHIN_S = 1800.0
 RETRIED_STATUS = (502, 503, 504)
 
 
-@dataclass(frozen=True)
 class Incoming:
     """A message as it came, nothing of it believed.
 
     Attributes:
         instruction: Scalars of its record `task`, without the weights.
-        packed: The weights; empty where it has none.
     """
 
-    instruction: Mapping[str, object]
-    packed: bytes
+    def __init__(self, instruction: Mapping[str, object], packed: bytes | Callable[[], bytes]) -> None:
+        self.instruction = instruction
+        self._packed = packed
+
+    @property
+    def packed(self) -> bytes:
+        """The weights; empty where it has none. Those by reference are fetched when they are first asked for.
+
+        Raises:
+            MyofedError: What the transport raises.
+        """
+        if not isinstance(self._packed, bytes):
+            self._packed = self._packed()
+        return self._packed
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,19 @@ class Outcome:
 
     metrics_json: str
     packed: bytes
+
+
+class Transport(Protocol):
+    """How weights move where they do not stand in a message as they are; `weights_transport.py`."""
+
+    def fetch(self, instruction: Mapping[str, object], *, total: int) -> bytes:
+        """The weights this instruction names, once it was checked against the approval."""
+
+    def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
+        """The update in the study's encoding."""
+
+    def upload(self, instruction: Mapping[str, object], parcel: bytes) -> str:
+        """The coordinator has it under this digest."""
 
 
 Handler = Callable[[Incoming], Outcome]
@@ -97,8 +122,9 @@ class Ticket:
 class SuperNodeLink:
     """The executor's side of the SuperNode's Runtime API."""
 
-    def __init__(self, address: str, *, secret_file: Path) -> None:
+    def __init__(self, address: str, *, secret_file: Path, transport: Transport | None = None) -> None:
         self._address = address
+        self._transport = transport
         auth = SuperExecAuthHttpInterceptor(master_secret=secret_file.read_bytes(), protected_methods={ACQUIRE_TASK})
         self._acquire = _client(address, auth, kind=RuntimeHttpClient)
         self._last = Ticket("")
@@ -133,7 +159,7 @@ class SuperNodeLink:
         client.superseded = ticket.superseded
         try:
             with _Heartbeat(client):
-                return _work(client, handler)
+                return _work(client, handler, self._transport)
         except httpx.HTTPError:
             raise MyofedError("SUPERNODE_AWAY", "expected the SuperNode on loopback, found no answer") from None
         finally:
@@ -189,7 +215,7 @@ class _Heartbeat:
                 continue  # the next one tries again; without any the SuperNode answers for this task
 
 
-def _work(client: RuntimeHttpClient, handler: Handler) -> str:
+def _work(client: RuntimeHttpClient, handler: Handler, transport: Transport | None) -> str:
     code = "OK"
     try:
         message, context, _run, _bundle = pull_task_input(client)
@@ -198,7 +224,8 @@ def _work(client: RuntimeHttpClient, handler: Handler) -> str:
         push_task_output(client, None, SubStatus.FAILED, error.code)
         raise
     try:
-        reply = _reply(handler(_incoming(message)), message)
+        incoming, by_reference = _incoming(message, transport)
+        reply = Message(_result(handler(incoming), incoming, transport, by_reference=by_reference), reply_to=message)
     except MyofedError as error:
         code = error.code
         reply = Message(Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=code), reply_to=message)
@@ -214,18 +241,22 @@ def _finish(client: RuntimeHttpClient, context: Context, code: str) -> None:
         push_task_output(client, None, SubStatus.FAILED, code)
 
 
-def _incoming(message: Message) -> Incoming:
-    """Only the records we know; anything else in the message is an error."""
+def _incoming(message: Message, transport: Transport | None) -> tuple[Incoming, bool]:
+    """Only the records we know, anything else in the message is an error; and whether its weights lie elsewhere."""
     content = message.content
     task = content.get("task")
     if not isinstance(task, ConfigRecord) or not set(content) <= {"task", "weights"}:
         raise MyofedError("MESSAGE_INVALID", "expected the records task and weights, found others")
     scalars = dict(task)
-    inline = scalars.pop(PACKED, b"")
+    inline, total = scalars.pop(PACKED, b""), scalars.pop(REFERENCE_BYTES, None)
+    if total is not None:
+        if not isinstance(total, int) or total < 1 or inline or "weights" in content or transport is None:
+            raise MyofedError("MESSAGE_INVALID", "expected weights in the message or by reference, found neither alone")
+        return Incoming(scalars, partial(transport.fetch, scalars, total=total)), True
     packed = _bytes_of(content["weights"]) if "weights" in content else inline
     if not isinstance(packed, bytes):
         raise MyofedError("MESSAGE_INVALID", "expected packed weights as bytes, found something else")
-    return Incoming(instruction=scalars, packed=packed)
+    return Incoming(scalars, packed), False
 
 
 def _bytes_of(record: object) -> bytes:
@@ -240,15 +271,21 @@ def _bytes_of(record: object) -> bytes:
     return bytes(values.tobytes())
 
 
-def _reply(outcome: Outcome, message: Message) -> Message:
+def _result(outcome: Outcome, incoming: Incoming, transport: Transport | None, *, by_reference: bool) -> RecordDict:
+    """What the reply holds: metrics, and an update or the digest under which it was uploaded before."""
     result: dict[str, str | bytes] = {"metrics": outcome.metrics_json}
     content = RecordDict()
-    if len(outcome.packed) <= INLINE_BYTES:
-        result[PACKED] = outcome.packed
+    packed = outcome.packed
+    if packed and transport is not None:
+        packed = transport.parcel(incoming, packed)
+    if packed and transport is not None and by_reference:
+        result[REFERENCE_SHA256] = transport.upload(incoming.instruction, packed)
+    elif len(packed) <= INLINE_BYTES:
+        result[PACKED] = packed
     else:
-        content["weights"] = ArrayRecord({PACKED: Array(np.frombuffer(outcome.packed, np.uint8))})
+        content["weights"] = ArrayRecord({PACKED: Array(np.frombuffer(packed, np.uint8))})
     content["result"] = ConfigRecord(dict(result))
-    return Message(content, reply_to=message)
+    return content
 
 
 def _client(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
-from myofed_node.config import SitePolicy
+from myofed_node.config import PrivacyFloor, SitePolicy
+from myofed_node.federation.network_policy import check_network
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import StudyManifest
 
-MAX_MODEL_BYTES = 512 << 20
-"""A larger model would not fit a hospital's workstation four times over (weights, gradients, AdamW's two moments)."""
-ITEM_BYTES = {"float32": 4, "int64": 8}
+BATCH_NORM = ".running_mean"
+"""Tensors of this name belong to batch norm, which mixes the subjects of a batch."""
 
 
 def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subjects: int) -> None:
@@ -25,7 +23,7 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
 
     Raises:
         MyofedError: POLICY_NOT_NAMED, POLICY_DEMO, POLICY_TOO_FEW_SUBJECTS, POLICY_TOO_MANY_STEPS, POLICY_BATCH,
-            POLICY_MODEL_SIZE; the first that applies.
+            POLICY_PRIVACY, PRIVACY_NETWORK, or a code of `check_network`; the first that applies.
     """
     if site not in manifest.sites:
         raise _refused("POLICY_NOT_NAMED", "a study that names this site", "one that does not")
@@ -40,9 +38,33 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
         raise _refused("POLICY_TOO_MANY_STEPS", f"at most {policy.max_local_steps} steps a round", found)
     if manifest.training.batch_size > policy.max_batch:
         raise _refused("POLICY_BATCH", f"batches of at most {policy.max_batch}", str(manifest.training.batch_size))
-    model_bytes = sum(math.prod(t.shape) * ITEM_BYTES[t.dtype] for t in manifest.state_dict)
-    if model_bytes > MAX_MODEL_BYTES:
-        raise _refused("POLICY_MODEL_SIZE", f"a model of at most {MAX_MODEL_BYTES} bytes", str(model_bytes))
+    check_privacy(manifest, policy.privacy_floor)
+    check_network(manifest, policy)
+
+
+def check_privacy(manifest: StudyManifest, floor: PrivacyFloor | None) -> None:
+    """The study's privacy is at least the site's floor, and its network allows it.
+
+    Raises:
+        MyofedError: POLICY_PRIVACY, PRIVACY_NETWORK.
+    """
+    asked = manifest.privacy
+    if asked and asked.level == "example" and any(t.name.endswith(BATCH_NORM) for t in manifest.state_dict):
+        raise _refused("PRIVACY_NETWORK", "a network without batch norm for example-level privacy", "one with it")
+    if floor is None:
+        return
+    if asked is None or asked.level != floor.level:
+        found = asked.level if asked else "none"
+        raise _refused("POLICY_PRIVACY", f"a study with privacy of level {floor.level}", found)
+    weaker = {
+        "clip_norm": asked.clip_norm > floor.max_clip_norm,
+        "noise_multiplier": asked.noise_multiplier < floor.min_noise_multiplier,
+        "epsilon": asked.epsilon > floor.max_epsilon,
+        "delta": asked.delta > floor.max_delta,
+    }
+    if any(weaker.values()):
+        names = ", ".join(name for name, is_weaker in weaker.items() if is_weaker)
+        raise _refused("POLICY_PRIVACY", "a study at least as private as this site's floor", f"a weaker {names}")
 
 
 def _refused(code: str, expected: str, found: str) -> MyofedError:

@@ -41,7 +41,8 @@ class RoundLog:
         """The round may be done now, and the log says that it was asked for.
 
         In a run, rounds only go up; the last one is asked again with the same weights only (the same question has the
-        same answer). An evaluation is asked for after the last round.
+        same answer). An evaluation says after which round the run ended, not before the last one asked of this site (a
+        site that was not sampled was asked an earlier one); nothing trains in the run after it.
 
         Args:
             instruction: From the coordinator, its manifest already checked.
@@ -50,19 +51,15 @@ class RoundLog:
             at: Now, UTC.
 
         Raises:
-            MyofedError: ROUND_OUT_OF_RANGE, ROUND_REPLAYED, RUNS_EXHAUSTED.
+            MyofedError: ROUND_OUT_OF_RANGE, ROUND_REPLAYED, RUN_ENDED, RUNS_EXHAUSTED.
         """
-        expected_rounds = range(1, manifest.rounds + 1) if instruction.kind == "train" else (manifest.rounds,)
-        if instruction.round not in expected_rounds:
+        if instruction.round not in range(1, manifest.rounds + 1):
             raise _refused("ROUND_OUT_OF_RANGE", f"a round of 1..{manifest.rounds}", str(instruction.round))
         entries = [e for e in self.entries() if e.approved_at == approved_at]
         runs = {e.instruction.run_id for e in entries}
         if instruction.run_id not in runs and len(runs) >= MAX_RUNS:
             raise _refused("RUNS_EXHAUSTED", f"at most {MAX_RUNS} runs under one approval", f"run {len(runs) + 1}")
-        mine = [
-            e for e in entries if (e.instruction.run_id, e.instruction.kind) == (instruction.run_id, instruction.kind)
-        ]
-        asked = _times_asked(instruction, mine)
+        asked = _times_asked(instruction, [e for e in entries if e.instruction.run_id == instruction.run_id])
         entry = RoundEntry(at=at, approved_at=approved_at, instruction=instruction, asked=asked)
         self._append(entry)
         return entry
@@ -84,12 +81,16 @@ class RoundLog:
             os.close(descriptor)
 
 
-def _times_asked(instruction: Instruction, earlier: list[RoundEntry]) -> int:
-    """1 for a new round, more for the last one asked again."""
-    if not earlier:
-        return 1
-    last = max(e.instruction.round for e in earlier)
-    if instruction.round > last:
+def _times_asked(instruction: Instruction, run: list[RoundEntry]) -> int:
+    """1 for a new question of this run, more for the last one asked again."""
+    ended = any(e.instruction.kind == "evaluate" for e in run)
+    if instruction.kind == "train" and ended:
+        raise _refused("RUN_ENDED", "no round after a run's final evaluation", f"round {instruction.round}")
+    earlier = [e for e in run if e.instruction.kind == instruction.kind]
+    last = max((e.instruction.round for e in run), default=0)
+    if instruction.round > last or not earlier:
+        if instruction.round < last or (ended and earlier):
+            raise _refused("ROUND_REPLAYED", f"a round after {last}", f"round {instruction.round}")
         return 1
     same = [e for e in earlier if e.instruction == instruction]
     others = [e for e in earlier if e.instruction.round == instruction.round and e.instruction != instruction]

@@ -73,6 +73,15 @@ class StudyFiles:
         except (FileNotFoundError, ValidationError):
             raise refused("SPLIT_MISSING", "the split made at approval", "none, or a damaged one") from None
 
+    def splits(self, study_id: str) -> list[Roles]:
+        """The splits of all versions that were approved at some time, ascending.
+
+        Raises:
+            MyofedError: SPLIT_MISSING where one is damaged.
+        """
+        versions = [v for v in self.versions(study_id) if self.split_path(study_id, v).exists()]
+        return [self.roles(study_id, version) for version in versions]
+
     def manifest_path(self, study_id: str, version: int) -> Path:
         """Where this version lies."""
         return self._folder.study(study_id) / f"manifest-{version}.json"

@@ -46,7 +46,7 @@ def augmented(
     """A changed copy of the batch; images and classes move together.
 
     Args:
-        images: (n, 1, h, w) float32, z-scored.
+        images: (n, c, h, w) float32, z-scored, each channel for itself.
         classes: (n, h, w) int64.
         kind: As in the manifest.
         generator: Source of all draws, on the CPU.
@@ -69,7 +69,7 @@ def _moved(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Rotation, scale and shift; air beyond the edge is the slice's own lowest value, the class there is background."""
     grid = affine_grid(_matrices(len(images), generator), list(images.shape), align_corners=False).to(images.device)
-    air = images.amin(dim=(1, 2, 3), keepdim=True)
+    air = images.amin(dim=(2, 3), keepdim=True)
     moved = grid_sample(images - air, grid, mode="bilinear", padding_mode="zeros", align_corners=False) + air
     labels = grid_sample(classes[:, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
     return moved, labels[:, 0].long()
@@ -88,8 +88,8 @@ def _matrices(count: int, generator: torch.Generator) -> torch.Tensor:
 def _recoloured(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Bias field, gamma and noise on intensities above air; then zero mean and unit variance over tissue again."""
     count = len(images)
-    positive = images - images.amin(dim=(1, 2, 3), keepdim=True)
-    brightest = positive.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+    positive = images - images.amin(dim=(2, 3), keepdim=True)
+    brightest = positive.amax(dim=(2, 3), keepdim=True).clamp_min(1e-6)
     nodes = torch.randn((count, 1, BIAS_NODES, BIAS_NODES), generator=generator) * RANGES.bias
     field = interpolate(nodes, size=images.shape[2:], mode="bicubic", align_corners=True).to(images.device)
     gamma = torch.exp(_uniform(count, RANGES.log_gamma, generator)).reshape(-1, 1, 1, 1).to(images.device)
@@ -101,7 +101,7 @@ def _recoloured(images: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 
 def _standardised(images: torch.Tensor, tissue: torch.Tensor) -> torch.Tensor:
-    count = tissue.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
-    mean = (images * tissue).sum(dim=(1, 2, 3), keepdim=True) / count
-    variance = ((images - mean) ** 2 * tissue).sum(dim=(1, 2, 3), keepdim=True) / count
+    count = tissue.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+    mean = (images * tissue).sum(dim=(2, 3), keepdim=True) / count
+    variance = ((images - mean) ** 2 * tissue).sum(dim=(2, 3), keepdim=True) / count
     return (images - mean) / variance.sqrt().clamp_min(1e-6)

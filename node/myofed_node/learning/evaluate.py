@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import torch
 
-from myofed_node.learning.metrics import dice_per_class, muscle_scores
+from myofed_node.learning.labels import LabelSpace, label_space
+from myofed_node.learning.metrics import Region, dice_of_region, group_scores, muscle_scores, pixels_in_both
 from myofed_node.learning.subjects import Slices
-from myofed_schemas.federation import MuscleScore
+from myofed_schemas.federation import GroupScore, MuscleScore
 
 EVALUATION_BATCH = 16
 
@@ -44,10 +46,42 @@ def evaluate(
         subjects: One item a subject.
         muscles: Muscle ids of the manifest, in its order.
     """
-    rows = (
-        dice_per_class(
-            predicted_classes(network, subject.images).numpy(), subject.classes.numpy(), classes=len(muscles)
+    return evaluate_sets(network, subjects, space=label_space(muscles), sets={})[0]
+
+
+def evaluate_sets(
+    network: torch.nn.Module,
+    subjects: Iterable[Slices],
+    *,
+    space: LabelSpace,
+    sets: Mapping[str, tuple[int, ...]],
+) -> tuple[tuple[MuscleScore, ...], tuple[GroupScore, ...]]:
+    """The same at a site that need not draw every muscle singly: what its labels can tell, muscle by muscle and set by set.
+
+    A muscle of which they cannot tell has no subject. A set's prediction is that of any of its members.
+
+    Args:
+        network: Trained or not.
+        subjects: One item a subject, with targets of `space`.
+        space: What the site draws.
+        sets: From `labels.sets_of_study`.
+    """
+    singles = [_region(space, (k + 1,)) for k in range(len(space.muscles))]
+    regions = [*singles, *(_region(space, classes) for classes in sets.values())]
+    rows = []
+    for subject in subjects:
+        predicted = predicted_classes(network, subject.images).numpy()
+        table = pixels_in_both(
+            predicted, subject.classes.numpy(), classes=len(space.muscles), targets=len(space.structures)
         )
-        for subject in subjects
+        rows.append(np.array([dice_of_region(table, region) for region in regions]))
+    cut = len(singles)
+    return (
+        muscle_scores([row[:cut] for row in rows], muscles=space.muscles),
+        group_scores([row[cut:] for row in rows], sets=list(sets)),
     )
-    return muscle_scores(rows, muscles=muscles)
+
+
+def _region(space: LabelSpace, classes: tuple[int, ...]) -> Region | None:
+    targets = space.targets_of(classes)
+    return None if targets is None else (targets, classes)

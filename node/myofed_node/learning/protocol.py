@@ -9,9 +9,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.federation import MuscleScore, TaskMetrics
+from myofed_schemas.federation import ExclusionCount, GroupScore, MuscleScore, TaskMetrics
 from myofed_schemas.ids import Code, SubjectLabel
 from myofed_schemas.study import StudyManifest
+from myofed_schemas.study_options import SiteLabels
 from myofed_schemas.wire import WireModel
 
 MAGIC = b"MYF1"
@@ -52,6 +53,10 @@ class TrainRequest(WireModel):
         dataset: Folder of the ORMIR-MIDS data set on this machine.
         subjects: Who trains and who validates (test subjects are neither sent nor read).
         round: 1..manifest.rounds; decides the learning rate and the draws.
+        labels: What this site draws, from the manifest's `mixed_labels`; absent where it draws every muscle singly.
+        min_train: Usable subjects that must be left to train.
+        min_usable: Usable subjects that must be left to train and validate together.
+        exclusions: File in which the worker writes whom it had to leave out; absent: nowhere.
     """
 
     kind: Literal["train"] = "train"
@@ -59,6 +64,10 @@ class TrainRequest(WireModel):
     dataset: str = Field(min_length=1, max_length=4096)
     subjects: Roles
     round: int = Field(ge=1, le=1000)
+    labels: SiteLabels | None = None
+    min_train: int = Field(default=1, ge=1)
+    min_usable: int = Field(default=1, ge=1)
+    exclusions: str | None = Field(default=None, min_length=1, max_length=4096)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -72,12 +81,14 @@ class TrainRequest(WireModel):
 
 
 class EvaluateRequest(WireModel):
-    """Asks for the Dice of the weights in the blob on these subjects, as sufficient statistics."""
+    """Asks for the Dice of the weights in the blob on these subjects, as sufficient statistics; fields as `TrainRequest`."""
 
     kind: Literal["evaluate"] = "evaluate"
     manifest: StudyManifest
     dataset: str = Field(min_length=1, max_length=4096)
     subjects: tuple[SubjectLabel, ...] = Field(min_length=1)
+    labels: SiteLabels | None = None
+    exclusions: str | None = Field(default=None, min_length=1, max_length=4096)
 
 
 Request = Annotated[PingRequest | TrainRequest | EvaluateRequest, Field(discriminator="kind")]
@@ -106,6 +117,9 @@ class Reply(WireModel):
     state: WorkerState | None = None
     metrics: TaskMetrics | None = None
     scores: tuple[MuscleScore, ...] = ()
+    group_scores: tuple[GroupScore, ...] = ()
+    exclusions: tuple[ExclusionCount, ...] = ()
+    """Exact counts: what of them leaves the node is the executor's matter."""
 
 
 def write_frame(peer: socket.socket, document: WireModel, blob: bytes = b"") -> None:

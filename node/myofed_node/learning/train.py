@@ -9,16 +9,24 @@ from dataclasses import dataclass
 
 import torch
 
-from myofed_node.learning.augment import augmented
-from myofed_node.learning.evaluate import evaluate
-from myofed_node.learning.loss import dice_cross_entropy
-from myofed_node.learning.models import build
+from myofed_node.learning.accountant import sampling_rate
+from myofed_node.learning.batch import training_batch
+from myofed_node.learning.dp_sgd import private_steps
+from myofed_node.learning.evaluate import evaluate_sets
+from myofed_node.learning.labels import sets_of_study
+from myofed_node.learning.models import network_of
+from myofed_node.learning.objective import Objective, objective_alone, objective_of_round
+from myofed_node.learning.privacy import guarded_metrics, protected_update
+from myofed_node.learning.schedule import Steps, learning_rate, steps_of_round
 from myofed_node.learning.subjects import Slices
-from myofed_node.learning.weights import load_weights, packed
+from myofed_node.learning.weights import check, load_weights, packed
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import TaskMetrics, bucket
-from myofed_schemas.study import StudyManifest, Training
+from myofed_schemas.study import StudyManifest
+from myofed_schemas.study_options import Privacy, SiteLabels
+
+__all__ = ["Steps", "TrainingData", "never", "steps_of_round", "train"]
 
 BETAS = (0.9, 0.99)
 """AdamW's memory; 0.99 for the second moment, because a round has tens of steps, not thousands."""
@@ -27,45 +35,25 @@ MAX_GRADIENT_NORM = 12.0
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Subjects of one site by role; test subjects are never here."""
+    """Subjects of one site by role; test subjects are never here.
+
+    Attributes:
+        train: Who trains.
+        validation: Who scores the incoming weights.
+        labels: What the site draws; None: every muscle of the study singly. The subjects' targets are of its label space.
+        split: Training subjects of the stored split, also those that could not be read: what a private draw counts on; 0
+            where that is `train`.
+    """
 
     train: Sequence[Slices]
     validation: Sequence[Slices] = ()
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Which part of the whole schedule to do.
-
-    Attributes:
-        first: Index of the first step, counted from the start of the run.
-        count: How many.
-        total: Steps of the whole run (rounds x local steps): the length of the cosine.
-    """
-
-    first: int
-    count: int
-    total: int
+    labels: SiteLabels | None = None
+    split: int = 0
 
 
 def never() -> bool:
     """Nobody asks to stop."""
     return False
-
-
-def steps_of_round(manifest: StudyManifest, *, round_number: int) -> Steps:
-    """The local steps of this round, 1..rounds."""
-    local = manifest.training.local_steps
-    return Steps(first=(round_number - 1) * local, count=local, total=manifest.rounds * local)
-
-
-def learning_rate(training: Training, *, step: int, total: int) -> float:
-    """Cosine (Loshchilov 2017) from `learning_rate` at step 0 to `learning_rate_end` at the last step."""
-    share = step / max(total - 1, 1)
-    return (
-        training.learning_rate_end
-        + (training.learning_rate - training.learning_rate_end) * (1 + math.cos(math.pi * share)) / 2
-    )
 
 
 def train(
@@ -80,7 +68,7 @@ def train(
     """The weights after these steps, and what may be said about them.
 
     The incoming weights are checked, then scored on the validation subjects, then trained with AdamW (Loshchilov 2019).
-    The same arguments give the same bytes on one CPU thread.
+    The same arguments give the same bytes on one CPU thread, but for the noise of a study with privacy.
 
     Args:
         weights: Safetensors bytes.
@@ -91,25 +79,50 @@ def train(
         stop: Asked before each step.
 
     Raises:
-        MyofedError: WEIGHTS_*, NO_TRAINING_SUBJECTS, TASK_ABANDONED, LOSS_NOT_FINITE.
+        MyofedError: WEIGHTS_*, NO_TRAINING_SUBJECTS, TASK_ABANDONED, LOSS_NOT_FINITE, PRIVACY_NETWORK, UPDATE_NOT_FINITE.
     """
     if not data.train:
         raise MyofedError(
             "NO_TRAINING_SUBJECTS", "expected a subject to train on, found none", exit_code=ExitCode.BAD_INPUT
         )
-    network = build(manifest.architecture)
+    network = network_of(manifest)
     load_weights(network, weights, spec=manifest.state_dict)
     network.to(device)
-    scores = evaluate(network, data.validation, muscles=manifest.muscles)
-    loss = _optimise(network, data.train, training=manifest.training, steps=steps, stop=stop)
-    metrics = TaskMetrics(examples=bucket(len(data.train)), steps=steps.count, loss=loss, scores=scores)
+    objective = (objective_alone if steps.alone else objective_of_round)(network, manifest, data.labels)
+    scores, groups = evaluate_sets(network, data.validation, space=objective.space, sets=sets_of_study(manifest))
+    privacy = None if steps.alone else manifest.privacy
+    if privacy and privacy.level == "example":
+        rate = sampling_rate(batch=manifest.training.batch_size, subjects=data.split or len(data.train))
+        loss = 0.0
+        private_steps(objective, data.train, manifest=manifest, steps=steps, rate=rate, stop=stop)
+    else:
+        loss = _optimise(objective, data.train, manifest=manifest, steps=steps, stop=stop)
+    metrics = TaskMetrics(
+        examples=bucket(len(data.train)), steps=steps.count, loss=loss, scores=scores, group_scores=groups
+    )
+    if privacy:
+        return _under_privacy(weights, network, manifest=manifest, privacy=privacy), guarded_metrics(metrics)
     return packed(network.state_dict()), metrics
 
 
+def _under_privacy(weights: bytes, network: torch.nn.Module, *, manifest: StudyManifest, privacy: Privacy) -> bytes:
+    """What may leave of the trained network: noised as a whole, or trained on noised gradients already."""
+    if privacy.level == "example":
+        return packed(network.state_dict())
+    incoming = check(weights, manifest.state_dict)
+    return packed(protected_update(incoming, network.state_dict(), privacy=privacy))
+
+
 def _optimise(
-    network: torch.nn.Module, subjects: Sequence[Slices], *, training: Training, steps: Steps, stop: Callable[[], bool]
+    objective: Objective,
+    subjects: Sequence[Slices],
+    *,
+    manifest: StudyManifest,
+    steps: Steps,
+    stop: Callable[[], bool],
 ) -> float:
     """Mean loss over the steps done."""
+    network, training = objective.network, manifest.training
     device = next(network.parameters()).device
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=training.learning_rate, betas=BETAS, weight_decay=training.weight_decay
@@ -122,22 +135,20 @@ def _optimise(
         if stop():
             raise MyofedError("TASK_ABANDONED", f"expected {steps.count} steps, stopped after {step - steps.first}")
         chosen = torch.randint(len(images), (training.batch_size,), generator=generator)
-        batch = augmented(images[chosen], classes[chosen], kind=training.augmentation, generator=generator)
-        optimiser.param_groups[0]["lr"] = learning_rate(training, step=step, total=steps.total)
-        losses += _step(network, optimiser, batch[0].to(device), batch[1].to(device))
+        batch = training_batch(images[chosen], classes[chosen], manifest=manifest, generator=generator)
+        optimiser.param_groups[0]["lr"] = learning_rate(manifest, step=step, total=steps.total)
+        losses += _step(objective, optimiser, batch[0].to(device), batch[1].to(device))
     return losses / max(steps.count, 1)
 
 
-def _step(
-    network: torch.nn.Module, optimiser: torch.optim.Optimizer, images: torch.Tensor, classes: torch.Tensor
-) -> float:
+def _step(objective: Objective, optimiser: torch.optim.Optimizer, images: torch.Tensor, targets: torch.Tensor) -> float:
     optimiser.zero_grad(set_to_none=True)
-    loss = dice_cross_entropy(network(images), classes)
+    loss = objective(images, targets)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise MyofedError("LOSS_NOT_FINITE", "expected a finite loss, found another", hint="lower the learning rate")
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
+    torch.nn.utils.clip_grad_norm_(objective.network.parameters(), MAX_GRADIENT_NORM)
     optimiser.step()
     return value
 

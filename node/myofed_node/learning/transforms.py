@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -12,15 +13,18 @@ from scipy import ndimage
 from myofed_schemas.anatomy import Side
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.study import InputImage
+from myofed_schemas.study import StudyInput
 
 Volume = npt.NDArray[np.float32]
 MAX_TILT_DEG = 30.0
 """Slices tilted further from axial are refused: our input is an axial slice."""
 MIN_SIDE_SHARE = 0.2
 """Share of the foreground that each half must hold, else the image does not show two thighs."""
+MIN_VOXEL_MM3 = 1e-6
 CLIP_SD = 5.0
 HISTOGRAM_BINS = 128
+MIN_LOG_RANGE = 1e-3
+"""A tenth of a percent between the darkest and the brightest voxel is an image of nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,14 @@ def canonical(values: npt.NDArray[np.generic], *, affine_ras: npt.NDArray[np.flo
         affine_ras: 4 x 4, voxel index -> mm, RAS+.
 
     Raises:
-        MyofedError: IMAGE_NOT_3D, IMAGE_NOT_AXIAL (slice normal more than 30 degrees from the body's axis).
+        MyofedError: IMAGE_NOT_3D, IMAGE_WITHOUT_GEOMETRY, IMAGE_NOT_AXIAL (slice normal more than 30 degrees from the body's axis).
     """
     if values.ndim != 3:
         raise _refusal(f"expected a volume of three dimensions, found {values.ndim}", code="IMAGE_NOT_3D")
+    if not values.size:
+        raise _refusal("expected voxels in a volume, found none", code="IMAGE_NOT_3D")
+    if not np.isfinite(affine_ras).all() or abs(float(np.linalg.det(affine_ras[:3, :3]))) < MIN_VOXEL_MM3:
+        raise _refusal("expected an affine with three directions, found another", code="IMAGE_WITHOUT_GEOMETRY")
     normal = affine_ras[:3, 2] / np.linalg.norm(affine_ras[:3, 2])
     tilt_deg = float(np.degrees(np.arccos(min(abs(float(normal[2])), 1.0))))
     if tilt_deg > MAX_TILT_DEG:
@@ -79,12 +87,14 @@ def canonical(values: npt.NDArray[np.generic], *, affine_ras: npt.NDArray[np.flo
 
 
 def foreground(values: Volume) -> npt.NDArray[np.bool_]:
-    """True where there is tissue: Otsu's threshold (1979) on the logarithm of the smoothed magnitude.
+    """True where there is tissue: Otsu's threshold (1979) on the logarithm of the smoothed magnitude; nowhere in a constant image.
 
     The logarithm makes a coil's bias an offset, so that the split falls between air and tissue, not between muscle and fat.
     """
     smooth = np.maximum(ndimage.uniform_filter(values, size=(3, 3, 1)), 0.0)
     logs = np.log(smooth + max(float(np.percentile(smooth, 99)), 1e-6) * 1e-2)
+    if float(np.ptp(logs)) < MIN_LOG_RANGE:
+        return np.zeros(values.shape, dtype=np.bool_)
     counts, edges = np.histogram(logs, bins=HISTOGRAM_BINS)
     mask: npt.NDArray[np.bool_] = logs > _otsu(counts.astype(np.float64), (edges[:-1] + edges[1:]) / 2)
     return mask
@@ -136,7 +146,7 @@ def _centre(mask: npt.NDArray[np.bool_]) -> tuple[float, float]:
     return float(x.mean()), float(y.mean())
 
 
-def thigh_images(volume: CanonicalVolume, grid: ThighGrid, *, image: InputImage) -> Volume:
+def thigh_images(volume: CanonicalVolume, grid: ThighGrid, *, image: StudyInput) -> Volume:
     """The slices of one thigh as the network sees them.
 
     Args:
@@ -148,15 +158,41 @@ def thigh_images(volume: CanonicalVolume, grid: ThighGrid, *, image: InputImage)
         (z, h, w) float32, rows to the front, columns to the outer side of the leg; zero mean and unit variance over the
         tissue of each slice, clipped to 5 SD, air about as far below as it was.
     """
-    half = volume.values[grid.half[0] : grid.half[1]]
-    sampled = _sample(
-        _smoothed(half, volume.spacing_mm, image.spacing_mm), volume.spacing_mm, grid, image=image, order=1
-    )
+    sampled = _sampled(volume, grid, image=image)
     return _standardised(sampled, foreground(np.moveaxis(sampled, 0, 2)))
 
 
+def thigh_channels(
+    volumes: Sequence[CanonicalVolume | None], reference: CanonicalVolume, grid: ThighGrid, *, image: StudyInput
+) -> Volume:
+    """As `thigh_images`, for several sequences of one session on one grid.
+
+    Args:
+        volumes: One a channel; None where the session lacks it.
+        reference: The labelled one: its tissue is where each channel is standardised.
+        grid: From `thigh_grids` of the reference.
+        image: Spacing and size.
+
+    Returns:
+        (z, c, h, w) float32; a missing channel is 0 everywhere, and so is a slice of a channel that shows nothing.
+    """
+    sampled = _sampled(reference, grid, image=image)
+    tissue = foreground(np.moveaxis(sampled, 0, 2))
+    out = np.zeros((len(sampled), len(volumes), *image.size_px), dtype=np.float32)
+    for channel, volume in enumerate(volumes):
+        if volume is not None:
+            out[:, channel] = _standardised(_sampled(volume, grid, image=image), tissue)
+    return out
+
+
+def _sampled(volume: CanonicalVolume, grid: ThighGrid, *, image: StudyInput) -> Volume:
+    half = volume.values[grid.half[0] : grid.half[1]]
+    smooth = _smoothed(half, volume.spacing_mm, image.spacing_mm)
+    return _sample(smooth, volume.spacing_mm, grid, image=image, order=1)
+
+
 def thigh_classes(
-    classes: npt.NDArray[np.uint8], volume: CanonicalVolume, grid: ThighGrid, *, image: InputImage
+    classes: npt.NDArray[np.uint8], volume: CanonicalVolume, grid: ThighGrid, *, image: StudyInput
 ) -> npt.NDArray[np.uint8]:
     """The class map of one thigh on the same grid as `thigh_images`, nearest neighbour.
 
@@ -180,7 +216,7 @@ def _smoothed(values: Volume, spacing_mm: tuple[float, float], target_mm: float)
 
 
 def _sample(
-    values: npt.NDArray[np.generic], spacing_mm: tuple[float, float], grid: ThighGrid, *, image: InputImage, order: int
+    values: npt.NDArray[np.generic], spacing_mm: tuple[float, float], grid: ThighGrid, *, image: StudyInput, order: int
 ) -> Volume:
     """(x, y, z) of one half -> (z, h, w)."""
     rows, columns = image.size_px

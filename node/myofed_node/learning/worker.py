@@ -1,6 +1,6 @@
 """The warm worker: a long-lived process that holds torch, a warmed-up network and the site's data, and has no network.
 
-    python -m myofed_node.learning.worker --socket PATH [--threads N]
+    python -m myofed_node.learning.worker --socket PATH [--threads N] [--inputs FOLDER]
 
 One task at a time; a ping is answered meanwhile. A caller that hangs up ends its task at the next step. What leaves this
 process is weights, aggregates and codes; its log holds codes, seconds and, of an unforeseen error, type and line.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import select
 import signal
@@ -22,10 +23,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import nibabel as nib
 import torch
 
 from myofed_node.learning.data import SubjectCache
 from myofed_node.learning.device import choose_device, warm_up
+from myofed_node.learning.exclusions import UsableSubjects
+from myofed_node.learning.input_store import InputStore
 from myofed_node.learning.local import evaluate_task, train_task
 from myofed_node.learning.network import visible_network
 from myofed_node.learning.protocol import (
@@ -70,12 +74,15 @@ class Worker:
             return Reply(code="OK", state=self._state()), b""
         with self._my_turn():
             torch.set_num_threads(self.threads)
+            record = Path(request.exclusions) if request.exclusions else None
+            usable = UsableSubjects(self.cache, record)
             if isinstance(request, TrainRequest):
                 weights, metrics = train_task(
-                    request, blob, cache=self.cache, device=self.device, stop=lambda: _hung_up(peer)
+                    request, blob, cache=usable, device=self.device, stop=lambda: _hung_up(peer)
                 )
-                return Reply(code="OK", metrics=metrics), weights
-            return Reply(code="OK", scores=evaluate_task(request, blob, cache=self.cache, device=self.device)), b""
+                return Reply(code="OK", metrics=metrics, exclusions=usable.counts()), weights
+            scores, groups = evaluate_task(request, blob, cache=usable, device=self.device)
+            return Reply(code="OK", scores=scores, group_scores=groups, exclusions=usable.counts()), b""
 
     def _state(self) -> WorkerState:
         return WorkerState(
@@ -173,12 +180,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--threads", type=int, default=1, help="CPU threads of torch; 1 gives the same bytes every time"
     )
+    parser.add_argument("--inputs", type=Path, help="folder for prepared inputs; without it they are in memory only")
     arguments = parser.parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     torch.set_num_threads(arguments.threads)
+    nib.imageglobals.logger.setLevel(logging.CRITICAL + 1)  # it quotes values of damaged headers; the log holds codes
     try:
-        worker = Worker(device=choose_device(), threads=arguments.threads)
+        store = InputStore(arguments.inputs) if arguments.inputs else None
+        worker = Worker(device=choose_device(), threads=arguments.threads, cache=SubjectCache(store=store))
         warm_up(worker.device)
         with listen(arguments.socket) as listener:
             _log("WORKER_READY", seconds=time.process_time())
@@ -190,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _stop(_number: int, _frame: object) -> None:
-    """Ends at once: nothing here is on disk, and unwinding would pull torch from under a task's thread."""
+    """Ends at once: what lies on disk is whole at any moment, and unwinding would pull torch from under a task's thread."""
     os._exit(int(ExitCode.DONE))
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from myofed_node.learning.protocol import (
@@ -20,6 +23,8 @@ from myofed_schemas.exit_codes import ExitCode
 
 MAX_SOCKET_PATH_BYTES = 107
 """Linux, unix(7): sun_path holds 108 bytes with the closing zero."""
+STOP_POLL_S = 0.2
+"""Between two looks at the site's kill switch while a task runs."""
 
 
 def check_socket_path(path: Path) -> None:
@@ -38,7 +43,12 @@ def check_socket_path(path: Path) -> None:
 
 
 def call(
-    path: Path, request: PingRequest | TrainRequest | EvaluateRequest, blob: bytes = b"", *, timeout_s: float
+    path: Path,
+    request: PingRequest | TrainRequest | EvaluateRequest,
+    blob: bytes = b"",
+    *,
+    timeout_s: float,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[Reply, bytes]:
     """The worker has done what was asked: its reply and, for a train request, the new weights.
 
@@ -49,9 +59,10 @@ def call(
         request: What to do.
         blob: Safetensors bytes of the incoming weights; empty for a ping.
         timeout_s: Longest silence of the worker; a task is silent until it is done.
+        stop: Asked again and again while a task runs; the caller hangs up once it is true.
 
     Raises:
-        MyofedError: WORKER_UNREACHABLE, WORKER_TIMEOUT, WORKER_GONE, FRAME_*, REPLY_INVALID, or the worker's own code.
+        MyofedError: TRAINING_STOPPED, WORKER_UNREACHABLE, WORKER_TIMEOUT, WORKER_GONE, FRAME_*, REPLY_INVALID, or the worker's own code.
     """
     check_socket_path(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
@@ -59,6 +70,8 @@ def call(
         _connect(peer, path)
         try:
             write_frame(peer, request, blob)
+            if stop is not None and not isinstance(request, PingRequest):
+                _await_reply(peer, timeout_s=timeout_s, stop=stop)
             text, weights = read_frame(peer)
         except TimeoutError:
             raise MyofedError(
@@ -70,6 +83,15 @@ def call(
     if reply.code != "OK":
         raise MyofedError(reply.code, "expected OK from the worker, found this code")
     return reply, weights
+
+
+def _await_reply(peer: socket.socket, *, timeout_s: float, stop: Callable[[], bool]) -> None:
+    until = time.monotonic() + timeout_s
+    while not select.select([peer], [], [], STOP_POLL_S)[0]:
+        if stop():
+            raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
+        if time.monotonic() >= until:
+            raise TimeoutError
 
 
 def ping(path: Path, *, timeout_s: float = 5.0) -> WorkerState:

@@ -191,8 +191,9 @@ def _damage_refused() -> Iterator[None]:
 def _damage() -> tuple[type[BaseException], ...]:
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
-    return (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError)
+    return (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError, WrapStructError)
 
 
 def sidecar_invalid(expected: str) -> MyofedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,12 +11,17 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
-from wall_examples import metrics
+from safetensors.numpy import load, save
+from wall_examples import make_run, metrics, tensors
 
 from myofed_coordinator.federation import grid_engine
 from myofed_coordinator.federation.engine import Reply, Task
 from myofed_coordinator.federation.grid_engine import GridEngine
+from myofed_coordinator.federation.weights import pack
+from myofed_coordinator.federation.weights_transit import WeightsTransit, append
+from myofed_coordinator.runs.folder import RunFolder, RunSites
 from myofed_schemas.federation import INLINE_BYTES, Instruction
+from myofed_schemas.study_options import Transport
 
 INSTRUCTION = Instruction(
     kind="train",
@@ -157,3 +163,70 @@ def test_large_replies_are_pulled_one_at_a_time(grid: FakeGrid, monkeypatch: pyt
 def test_nodes_are_known_by_the_digest_of_their_keys(grid: FakeGrid) -> None:
     """A name can be given twice, a key cannot."""
     assert engine(grid).online() == {hashlib.sha256(b"key of a").hexdigest(): 7}
+
+
+KEY = hashlib.sha256(b"key of a").hexdigest()
+
+
+def started(grid: FakeGrid, tmp_path: Path, transport: Transport) -> tuple[GridEngine, RunFolder]:
+    """An engine that has asked the node of hospital-a, with weights of 1."""
+    run = make_run(tmp_path, transport=transport)
+    run.write_sites(RunSites(node_keys={"hospital-a": KEY}))
+    it = GridEngine(grid, announce=lambda: None, runs=tmp_path)  # type: ignore[arg-type]
+    node = it.online()[KEY]
+    packed = pack(tensors(1.0))
+    digest = hashlib.sha256(packed).hexdigest()
+    task = Task(INSTRUCTION.model_copy(update={"weights_sha256": digest}), packed, 30.0)
+    assert it.send([(node, task)]) == ["m0"]
+    return it, run
+
+
+def uploaded(run: RunFolder, content: bytes, *, site: str = "hospital-a") -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    transit = WeightsTransit(run)
+    append(transit.begin(site, digest), content, at=0)
+    transit.finish(site, digest)
+    return digest
+
+
+def test_message_by_reference_names_the_weights_and_does_not_carry_them(grid: FakeGrid, tmp_path: Path) -> None:
+    """The bytes lie in the run's folder before the message leaves."""
+    _, run = started(grid, tmp_path, Transport(by="reference"))
+    scalars = dict(grid.pushed[0].content["task"])
+    offered = WeightsTransit(run).offered(str(scalars["weights_sha256"])).read_bytes()
+    assert offered == pack(tensors(1.0))
+    assert scalars.pop("reference_bytes") == len(offered)
+    assert Instruction.model_validate(scalars).weights_sha256 == hashlib.sha256(offered).hexdigest()
+    assert set(grid.pushed[0].content) == {"task"}
+
+
+def test_reply_by_reference_brings_the_sites_own_upload(grid: FakeGrid, tmp_path: Path) -> None:
+    """Another site's, or none, is a code of this site."""
+    it, run = started(grid, tmp_path, Transport(by="reference"))
+    update = pack(tensors(2.0))
+    for digest, came in (
+        ("0" * 64, Reply("m0", "WEIGHTS_NOT_UPLOADED")),
+        (uploaded(run, b"of another", site="hospital-b"), Reply("m0", "WEIGHTS_NOT_UPLOADED")),
+        ("../../x", Reply("m0", "REPLY_INVALID")),
+        (uploaded(run, update), Reply("m0", "OK", update, metrics())),
+    ):
+        grid.waiting = [reply(result(reference_sha256=digest))]
+        assert list(it.replies(["m0"])) == [came]
+
+
+def test_reference_in_a_run_that_has_none_is_refused(grid: FakeGrid, tmp_path: Path) -> None:
+    """The manifest decides how weights move, not the site."""
+    it, run = started(grid, tmp_path, Transport())
+    grid.waiting = [reply(result(reference_sha256=uploaded(run, b"x")))]
+    assert list(it.replies(["m0"])) == [Reply("m0", "REPLY_INVALID")]
+
+
+def test_encoded_update_is_read_with_what_went_out(grid: FakeGrid, tmp_path: Path) -> None:
+    """delta-int8 on weights of 1: two steps of a half are one more; malformed bytes are a code."""
+    it, _ = started(grid, tmp_path, Transport(encoding="delta-int8"))
+    sent = {"net.weight": np.full((2, 3), 2, np.int8), "net.steps": np.array([1])}
+    grid.waiting = [reply(result(packed=save({**sent, "#scales": np.array([0.5], np.float32)})))]
+    (came,) = it.replies(["m0"])
+    assert np.array_equal(load(came.packed)["net.weight"], np.full((2, 3), 2.0, np.float32))
+    grid.waiting = [reply(result(packed=save(sent)))]
+    assert list(it.replies(["m0"])) == [Reply("m0", "WEIGHTS_KEYS")]

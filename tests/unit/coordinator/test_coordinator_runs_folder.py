@@ -40,3 +40,15 @@ def test_event_cut_short_by_a_kill_is_left_out(tmp_path: Path) -> None:
     with folder.events.open("ab") as stream:
         stream.write(b'{"at":"2026')
     assert read_events(folder) == events
+    folder.note(events[0])
+    assert read_events(folder) == [*events, events[0]], "the next event does not end the torn line"
+
+
+def test_damaged_document_is_refused(tmp_path: Path) -> None:
+    """With a code, so that a supervisor of many runs goes on with the others."""
+    folder = make_run(tmp_path)
+    (folder.root / "status.json").write_bytes(b'{"run_id":')
+    with pytest.raises(MyofedError) as caught:
+        folder.status()
+    assert caught.value.code == "RUN_INCOMPLETE"
+    assert "status.json" in caught.value.message

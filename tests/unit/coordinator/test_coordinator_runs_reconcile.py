@@ -63,6 +63,7 @@ class Bench:
     services: Services
     control: FakeControl
     folder: RunFolder
+    sites: list[FakeSite]
     now: datetime = NOW
 
     def reconciler(self) -> Reconciler:
@@ -80,7 +81,8 @@ def bench(services: Services, enrol: Callable[[str], FakeSite]) -> Bench:
     for site in sites:
         services.studies.record_decision(site.decide(manifest), site=site.name, now=NOW)
     runs = RunsService(services)
-    return Bench(services, FakeControl(), runs.folder(runs.start("thigh-muscles", actor="admin", now=NOW).run_id))
+    folder = runs.folder(runs.start("thigh-muscles", actor="admin", now=NOW).run_id)
+    return Bench(services, FakeControl(), folder, sites)
 
 
 def report(number: int) -> RoundReport:
@@ -132,6 +134,53 @@ def test_revoked_site_is_taken_out_of_the_run(bench: Bench) -> None:
     assert set(bench.folder.sites().node_keys) == {"hospital-a"}
 
 
+def test_site_that_approves_during_a_run_is_in_it(bench: Bench) -> None:
+    """And one that takes its approval back is out, and may come again by a new decision."""
+    manifest = bench.folder.manifest().manifest
+    site = bench.sites[0]
+    reconciler = bench.reconciler()
+    said = (
+        ("revoked", "2026-11-22T12:01:00Z", {"hospital-b"}),
+        ("approved", "2026-11-22T12:02:00Z", {"hospital-a", "hospital-b"}),
+    )
+    for decision, at, members in said:
+        signed = site.decide(manifest, decision=decision, decided_at=at)
+        bench.services.studies.record_decision(signed, site=site.name, now=NOW)
+        reconciler.step()
+        assert set(bench.folder.sites().node_keys) == members
+
+
+def test_run_that_has_ended_takes_nobody_in_or_out(bench: Bench) -> None:
+    """Who took part is part of what is kept."""
+    bench.folder.write_status(bench.folder.status().model_copy(update={"state": "failed", "code": "QUORUM_LOST"}))
+    bench.services.enrolment.revoke("hospital-b", actor="admin", now=NOW)
+    with bench.folder.locked():
+        bench.reconciler().step()
+    assert set(bench.folder.sites().node_keys) == {"hospital-a", "hospital-b"}
+
+
+def test_broken_folder_of_one_run_does_not_hold_up_the_others(bench: Bench) -> None:
+    """The step says what is wrong, after everything else was done."""
+    broken = RunFolder(bench.folder.root.with_name("run-00000000"))
+    broken.root.mkdir()
+    reconciler = bench.reconciler()
+    for _ in range(2):
+        with pytest.raises(MyofedError) as caught:
+            reconciler.step()
+        assert caught.value.code == "RUN_INCOMPLETE"
+    assert bench.control.started == [bench.folder.run_id]
+
+
+def test_submission_that_was_not_noted_is_made_again(bench: Bench) -> None:
+    """Killed between the engine's answer and the note of it: a ServerApp that lives is left alone, a lost one replaced."""
+    reconciler = bench.reconciler()
+    with bench.folder.locked():
+        reconciler.step()
+    assert bench.control.started == []
+    reconciler.step()
+    assert bench.control.started == [bench.folder.run_id]
+
+
 def test_run_is_submitted_once(bench: Bench) -> None:
     """A submission that has not started yet is waited for; one that runs is left alone."""
     reconciler = bench.reconciler()
@@ -145,11 +194,15 @@ def test_run_is_submitted_once(bench: Bench) -> None:
     assert submission.engine_run == str(BIG)
 
 
+@pytest.mark.parametrize("finished", [0, 1, 3], ids=["submitted", "in round 2", "all rounds done, not evaluated"])
 @pytest.mark.parametrize("how", ["died", "never came", "engine says ended", "supervisor restarted"])
-def test_lost_run_is_submitted_again(bench: Bench, how: str) -> None:
-    """Whatever took the ServerApp away, the old engine run is ended first."""
+def test_lost_run_is_submitted_again(bench: Bench, how: str, finished: int) -> None:
+    """Whatever took the ServerApp away and wherever the run stood, the old engine run is ended first."""
     reconciler = bench.reconciler()
     reconciler.step()
+    if finished:
+        reports = tuple(report(number) for number in range(1, finished + 1))
+        bench.folder.write_status(bench.folder.status().model_copy(update={"state": "running", "rounds": reports}))
     if how == "died":
         with bench.folder.locked():
             reconciler.step()
@@ -198,6 +251,17 @@ def test_completed_run_has_its_model_registered_and_its_end_in_the_chain_once(be
     assert bench.services.models.show(digest).statement.run_id == bench.folder.run_id
     assert bench.actions().count("RUN_ENDED") == 1
     assert bench.control.started == []
+
+
+def test_model_of_the_kept_round_is_registered(bench: Bench) -> None:
+    """A run that keeps its best may have done more rounds."""
+    for number, packed in ((1, WEIGHTS), (2, b"not the one")):
+        bench.folder.weights(number).write_bytes(packed)
+    digest = bench.folder.manifest().manifest.initial_weights_sha256
+    final = {"state": "completed", "rounds": (report(1), report(2)), "model_sha256": digest, "kept_round": 1}
+    bench.folder.write_status(bench.folder.status().model_copy(update=final))
+    bench.reconciler().step()
+    assert bench.services.models.show(digest).statement.rounds == 1
 
 
 def test_failed_run_is_closed_without_a_model(bench: Bench) -> None:

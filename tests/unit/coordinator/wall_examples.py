@@ -57,11 +57,11 @@ def make_manifest(**changes: object) -> StudyManifest:
         "image": InputImage(kind="in-phase-magnitude", spacing_mm=2.0, size_px=(16, 16)),
         "training": Training(
             optimiser="adamw",
-            learning_rate=0.01,
-            learning_rate_end=0.0,
+            learning_rate=1.0,  # weights of a few units are plausible updates
+            learning_rate_end=1.0,
             weight_decay=0.0,
             batch_size=2,
-            local_steps=3,
+            local_steps=40,
             augmentation="none",
             seed=1,
         ),

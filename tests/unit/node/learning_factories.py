@@ -11,6 +11,7 @@ from myofed_node.learning.models import initial_weights, state_dict_spec
 from myofed_node.learning.subjects import LabelledVolume, Slices
 from myofed_schemas.anatomy import Side, muscle
 from myofed_schemas.study import Architecture, InputImage, Split, StudyManifest, Training
+from myofed_schemas.study_options import MixedLabels, SiteLabels
 
 MUSCLES = ("VL", "GR")
 RAS = np.diag([-3.0, -3.0, 20.0, 1.0])
@@ -98,3 +99,10 @@ def stripes(count: int = 6, seed: int = 0) -> Slices:
         plane[4:28, 4:edge], plane[4:28, edge:28] = 1, 2
     values = np.array([0.0, 2.0, -2.0])[classes] + rng.normal(0, 0.2, classes.shape)
     return Slices(images=torch.tensor(values[:, None], dtype=torch.float32), classes=torch.tensor(classes))
+
+
+def set_site(**changes: object) -> tuple[SiteLabels, StudyManifest]:
+    """A study of both heads of biceps femoris, and a site that draws them as one."""
+    labels = SiteLabels(site="hospital-b", structures=("biceps femoris",))
+    mixed = MixedLabels.model_validate({"sites": (labels,), **changes})
+    return labels, manifest(muscles=("BFL", "BFS"), mixed_labels=mixed)

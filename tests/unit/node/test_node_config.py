@@ -11,6 +11,7 @@ from myofed_node.config import (
     COMMENTS,
     DEMO_POLICY,
     DatasetSettings,
+    PrivacyFloor,
     SiteConfig,
     SitePolicy,
     VaultSettings,
@@ -100,3 +101,16 @@ def test_every_key_is_documented_in_the_file_and_nothing_else_is() -> None:
     assert set(COMMENTS) == _keys(config)
     text = render_config(config)
     assert all(f"# {comment}" in text for comment in COMMENTS.values())
+
+
+def test_privacy_floor_is_read_as_it_was_written_and_needs_all_its_numbers(tmp_path: Path) -> None:
+    """A floor without a number would be no floor; the delta has a strict default."""
+    floor = PrivacyFloor(level="update", max_clip_norm=1.0, min_noise_multiplier=4.0, max_epsilon=8.0)
+    config = SiteConfig(site="alpha", policy=SitePolicy(privacy_floor=floor))
+    write_config(tmp_path / "config.yaml", config)
+    found = load_config(tmp_path / "config.yaml").policy.privacy_floor
+    assert found == floor
+    assert floor.max_delta == 1e-5
+    for missing in ("level", "max_clip_norm", "min_noise_multiplier", "max_epsilon"):
+        with pytest.raises(ValidationError):
+            PrivacyFloor.model_validate(floor.model_dump(exclude={missing}))

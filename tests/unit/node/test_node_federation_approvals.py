@@ -13,11 +13,12 @@ from myofed_node.audit import SiteAudit
 from myofed_node.config import SitePolicy
 from myofed_node.federation.approvals import Approvals
 from myofed_node.keys import identity_public_key
+from myofed_node.learning.split import assign_roles
 from myofed_node.site_setup import Site
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import Instruction
-from myofed_schemas.study import SignedManifest, StudyManifest
+from myofed_schemas.study import SignedManifest, Split, StudyManifest
 
 SUBJECTS = tuple(f"S{number}" for number in range(8))
 
@@ -202,6 +203,25 @@ def test_study_against_the_policy_cannot_be_approved(
     assert "STUDY_APPROVED" not in desk.actions()
 
 
+def test_split_that_leaves_too_few_to_train_cannot_be_approved(desk: Desk) -> None:
+    """A round's loss is a mean over those who train: at a real site at least five."""
+    strict = desk.site.config.policy.model_copy(update={"min_scored_subjects": 7})
+    desk.offer()
+    approvals = Approvals(desk.site.folder, desk.site.config.model_copy(update={"policy": strict}))
+    assert code_of(approvals.approve, "thigh", by="tester", now=NOW, subjects=SUBJECTS) == "POLICY_TOO_FEW_TRAINING"
+    assert not list(desk.site.folder.study("thigh").glob("split-*.json"))
+    desk.approvals.approve("thigh", by="tester", now=NOW, subjects=SUBJECTS)
+    assert code_of(approvals.check, message(study())) == "POLICY_TOO_FEW_TRAINING"
+
+
+def test_decision_of_a_demo_site_is_marked(desk: Desk) -> None:
+    """The coordinator sees it under the site's signature."""
+    desk.approve()
+    signed = desk.approvals.signed_decision("thigh")
+    assert signed is not None
+    assert signed.decision.demo is True
+
+
 def test_policy_that_became_stricter_stops_an_approved_study(desk: Desk) -> None:
     """The policy is asked at every message."""
     signed = desk.approve()
@@ -223,3 +243,28 @@ def test_decision_is_signed_with_the_sites_identity_and_stands_in_the_audit_chai
 def test_unknown_study_cannot_be_decided(desk: Desk) -> None:
     """There is nothing to read, so there is nothing to decide."""
     assert code_of(desk.approvals.approve, "other", by="tester", now=NOW, subjects=SUBJECTS) == "STUDY_UNKNOWN"
+
+
+def test_new_version_keeps_the_roles_of_known_subjects(desk: Desk) -> None:
+    """A coordinator that asks with another salt and other percentages draws nobody anew; who came later is drawn."""
+    desk.approve()
+    first = desk.approvals.roles("thigh")
+    desk.offer(version=2, split=Split(test_percent=50, validation_percent=30, salt="chosen"))
+    desk.approvals.approve("thigh", by="tester", now=NOW, subjects=(*SUBJECTS, "NEW"))
+    second = desk.approvals.roles("thigh")
+    assert set(first.train) <= set(second.train)
+    assert set(first.validation) <= set(second.validation)
+    assert set(first.test) <= set(second.test)
+    assert len([*second.train, *second.validation, *second.test]) == len(SUBJECTS) + 1
+
+
+def test_split_is_drawn_with_the_sites_own_key(desk: Desk) -> None:
+    """A site of an earlier release gets one, 0600; a key that others can read is refused."""
+    desk.site.folder.split_key.unlink()
+    desk.approve()
+    assert desk.site.folder.split_key.stat().st_mode & 0o777 == 0o600
+    expected = assign_roles(SUBJECTS, study().split, key=desk.site.folder.split_key.read_bytes())
+    assert desk.approvals.roles("thigh") == expected
+    desk.offer(version=2)
+    desk.site.folder.split_key.chmod(0o644)
+    assert code_of(desk.approvals.approve, "thigh", by="tester", now=NOW, subjects=SUBJECTS) == "KEY_PERMISSIONS"

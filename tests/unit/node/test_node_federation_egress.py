@@ -179,6 +179,9 @@ def test_answer_that_is_cut_or_endless_is_502(wall: Wall, monkeypatch: pytest.Mo
     assert ANSWER_BYTES > 3
     status, body = wall.ask("POST", FLEET_PATHS[0])
     assert (status, code(body)) == (502, "COORDINATOR_ANSWER_CUT")
+    (entry,) = read_ledger(wall.tmp_path / "egress.jsonl")
+    assert (entry.status, entry.in_bytes) == (200, 6)  # what came is noted, though it is not handed on
+    assert entry.in_sha256 == hashlib.sha256(b"answer").hexdigest()
     assert wall.entries() == [("engine", FLEET_PATHS[0], 200)]
 
 

@@ -86,3 +86,21 @@ def test_path_that_passes_holds_plain_segments_only(path: str) -> None:
     plain = set(string.ascii_letters + string.digits + "-_")
     assert all(segment and set(segment) <= plain for segment in path.split("/")[1:])
     assert outgoing.path == path
+
+
+@pytest.mark.parametrize(
+    ("header", "good", "bad"),
+    [
+        ("range", "bytes=0-99", "bytes=0-99,200-300"),
+        ("range", "bytes=7-", "patient=Meier"),
+        ("content-range", "bytes 0-9/10", "bytes 0-9/10; note=x"),
+    ],
+)
+def test_range_says_numbers_of_bytes_and_nothing_else(header: str, good: str, bad: str) -> None:
+    """The two headers of weights in pieces are no way out for text."""
+    target = ("/site/weights/run-00000001/" + "0" * 64, b"")
+    sent = decide(method="GET", target=target, headers={**LOCAL, header: good}, local_token=TOKEN)
+    assert dict(sent.headers) == {header: good}
+    with pytest.raises(MyofedError) as caught:
+        decide(method="GET", target=target, headers={**LOCAL, header: bad}, local_token=TOKEN)
+    assert caught.value.code == "EGRESS_HEADER"

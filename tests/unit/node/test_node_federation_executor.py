@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
 import pytest
+from learning_factories import manifest
+from pydantic import BaseModel
+from safetensors.numpy import load, save
 from site_factories import NOW, FakeCoordinator, demo_site, enrol, study
 
 from myofed_node.audit import SiteAudit
+from myofed_node.config import PrivacyFloor
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.executor import Executor, Means
 from myofed_node.federation.executor_process import fail_closed
 from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.training_gate import turn
 from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, TrainRequest
 from myofed_node.site_setup import Site
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.federation import MuscleScore, TaskMetrics
+from myofed_schemas.federation import ExclusionCount, GroupScore, MuscleScore, TaskMetrics
 from myofed_schemas.study import Split, StudyManifest
+from myofed_schemas.study_options import Privacy
 
-WEIGHTS = b"weights of the coordinator"
+
+def weights(position: int) -> bytes:
+    """What an honest coordinator sends at the start of this round; the initial ones in the first."""
+    first = np.random.default_rng(1).normal(0, 0.3, (8, 1, 3, 3))
+    moved = np.random.default_rng(2).normal(0, 0.01, (8, 1, 3, 3)) * (position - 1)
+    return save({"model.0.conv.weight": (first + moved).astype(np.float32)})
+
+
+WEIGHTS = weights(1)
 SCORES = (MuscleScore(muscle="VL", dice_sum=1.0, subjects=2),)
 SUBJECTS = tuple(f"S{number}" for number in range(8))
+PRIVACY = Privacy(level="update", clip_norm=1.0, noise_multiplier=8.0, delta=1e-5, epsilon=1.2)
+"""One round costs 1.01, two cost 1.48."""
 
 
 @dataclass
@@ -33,6 +52,7 @@ class FakeWorker:
 
     raises: list[Exception] = field(default_factory=list)
     asked: list[TrainRequest | EvaluateRequest] = field(default_factory=list)
+    timeouts: list[float] = field(default_factory=list)
     pings: int = 0
     reply: Reply | None = None
 
@@ -43,6 +63,7 @@ class FakeWorker:
                 raise self.raises.pop(0)
             return Reply(code="OK"), b""
         self.asked.append(request)
+        self.timeouts.append(timeout_s)
         if self.raises:
             raise self.raises.pop(0)
         metrics = TaskMetrics(examples=5, steps=3, loss=0.5, scores=SCORES)
@@ -66,19 +87,23 @@ class Bench:
             now=lambda: NOW,
             min_scored_subjects=self.min_scored_subjects,
             sleep=self.slept.append,
+            zone=UTC,
         )
         return Executor(self.site.folder, approvals, means)
 
-    def message(self, *, packed: bytes = WEIGHTS, **changes: object) -> Incoming:
+    def message(self, *, packed: bytes | None = None, **changes: object) -> Incoming:
+        number = changes.get("round", 1)
+        assert isinstance(number, int)
+        sent = weights(number + (changes.get("kind") == "evaluate"))
         values = {
             "kind": "train",
             "study_id": "thigh",
             "manifest_digest": self.manifest.digest(),
             "run_id": "run-00000001",
             "round": 1,
-            "weights_sha256": hashlib.sha256(WEIGHTS).hexdigest(),
+            "weights_sha256": hashlib.sha256(sent).hexdigest(),
         }
-        return Incoming(instruction=values | changes, packed=packed)
+        return Incoming(instruction=values | changes, packed=sent if packed is None else packed)
 
     def refused(self, message: Incoming) -> str:
         with pytest.raises(MyofedError) as caught:
@@ -97,7 +122,9 @@ def bench(tmp_path: Path) -> Bench:
 def make_bench(tmp_path: Path, **changes: object) -> Bench:
     site, coordinator = demo_site(tmp_path / "site"), FakeCoordinator()
     enrol(site, coordinator)
-    manifest = study(rounds=3, **changes)
+    manifest = study(WEIGHTS, rounds=3, **changes)
+    site.folder.models.mkdir(exist_ok=True)
+    (site.folder.models / f"{manifest.initial_weights_sha256}.safetensors").write_bytes(WEIGHTS)
     approvals = Approvals(site.folder, site.config)
     approvals.store_manifest(coordinator.offer(manifest))
     approvals.approve("thigh", by="tester", now=NOW, subjects=SUBJECTS)
@@ -212,6 +239,106 @@ def test_nothing_leaves_when_the_approval_was_taken_back_during_the_work(bench: 
     assert len(bench.worker.asked) == 1
 
 
+def paused(bench: Bench) -> None:
+    turn(bench.site.folder, "paused", by="chief", now=NOW)
+
+
+def with_policy(bench: Bench, **changes: object) -> None:
+    """The site's policy is another from now on."""
+    policy = bench.site.config.policy.model_copy(update=changes)
+    bench.site = replace(bench.site, config=bench.site.config.model_copy(update={"policy": policy}))
+
+
+def hours(bench: Bench) -> None:
+    """NOW is midnight UTC."""
+    with_policy(bench, training_window="08:00-17:00")
+
+
+@pytest.mark.parametrize(("close", "code"), [(paused, "SITE_PAUSED"), (hours, "OUTSIDE_WINDOW")])
+def test_closed_site_refuses_every_kind_of_task(bench: Bench, close: Callable[[Bench], None], code: str) -> None:
+    """Before the round counts: it may be asked again when the site is open."""
+    close(bench)
+    for message in (bench.message(), bench.message(kind="evaluate", round=3)):
+        assert bench.refused(message) == code
+    assert bench.worker.asked == []
+    assert not (bench.site.folder.study("thigh") / "rounds.jsonl").exists()
+
+
+def test_nothing_leaves_when_the_site_stopped_training_during_the_work(bench: Bench) -> None:
+    """Also where the worker had finished before it saw that its caller was gone."""
+    answer = bench.worker.__call__
+
+    def stop_while_working(request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+        if not isinstance(request, PingRequest):
+            turn(bench.site.folder, "stopped", by="chief", now=NOW)
+        return answer(request, blob, timeout_s=timeout_s)
+
+    means = Means(call_worker=stop_while_working, now=lambda: NOW, min_scored_subjects=1)
+    executor = Executor(bench.site.folder, Approvals(bench.site.folder, bench.site.config), means)
+    with pytest.raises(MyofedError) as caught:
+        fail_closed(executor, bench.message())
+    assert caught.value.code == "TRAINING_STOPPED"
+
+
+def test_task_takes_no_longer_than_the_policy_says(bench: Bench) -> None:
+    """The study may ask for hours: the site's limit holds, and has a code of its own."""
+    late = MyofedError("WORKER_TIMEOUT", "text of this machine")
+    bench.worker.raises = [late]
+    assert bench.refused(bench.message()) == "WORKER_TIMEOUT"
+    with_policy(bench, max_round_s=30)
+    bench.worker.raises = [late]
+    assert bench.refused(bench.message(round=2)) == "ROUND_TOO_LONG"
+    bench.executor.handle(bench.message(round=3))
+    assert bench.worker.timeouts == [600.0, 30.0, 30.0]
+
+
+def test_weights_that_no_round_can_have_made_reach_no_worker(bench: Bench) -> None:
+    """The guard stands between the log and the worker; the refusal is in the audit chain."""
+    bench.executor.handle(bench.message())
+    crafted = save({"model.0.conv.weight": np.ones((8, 1, 3, 3), np.float32)})
+    message = bench.message(packed=crafted, round=2, weights_sha256=hashlib.sha256(crafted).hexdigest())
+    assert bench.refused(message) == "WEIGHTS_IMPLAUSIBLE"
+    assert len(bench.worker.asked) == 1
+    assert bench.entries()[-1][1]["code"] == "WEIGHTS_IMPLAUSIBLE"
+
+
+def test_loss_over_too_few_subjects_does_not_leave(bench: Bench) -> None:
+    """So many were left out for their files that the mean is over fewer than the site lets leave."""
+    bench.min_scored_subjects = 10  # the fake worker trained with five
+    assert bench.refused(bench.message()) == "TOO_FEW_TRAINED"
+
+
+def test_entries_of_a_demo_site_say_so(bench: Bench) -> None:
+    """Everything a demo policy touches is marked."""
+    bench.executor.handle(bench.message())
+    marked = [(action, detail.get("demo")) for action, detail in bench.entries()]
+    assert ("STUDY_APPROVED", 1) in marked
+    assert ("ROUND_TRAINED", 1) in marked
+
+
+def aggregates_only(kind: type[BaseModel]) -> bool:
+    """Numbers, bounded names, and tuples of such documents: no list of numbers, no free text."""
+    for field_info in kind.model_fields.values():
+        inner = get_args(field_info.annotation)
+        if inner and inner[-1] is Ellipsis and issubclass(inner[0], BaseModel):
+            if not (len(inner[0].model_fields) > 1 and aggregates_only(inner[0])):
+                return False
+        elif field_info.annotation is str and field_info.metadata:
+            continue
+        elif field_info.annotation not in (int, float):
+            return False
+    return True
+
+
+def test_no_figure_of_one_batch_or_one_case_has_a_place_in_what_leaves() -> None:
+    """By type: counts, one mean loss over all steps, and sums over subjects beside how many they are."""
+    assert aggregates_only(TaskMetrics)
+    numbers = {name for name, info in TaskMetrics.model_fields.items() if info.annotation in (int, float)}
+    assert numbers == {"examples", "steps", "loss"}
+    for kind in (MuscleScore, GroupScore):
+        assert {"dice_sum", "subjects"} < set(kind.model_fields)
+
+
 def test_dice_of_a_few_subjects_does_not_leave(bench: Bench) -> None:
     """A sum over one subject is that subject's value: below the site's floor the muscle is left out, training goes on."""
     bench.min_scored_subjects = 3  # the fake worker scored two
@@ -224,3 +351,129 @@ def test_site_without_validation_subjects_says_so(tmp_path: Path) -> None:
     """An evaluation of nobody is no evaluation."""
     bench = make_bench(tmp_path, split=Split(test_percent=25, validation_percent=0, salt="s"))
     assert bench.refused(bench.message(kind="evaluate", round=3)) == "NO_VALIDATION_SUBJECTS"
+
+
+def test_sets_of_a_few_subjects_do_not_leave_either(bench: Bench) -> None:
+    """The floor is the same for a muscle and for several taken as one."""
+    groups = (
+        GroupScore(structure="quadriceps", dice_sum=2.0, subjects=3),
+        GroupScore(structure="hamstrings", dice_sum=1.0, subjects=2),
+    )
+    metrics = TaskMetrics(examples=5, steps=3, loss=0.5, scores=SCORES, group_scores=groups)
+    bench.worker.reply = Reply(code="OK", metrics=metrics, scores=SCORES, group_scores=groups)
+    bench.min_scored_subjects = 3
+    for message in (bench.message(), bench.message(kind="evaluate", round=3)):
+        left = TaskMetrics.model_validate_json(bench.executor.handle(message).metrics_json)
+        assert (left.scores, left.group_scores) == ((), groups[:1])
+
+
+def test_worker_hears_what_this_site_draws(tmp_path: Path) -> None:
+    """The site's own part of the manifest, and of nobody else's."""
+    mixed = {"sites": [{"site": "alpha", "structures": ["quadriceps", "GR"]}]}
+    bench = make_bench(tmp_path, mixed_labels=mixed)
+    bench.executor.handle(bench.message())
+    bench.executor.handle(bench.message(kind="evaluate", round=3))
+    assert [r.labels.structures for r in bench.worker.asked] == [("quadriceps", "GR")] * 2
+
+
+def test_fedbn_puts_the_sites_own_tensors_back_before_each_round(tmp_path: Path) -> None:
+    """The digest is checked on what came; the worker gets the site's own values in it; a round asked again the same ones."""
+    shapes = manifest().state_dict
+    name, other = shapes[0].name, shapes[1].name
+
+    def after(seed: int) -> bytes:
+        drawn = {t.name: np.random.default_rng(0).normal(1, 0.5, t.shape) for t in shapes}
+        moved = {n: v + 0.01 * np.random.default_rng(seed).normal(0, 1, v.shape) for n, v in drawn.items()}
+        return save({n: v.astype(np.float32) for n, v in moved.items()})
+
+    digest = hashlib.sha256(after(1)).hexdigest()
+    fedbn = {"strategy": "fedbn", "strategy_options": {"release": "aggregated"}, "local_tensors": (name,)}
+    bench = make_bench(tmp_path, **fedbn, state_dict=shapes, initial_weights_sha256=digest)
+    blobs: list[bytes] = []
+
+    def worker(request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+        if not isinstance(request, PingRequest):
+            blobs.append(blob)
+        reply, trained = bench.worker(request, blob, timeout_s=timeout_s)
+        return reply, trained and after(100 + len(blobs))
+
+    means = Means(call_worker=worker, now=lambda: NOW, min_scored_subjects=1)
+    executor = Executor(bench.site.folder, Approvals(bench.site.folder, bench.site.config), means)
+    for kind, number, seed in (("train", 1, 1), ("train", 2, 2), ("train", 2, 2), ("evaluate", 3, 3)):
+        packed = after(seed)
+        digest = hashlib.sha256(packed).hexdigest()
+        executor.handle(bench.message(packed=packed, weights_sha256=digest, kind=kind, round=number))
+    for blob, own, incoming in zip(blobs, (1, 101, 101, 103), (1, 2, 2, 3), strict=True):
+        assert np.array_equal(load(blob)[name], load(after(own))[name])
+        assert np.array_equal(load(blob)[other], load(after(incoming))[other])
+
+
+def test_round_beyond_the_privacy_budget_reaches_no_worker(tmp_path: Path) -> None:
+    """The data are not touched for what may not leave."""
+    bench = make_bench(tmp_path, privacy=PRIVACY)
+    bench.executor.handle(bench.message())
+    assert bench.refused(bench.message(round=2)) == "PRIVACY_BUDGET_SPENT"
+    assert len(bench.worker.asked) == 1
+
+
+def test_private_round_asked_again_gets_the_same_bytes_without_the_worker(tmp_path: Path) -> None:
+    """Whatever noise the worker would draw now: what left once leaves again, and the budget stays."""
+    bench = make_bench(tmp_path, privacy=PRIVACY)
+    first = bench.executor.handle(bench.message())
+    bench.worker.reply = Reply(code="OK")
+    assert bench.executor.handle(bench.message()) == first
+    assert len(bench.worker.asked) == 1
+
+
+def test_budget_is_spent_before_the_answer_is_handed_on(tmp_path: Path) -> None:
+    """A disk that takes no entry lets nothing leave."""
+    bench = make_bench(tmp_path, privacy=PRIVACY)
+    ledger = bench.site.folder.study("thigh") / "privacy.jsonl"
+    ledger.mkdir()
+    with pytest.raises(MyofedError) as caught:
+        fail_closed(bench.executor, bench.message())
+    assert caught.value.code == "EXECUTOR_FAILED"
+
+
+def test_study_below_the_sites_privacy_is_refused_at_every_message(tmp_path: Path) -> None:
+    """A floor that the site raises after its approval holds from the next start of the node on."""
+    bench = make_bench(tmp_path, privacy=PRIVACY)
+    floor = PrivacyFloor(level="update", max_clip_norm=0.5, min_noise_multiplier=4, max_epsilon=8)
+    policy = bench.site.config.policy.model_copy(update={"privacy_floor": floor})
+    config = bench.site.config.model_copy(update={"policy": policy})
+    bench.site = replace(bench.site, config=config)
+    assert bench.refused(bench.message()) == "POLICY_PRIVACY"
+    assert bench.worker.asked == []
+
+
+def test_subjects_left_out_are_told_by_code_and_bucket_where_the_policy_lets_them(bench: Bench) -> None:
+    """Seven of one code leave as five; two of another stay; the record lies in the study's folder."""
+    counts = (ExclusionCount(code="IMAGE_UNREADABLE", subjects=7), ExclusionCount(code="LABEL_GRID", subjects=2))
+    metrics = TaskMetrics(examples=5, steps=3, loss=0.5, scores=SCORES)
+    bench.min_scored_subjects = 5
+    bench.worker.reply = Reply(code="OK", metrics=metrics, exclusions=counts)
+    trained = TaskMetrics.model_validate_json(bench.executor.handle(bench.message()).metrics_json)
+    evaluated = TaskMetrics.model_validate_json(
+        bench.executor.handle(bench.message(kind="evaluate", round=1)).metrics_json
+    )
+    assert trained.exclusions == evaluated.exclusions == (ExclusionCount(code="IMAGE_UNREADABLE", subjects=5),)
+    assert bench.worker.asked[0].exclusions == str(bench.site.folder.study("thigh") / "exclusions.json")
+
+
+def test_worker_is_told_how_many_usable_subjects_the_policy_needs(bench: Bench) -> None:
+    """Test subjects, who are not read, count as usable."""
+    bench.min_scored_subjects = 2
+    bench.executor.handle(bench.message())
+    (asked,) = bench.worker.asked
+    assert isinstance(asked, TrainRequest)
+    tested = len(Approvals(bench.site.folder, bench.site.config).roles("thigh").test)
+    assert (asked.min_train, asked.min_usable) == (2, max(1, 3 - tested))
+
+
+def test_study_with_privacy_is_told_no_exclusions(tmp_path: Path) -> None:
+    """No noise covers such a count."""
+    bench = make_bench(tmp_path, privacy=PRIVACY)
+    metrics = TaskMetrics(examples=5, steps=3, loss=0.0, scores=SCORES)
+    bench.worker.reply = Reply(code="OK", metrics=metrics, exclusions=(ExclusionCount(code="LABEL_GRID", subjects=9),))
+    told = TaskMetrics.model_validate_json(bench.executor.handle(bench.message()).metrics_json)
+    assert told.exclusions == ()

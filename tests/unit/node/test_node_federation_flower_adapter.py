@@ -272,3 +272,93 @@ def test_task_whose_message_is_not_whole_is_ended_without_an_answer(
         SuperNodeLink("127.0.0.1:9", secret_file=secret).work(Ticket("token"), never)
     assert caught.value.code == "MESSAGE_INCOMPLETE"
     assert (fake.replies, fake.ended) == ([], [("failed", "MESSAGE_INCOMPLETE")])
+
+
+@dataclass
+class FakeTransport:
+    """What was asked of the transport."""
+
+    done: list[str] = field(default_factory=list)
+
+    def fetch(self, instruction: Any, *, total: int) -> bytes:
+        assert dict(instruction) == {"kind": "train"}
+        self.done.append(f"fetch {total}")
+        return b"incoming"
+
+    def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
+        self.done.append("parcel")
+        return incoming.packed + packed
+
+    def upload(self, instruction: Any, parcel: bytes) -> str:
+        self.done.append(f"upload {parcel.decode()}")
+        return "0" * 64
+
+
+def by_transport(
+    monkeypatch: pytest.MonkeyPatch, secret: Path, scalars: dict[str, Any], handler: Any, transport: Any
+) -> tuple[str, FakeSuperNode]:
+    fake = FakeSuperNode(RecordDict({"task": ConfigRecord(scalars)}))
+    monkeypatch.setattr(flower_adapter, "pull_task_input", fake.pull)
+    monkeypatch.setattr(flower_adapter, "push_message", fake.push)
+    monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
+    link = SuperNodeLink("127.0.0.1:9", secret_file=secret, transport=transport)
+    return link.work(Ticket("token"), handler), fake
+
+
+@pytest.mark.parametrize(
+    "scalars",
+    [
+        {"reference_bytes": "8"},
+        {"reference_bytes": 0},
+        {"reference_bytes": 8, "packed": b"both"},
+    ],
+)
+def test_reference_that_is_none_is_refused(
+    scalars: dict[str, Any], monkeypatch: pytest.MonkeyPatch, secret: Path
+) -> None:
+    """A number of bytes, and no weights beside it."""
+    code, _ = by_transport(monkeypatch, secret, {"kind": "train", **scalars}, never, FakeTransport())
+    assert code == "MESSAGE_INVALID"
+
+
+def test_node_without_a_transport_takes_no_reference(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """Nothing is fetched by other ways."""
+    assert by_transport(monkeypatch, secret, {"reference_bytes": 8}, never, None)[0] == "MESSAGE_INVALID"
+
+
+def test_weights_by_reference_are_fetched_when_they_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch, secret: Path
+) -> None:
+    """Not before the handler's checks, and once; the update is uploaded before the reply that names it."""
+    transport = FakeTransport()
+
+    def handler(incoming: Incoming) -> Outcome:
+        transport.done.append("checked")
+        return Outcome("{}", b"+" + incoming.packed)
+
+    code, fake = by_transport(monkeypatch, secret, {"kind": "train", "reference_bytes": 8}, handler, transport)
+    assert code == "OK"
+    assert transport.done == ["checked", "fetch 8", "parcel", "upload incoming+incoming"]
+    assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "reference_sha256": "0" * 64}
+
+
+def test_refused_message_fetches_nothing(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """And an evaluation uploads nothing."""
+    transport = FakeTransport()
+
+    def refuse(incoming: Incoming) -> Outcome:
+        raise MyofedError("NOT_APPROVED", "x")
+
+    scalars = {"kind": "train", "reference_bytes": 8}
+    assert by_transport(monkeypatch, secret, scalars, refuse, transport)[0] == "NOT_APPROVED"
+    code, fake = by_transport(monkeypatch, secret, scalars, lambda incoming: Outcome("{}", b""), transport)
+    assert (code, transport.done) == ("OK", [])
+    assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "packed": b""}
+
+
+def test_update_in_a_message_is_encoded_as_well(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """The encoding does not depend on the way."""
+    transport = FakeTransport()
+    scalars = {"kind": "train", "packed": b"in"}
+    _, fake = by_transport(monkeypatch, secret, scalars, lambda incoming: Outcome("{}", b"out"), transport)
+    assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "packed": b"inout"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from site_factories import study
 
-from myofed_node.config import DEMO_POLICY, SitePolicy
+from myofed_node.config import DEMO_POLICY, PrivacyFloor, SitePolicy
 from myofed_node.federation.policy import check_policy
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import StudyManifest, TensorSpec
@@ -48,3 +48,46 @@ def test_study_within_the_policy_passes() -> None:
     """Exactly at the limits."""
     check_policy(study(**training(local_steps=500, batch_size=32)), DEMO_POLICY, site="alpha", subjects=3)
     check_policy(study(demo=False, min_subjects=1), REAL, site="alpha", subjects=20)
+
+
+FLOOR = PrivacyFloor(level="update", max_clip_norm=1.0, min_noise_multiplier=4.0, max_epsilon=8.0)
+AT_THE_FLOOR = {"level": "update", "clip_norm": 1.0, "noise_multiplier": 4.0, "delta": 1e-5, "epsilon": 8.0}
+PRIVATE = DEMO_POLICY.model_copy(update={"privacy_floor": FLOOR})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"level": "example"}, {"clip_norm": 1.01}, {"noise_multiplier": 3.99}, {"delta": 1e-4}, {"epsilon": 8.1}],
+    ids=str,
+)
+def test_study_with_weaker_privacy_than_the_sites_floor_is_refused(change: dict[str, object]) -> None:
+    """Each number by itself."""
+    with pytest.raises(MyofedError) as caught:
+        check_policy(study(privacy=AT_THE_FLOOR | change), PRIVATE, site="alpha", subjects=50)
+    assert caught.value.code == "POLICY_PRIVACY"
+
+
+def test_study_without_privacy_is_refused_where_the_site_asks_for_it() -> None:
+    """Absent is weaker than anything."""
+    with pytest.raises(MyofedError) as caught:
+        check_policy(study(), PRIVATE, site="alpha", subjects=50)
+    assert caught.value.code == "POLICY_PRIVACY"
+
+
+def test_study_at_the_floor_or_stronger_passes() -> None:
+    """A stronger manifest is used as it is; without a floor any manifest is."""
+    stronger = AT_THE_FLOOR | {"clip_norm": 0.5, "noise_multiplier": 9.0, "delta": 1e-6, "epsilon": 1.0}
+    for privacy in (AT_THE_FLOOR, stronger):
+        check_policy(study(privacy=privacy), PRIVATE, site="alpha", subjects=50)
+    check_policy(
+        study(privacy=AT_THE_FLOOR | {"level": "example", "epsilon": 1e5}), DEMO_POLICY, site="alpha", subjects=50
+    )
+
+
+def test_example_level_privacy_with_batch_norm_is_refused_at_approval() -> None:
+    """One subject's gradient would hold the others'."""
+    batch = (*study().state_dict, TensorSpec(name="norm.running_mean", shape=(4,), dtype="float32"))
+    manifest = study(privacy=AT_THE_FLOOR | {"level": "example"}, state_dict=batch)
+    with pytest.raises(MyofedError) as caught:
+        check_policy(manifest, DEMO_POLICY, site="alpha", subjects=50)
+    assert caught.value.code == "PRIVACY_NETWORK"

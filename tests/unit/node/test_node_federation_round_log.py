@@ -64,11 +64,39 @@ def test_same_question_is_answered_a_few_times_only(log: RoundLog) -> None:
     refused(log, instruction(1), "ROUND_REPLAYED")
 
 
-def test_round_beyond_the_manifest_is_refused(log: RoundLog) -> None:
-    """The manifest's rounds are all there are; the final evaluation comes with the last one."""
-    refused(log, instruction(6), "ROUND_OUT_OF_RANGE")
-    refused(log, instruction(4, kind="evaluate"), "ROUND_OUT_OF_RANGE")
-    assert begin(log, instruction(5, kind="evaluate")) == 1
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_round_beyond_the_manifest_is_refused(log: RoundLog, kind: str) -> None:
+    """The manifest's rounds are all there are."""
+    refused(log, instruction(6, kind=kind), "ROUND_OUT_OF_RANGE")
+
+
+def test_evaluation_before_the_last_round_asked_is_refused(log: RoundLog) -> None:
+    """The run cannot have ended before what it did here."""
+    begin(log, instruction(3))
+    refused(log, instruction(2, kind="evaluate"), "ROUND_REPLAYED")
+
+
+def test_nothing_trains_in_a_run_after_its_evaluation(log: RoundLog) -> None:
+    """Not a later round and not the last one again; another run is another one."""
+    begin(log, instruction(3))
+    assert begin(log, instruction(3, kind="evaluate")) == 1
+    for number in (3, 4, 5):
+        refused(log, instruction(number), "RUN_ENDED")
+    assert begin(log, instruction(1, run_id="run-00000002")) == 1
+
+
+def test_run_is_evaluated_once_after_one_round(log: RoundLog) -> None:
+    """The same question again is answered, another round or other weights are not."""
+    begin(log, instruction(2))
+    assert [begin(log, instruction(4, kind="evaluate")) for _ in range(2)] == [1, 2]
+    refused(log, instruction(5, kind="evaluate"), "ROUND_REPLAYED")
+    refused(log, instruction(3, kind="evaluate"), "ROUND_REPLAYED")
+    refused(log, instruction(4, kind="evaluate", weights_sha256="f" * 64), "ROUND_REPLAYED")
+
+
+def test_site_that_was_in_no_round_may_be_asked_for_the_evaluation(log: RoundLog) -> None:
+    """A run that samples sites, and stopped early."""
+    assert begin(log, instruction(2, kind="evaluate")) == 1
 
 
 def test_approval_serves_a_few_runs_and_a_new_decision_a_few_more(log: RoundLog) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from myofed_node.initial_model import architecture_for, draft_architecture, draw
+from myofed_node.initial_model import NAMES, architecture_for, draft_architecture, draw
 from myofed_schemas.errors import MyofedError
 
 
@@ -26,6 +26,21 @@ def test_unknown_muscle_is_refused() -> None:
     with pytest.raises(MyofedError) as caught:
         architecture_for("VL,biceps")
     assert caught.value.code == "MUSCLE_UNKNOWN"
+
+
+def test_network_off_the_list_is_refused() -> None:
+    """By its name, with those that are there."""
+    with pytest.raises(MyofedError) as caught:
+        architecture_for("VL", name="monai-unet-4d")
+    assert caught.value.code == "ARCHITECTURE_UNKNOWN"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_of_the_list_can_be_drawn(name: str) -> None:
+    """With the classes that the muscles ask for."""
+    architecture = architecture_for("VL,RF", name=name)
+    assert (architecture.name, architecture.out_channels) == (name, 3)
+    assert draw(architecture, seed=0).parameters > 10_000
 
 
 def test_muscles_decide_the_classes() -> None:

@@ -77,7 +77,7 @@ def test_every_file_among_the_keys_is_0600(folder: SiteFolder) -> None:
     """Nobody but the owner reads any of them, and the folders are 0700."""
     assert {path.stat().st_mode & 0o777 for path in (folder.keys, folder.deid_keys)} == {0o700}
     modes = {path.name: path.stat().st_mode & 0o777 for path in folder.keys.rglob("*") if path.is_file()}
-    assert len(modes) == 10
+    assert len(modes) == 11
     assert set(modes.values()) == {0o600}
 
 

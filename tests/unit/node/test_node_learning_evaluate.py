@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from learning_factories import MUSCLES, stripes
+from learning_factories import MUSCLES, set_site, stripes
 
-from myofed_node.learning.evaluate import evaluate, predicted_classes
+from myofed_node.learning.evaluate import evaluate, evaluate_sets, predicted_classes
+from myofed_node.learning.labels import label_space, sets_of_study
+from myofed_node.learning.subjects import Slices
 
 
 class Oracle(torch.nn.Module):
@@ -38,3 +41,26 @@ def test_batches_do_not_change_the_answer() -> None:
     images = stripes(40).images
     together = predicted_classes(Oracle(), images)
     assert torch.equal(together, torch.cat([predicted_classes(Oracle(), image[None]) for image in images]))
+
+
+def test_site_that_draws_a_set_is_scored_on_the_set_alone() -> None:
+    """Both classes are the set: a right split and a wrong one score the same, and no member has a score."""
+    labels, study = set_site()
+    space, sets = label_space(study.muscles, labels), sets_of_study(study)
+    slices = stripes(4)
+    subject = Slices(slices.images, (slices.classes > 0).long())
+    for image_sign in (1, -1):
+        turned = Slices(image_sign * subject.images, subject.classes)
+        muscles, groups = evaluate_sets(Oracle(), [turned], space=space, sets=sets)
+        assert [(s.dice_sum, s.subjects) for s in muscles] == [(0.0, 0), (0.0, 0)]
+        assert [(g.structure, g.subjects) for g in groups] == [("biceps femoris", 1)]
+        assert groups[0].dice_sum == pytest.approx(1.0, abs=0.01)
+
+
+def test_site_that_draws_every_muscle_is_scored_at_both_levels() -> None:
+    """The same subjects, muscle by muscle and as the set that another site draws."""
+    _, study = set_site()
+    muscles, groups = evaluate_sets(Oracle(), [stripes(4)], space=label_space(study.muscles), sets=sets_of_study(study))
+    assert [s.subjects for s in muscles] == [1, 1]
+    assert [g.subjects for g in groups] == [1]
+    assert evaluate(Oracle(), [stripes(4)], muscles=study.muscles) == muscles

@@ -22,7 +22,9 @@ class Subjects:
 
     read_names: list[str] = []  # noqa: RUF012  reset by the fixture
 
-    def read(self, dataset: Path, subjects: tuple[str, ...], *, manifest: object) -> list[object]:
+    def read(
+        self, dataset: Path, subjects: tuple[str, ...], *, manifest: object, labels: object = None
+    ) -> list[object]:
         self.read_names.extend(subjects)
         return [stripes(seed=ord(name)) for name in subjects]
 
@@ -69,3 +71,12 @@ def test_trained_model_scores_better_on_subjects_it_never_saw() -> None:
         for w in (initial(), weights)
     )
     assert after > before + 0.2
+
+
+def test_personal_model_goes_a_short_way_from_the_federated_one() -> None:
+    """A third of the steps, the last of the schedule."""
+    study = manifest(rounds=3)
+    arguments = {"manifest": study, "dataset": Path("d"), "subjects": ROLES}
+    _, metrics = train_local(initial(), personal=True, **arguments)
+    assert metrics.steps == 4
+    assert train_local(initial(), personal=True, **arguments) != train_local(initial(), **arguments)

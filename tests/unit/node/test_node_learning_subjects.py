@@ -10,7 +10,10 @@ import torch
 from learning_factories import MUSCLES, manifest, two_thighs
 
 from myofed_node.learning.subjects import slices_of
+from myofed_schemas.anatomy import Side
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.muscle_sets import structures
+from myofed_schemas.study_options import SiteLabels
 
 IMAGE = manifest().image
 
@@ -51,3 +54,25 @@ def test_class_one_is_brighter_in_both_thighs() -> None:
     slices = slices_of(two_thighs(), image=IMAGE, muscles=MUSCLES)
     for image, classes in zip(slices.images[:, 0], slices.classes, strict=True):
         assert image[classes == 1].mean() > image[classes == 2].mean() + 0.5
+
+
+def test_set_of_the_site_becomes_one_target() -> None:
+    """A reader who drew the quadriceps as one: targets follow the site's structures, not the study's muscles."""
+    labels = SiteLabels(site="hospital-a", structures=("GR", "quadriceps"))
+    volume = two_thighs()
+    for side in Side:
+        vl, group = (structures()[name].label_value(side) for name in ("VL", "quadriceps"))
+        volume.labels[volume.labels == vl] = group
+    slices = slices_of(volume, image=IMAGE, muscles=("VL", "VM", "VI", "RF", "GR"), labels=labels)
+    assert set(np.unique(slices.classes)) == {0, 1, 2}
+    image, targets = slices.images[0, 0], slices.classes[0]
+    assert image[targets == 2].mean() > image[targets == 1].mean() + 0.5
+
+
+def test_set_at_a_site_that_draws_every_muscle_is_refused() -> None:
+    """It cannot be split, and it is not background."""
+    volume = two_thighs()
+    volume.labels[volume.labels > 0] = structures()["quadriceps"].label_value(Side.LEFT)
+    with pytest.raises(MyofedError) as refusal:
+        slices_of(volume, image=IMAGE, muscles=MUSCLES)
+    assert refusal.value.code == "LABEL_TOO_COARSE"

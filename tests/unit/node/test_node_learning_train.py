@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from learning_factories import initial, manifest, stripes
+from learning_factories import initial, manifest, set_site, stripes
+from safetensors.torch import load
 
-from myofed_node.learning.train import Steps, TrainingData, learning_rate, steps_of_round, train
+from myofed_node.learning.subjects import Slices
+from myofed_node.learning.train import Steps, TrainingData, train
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import mean_dice
 
@@ -89,19 +91,28 @@ def test_metrics_say_a_bucket_and_the_incoming_models_dice() -> None:
     assert {s.subjects for s in one.scores} == {1}
 
 
-def test_rounds_tile_the_whole_schedule() -> None:
-    """Each step of the cosine is done once, in the order of the rounds."""
-    study = manifest()
-    done = [s for r in (1, 2, 3) for s in range(steps_of_round(study, round_number=r).first, r * 4)]
-    assert done == list(range(12))
-    assert {steps_of_round(study, round_number=r).total for r in (1, 2, 3)} == {12}
+def test_proximal_term_keeps_the_weights_near_those_that_came_in() -> None:
+    """FedProx: the heavier the term, the shorter the way; a model of one site has no such term."""
+    start = load(initial())
+
+    def way(mu: float | None, *, alone: bool = False) -> float:
+        options = {"strategy": "fedprox", "strategy_options": {"proximal_mu": mu}} if mu else {}
+        steps = Steps(0, 6, 12, alone=alone)
+        trained = load(train(initial(), DATA, manifest=manifest(**options), steps=steps, device=CPU)[0])
+        return sum(float(((trained[n] - start[n]) ** 2).sum()) for n in start)
+
+    assert way(10.0) < way(1.0) < way(None)
+    assert way(10.0, alone=True) == way(None)
 
 
-def test_learning_rate_runs_from_start_to_end_along_a_cosine() -> None:
-    """First, middle and last value of Loshchilov 2017, eq. 5."""
-    training = manifest().training
-    rates = [learning_rate(training, step=s, total=11) for s in range(11)]
-    assert rates[0] == pytest.approx(0.02)
-    assert rates[5] == pytest.approx((0.02 + 0.001) / 2)
-    assert rates[-1] == pytest.approx(0.001)
-    assert rates == sorted(rates, reverse=True)
+def test_site_that_draws_a_set_trains_single_muscles_and_is_scored_on_the_set() -> None:
+    """Its targets are sets; its scores say nothing of a member, and say the set's Dice."""
+    labels, study = set_site()
+    both = [Slices(s.images, (s.classes > 0).long()) for s in (stripes(seed=1), stripes(seed=2))]
+    data = TrainingData(both, both, labels)
+    _, early = train(initial(), data, manifest=study, steps=Steps(0, 30, 30), device=CPU)
+    assert [s.subjects for s in early.scores] == [0, 0]
+    assert [(s.structure, s.subjects) for s in early.group_scores] == [("biceps femoris", 2)]
+    weights, _ = train(initial(), data, manifest=study, steps=Steps(0, 30, 30), device=CPU)
+    _, late = train(weights, data, manifest=study, steps=Steps(0, 1, 30), device=CPU)
+    assert late.group_scores[0].dice_sum > early.group_scores[0].dice_sum + 0.5

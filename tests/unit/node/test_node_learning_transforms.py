@@ -146,3 +146,26 @@ def test_size_may_differ_between_rows_and_columns() -> None:
     grid = thigh_grids(foreground(magnitude.values))[1]
     image = InputImage(kind="in-phase-magnitude", spacing_mm=5.0, size_px=(16, 24))
     assert thigh_images(magnitude, grid, image=image).shape == (2, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("values", "affine", "code"),
+    [
+        (np.zeros((0, 4, 4)), RAS, "IMAGE_NOT_3D"),
+        (np.zeros((4, 4, 4)), np.diag([3.0, 0.0, 20.0, 1.0]), "IMAGE_WITHOUT_GEOMETRY"),
+        (np.zeros((4, 4, 4)), np.diag([3.0, np.nan, 20.0, 1.0]), "IMAGE_WITHOUT_GEOMETRY"),
+    ],
+    ids=["no voxel", "flat", "no number"],
+)
+def test_damaged_header_is_refused_before_anything_is_computed(
+    values: np.ndarray, affine: np.ndarray, code: str
+) -> None:
+    """What would end in a division by zero is a code of its subject."""
+    with pytest.raises(MyofedError) as refusal:
+        canonical(values, affine_ras=affine)
+    assert refusal.value.code == code
+
+
+def test_constant_image_has_no_tissue() -> None:
+    """Otsu's threshold needs two grey values: one alone is nowhere tissue."""
+    assert not foreground(np.full((8, 8, 2), 7.0, np.float32)).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -15,11 +16,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 import torch
 from learning_factories import initial, manifest, stripes
+from test_node_learning_data import write_subject
 
 from myofed_node.learning.data import SubjectCache
+from myofed_node.learning.input_store import InputStore
 from myofed_node.learning.network import Isolation, find_isolation, without_network
 from myofed_node.learning.protocol import EvaluateRequest, Roles, TrainRequest, read_frame
 from myofed_node.learning.subjects import Slices
@@ -36,18 +40,20 @@ ROLES = Roles(train=("a", "b"), validation=("c",))
 class Subjects(SubjectCache):
     """Subjects out of thin air; `broken` raises what nobody foresaw, with a secret in its text."""
 
-    def read(self, dataset: Path, subjects: Sequence[str], *, manifest: StudyManifest) -> list[Slices]:
+    def read(
+        self, dataset: Path, subjects: Sequence[str], *, manifest: StudyManifest, labels: object = None
+    ) -> list[Slices]:
         if "broken" in subjects:
             raise RuntimeError(SECRET)
         return [stripes(seed=ord(name[0])) for name in subjects]
 
 
 @contextmanager
-def running(tmp_path: Path) -> Iterator[Path]:
-    """A worker in threads of this process, with made-up subjects."""
+def running(tmp_path: Path, cache: SubjectCache | None = None) -> Iterator[Path]:
+    """A worker in threads of this process, with made-up subjects where no others are given."""
     path = tmp_path / "worker.sock"
     listener = listen(path)
-    worker = Worker(device=torch.device("cpu"), threads=1, cache=Subjects())
+    worker = Worker(device=torch.device("cpu"), threads=1, cache=cache or Subjects())
     threading.Thread(target=serve, args=(listener, worker), daemon=True).start()
     try:
         yield path
@@ -152,11 +158,14 @@ def test_second_worker_on_one_socket_is_refused_and_a_dead_ones_socket_is_replac
 
 
 def test_start_with_an_impossible_socket_ends_with_a_code(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The exit code says that the site folder is at fault, the log says which code."""
+    """The exit code says that the site folder is at fault, the log says which code; the imaging library then logs nothing."""
+    level = nib.imageglobals.logger.level
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         assert main(["--socket", str(tmp_path / ("x" * 120))]) == 13
+        assert not nib.imageglobals.logger.isEnabledFor(logging.CRITICAL)
     finally:
+        nib.imageglobals.logger.setLevel(level)
         for number, handler in handlers.items():
             signal.signal(number, handler)
     assert "SOCKET_PATH_TOO_LONG" in capfd.readouterr().err
@@ -179,7 +188,27 @@ def test_worker_process_has_no_network_and_ends_on_sigterm(tmp_path: Path) -> No
             assert ping(path).network == "none"
             with pytest.raises(MyofedError) as refusal:
                 call(path, train_request(), initial(), timeout_s=30)
-            assert refusal.value.code == "SUBJECT_NOT_LABELLED"
+            assert refusal.value.code == "TOO_FEW_USABLE_SUBJECTS"
         finally:
             child.send_signal(signal.SIGTERM)
         assert child.wait(timeout=20) == 0
+
+
+def test_damaged_subject_is_counted_in_the_reply_and_written_down_for_the_site(tmp_path: Path) -> None:
+    """Over the real socket: the round goes on without it, or is refused where too few are left, and then says so as well."""
+    dataset, record = tmp_path / "dataset", tmp_path / "exclusions.json"
+    for seed, name in enumerate(("p1", "p2", "p3")):
+        write_subject(dataset, name, seed=seed)
+    next((dataset / "sub-p1").rglob("*.nii.gz")).write_bytes(b"no image")
+    store = InputStore(tmp_path / "cache" / "inputs")
+    roles = Roles(train=("p1", "p2"), validation=("p3",))
+    request = TrainRequest(manifest=manifest(), dataset=str(dataset), subjects=roles, round=1, exclusions=str(record))
+    with running(tmp_path, SubjectCache(store=store)) as path:
+        reply, _ = call(path, request, initial(), timeout_s=30)
+        assert [(c.code, c.subjects) for c in reply.exclusions] == [("IMAGE_UNREADABLE", 1)]
+        record.unlink()
+        with pytest.raises(MyofedError) as refusal:
+            call(path, request.model_copy(update={"min_usable": 3}), initial(), timeout_s=30)
+    assert refusal.value.code == "TOO_FEW_USABLE_SUBJECTS"
+    assert json.loads(record.read_bytes())["excluded"] == [{"code": "IMAGE_UNREADABLE", "subject": "p1"}]
+    assert sorted(path.name for path in store.folder.iterdir()) == ["p2", "p3"]

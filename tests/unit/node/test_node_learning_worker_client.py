@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from wire_examples import manifest
 
-from myofed_node.learning.protocol import PingRequest, Reply, read_frame, write_frame
+from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, read_frame, write_frame
 from myofed_node.learning.worker_client import call, check_socket_path, ping
 from myofed_schemas.errors import MyofedError
 
@@ -70,6 +71,25 @@ def test_failing_worker_is_a_code(tmp_path: Path, behaviour: Callable[[socket.so
     with pytest.raises(MyofedError) as refusal:
         ping(tmp_path / "s", timeout_s=0.3)
     assert refusal.value.code == code
+
+
+@pytest.mark.parametrize(("stopped", "code"), [(True, "TRAINING_STOPPED"), (False, "WORKER_TIMEOUT")])
+def test_stopped_site_hangs_up_on_its_worker(tmp_path: Path, stopped: bool, code: str) -> None:
+    """A task under way is given up as soon as the switch is seen; without it the time limit holds as ever."""
+    worker_that(tmp_path / "s", stay_silent)
+    request = EvaluateRequest(manifest=manifest(), dataset="/nowhere", subjects=("a",))
+    with pytest.raises(MyofedError) as refusal:
+        call(tmp_path / "s", request, b"x", timeout_s=0.3, stop=lambda: stopped)
+    assert refusal.value.code == code
+
+
+def test_answer_of_a_worker_that_is_not_stopped_is_read(tmp_path: Path) -> None:
+    """The switch is asked beside the answer, and does not stand in its way."""
+    worker_that(tmp_path / "s", refuse)
+    request = EvaluateRequest(manifest=manifest(), dataset="/nowhere", subjects=("a",))
+    with pytest.raises(MyofedError) as refusal:
+        call(tmp_path / "s", request, b"x", timeout_s=5, stop=lambda: False)
+    assert refusal.value.code == "WEIGHTS_SHAPE"
 
 
 def test_missing_worker_is_a_code(tmp_path: Path) -> None:

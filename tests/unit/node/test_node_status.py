@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 from consortium_ca import Consortium
-from site_factories import NOW, NOW_TEXT, FakeCoordinator, Scan, demo_site, enrol, write_image
+from site_factories import NOW, NOW_TEXT, FakeCoordinator, Scan, demo_site, enrol, study, write_image
 
 from myofed_node import client_certificate
+from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.ledger import EgressLedger, Passage
 from myofed_node.service_state import ServiceState, save_service_state
 from myofed_node.status import children_of, site_status, status_lines
@@ -53,3 +54,17 @@ def test_running_site_says_what_it_has(tmp_path: Path) -> None:
     text = "\n".join(status_lines(status))
     for words in ("1 quarantined", "version 1", "egress ready", "http://127.0.0.1:5/", NOW_TEXT):
         assert words in text
+
+
+def test_study_with_privacy_shows_what_it_spent(tmp_path: Path) -> None:
+    """In the state and in words; a study without privacy has no such line."""
+    site, coordinator = demo_site(tmp_path / "a"), FakeCoordinator()
+    enrol(site, coordinator)
+    privacy = {"level": "update", "clip_norm": 1.0, "noise_multiplier": 8.0, "delta": 1e-5, "epsilon": 4.0}
+    approvals = Approvals(site.folder, site.config)
+    approvals.store_manifest(coordinator.offer(study()))
+    assert site_status(site).budgets == ()
+    approvals.store_manifest(coordinator.offer(study(version=2, privacy=privacy)))
+    status = site_status(site)
+    assert [(b.study_id, b.spent, b.epsilon) for b in status.budgets] == [("thigh", 0.0, 4.0)]
+    assert "0 of epsilon 4 spent here" in "\n".join(status_lines(status))

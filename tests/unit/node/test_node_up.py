@@ -64,6 +64,12 @@ def test_supernode_reaches_the_egress_only_and_starts_no_code(site: Site) -> Non
     assert "--insecure" not in command
 
 
+def test_worker_keeps_prepared_inputs_in_the_sites_folder(site: Site) -> None:
+    """Beside the data set they were made of, and nowhere else."""
+    (worker,), *_ = up.children(site.folder, site.config, PORTS)
+    assert f"--inputs {site.folder.root}/cache/inputs" in " ".join(worker.argv)
+
+
 def test_worker_is_ready_once_it_answers(site: Site) -> None:
     """Nobody listens yet."""
     (worker,), *_ = up.children(site.folder, site.config, PORTS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myofed_schemas.federation import EXAMPLE_BUCKETS, FLEET_PATHS, MuscleScore, bucket, mean_dice
+from myofed_schemas.federation import EXAMPLE_BUCKETS, FLEET_PATHS, MuscleScore, RunStatus, bucket, mean_dice
 
 
 @given(st.integers(1, 5000))
@@ -41,3 +41,20 @@ def test_exactly_ten_fleet_calls_pass() -> None:
     """The list that both walls share."""
     assert len(set(FLEET_PATHS)) == 10
     assert all(p.startswith("/v1/fleet/") for p in FLEET_PATHS)
+
+
+def test_status_names_the_kept_round_once_there_is_one() -> None:
+    """Absent before, so that a status of an earlier release reads and writes as it was."""
+    values = {
+        "run_id": "run-0123abcd",
+        "study_id": "thigh-muscles",
+        "manifest_digest": "0" * 64,
+        "state": "completed",
+        "code": "OK",
+        "rounds": (),
+    }
+    early, late = RunStatus.model_validate(values), RunStatus.model_validate(values | {"kept_round": 2})
+    assert "kept_round" not in early.model_dump()
+    assert late.model_dump()["kept_round"] == 2
+    assert RunStatus.model_validate_json(early.model_dump_json()) == early
+    assert RunStatus.model_validate_json(late.model_dump_json()) == late

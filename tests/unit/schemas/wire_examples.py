@@ -108,6 +108,11 @@ HEAD = audit.AuditHead(owner="hospital-a", sequence=3, digest=SHA)
 WIRE_EXAMPLES: dict[str, BaseModel] = {
     "error-body": errors.ErrorBody(code="NOT_APPROVED", hint="Ask the site to approve the study."),
     "study-manifest": manifest(),
+    "study-manifest-of-channels": manifest(
+        image=study.InputChannels(
+            kind="channels", channels=("in-phase", "t1w"), dropout=0.3, spacing_mm=2.0, size_px=(96, 96)
+        )
+    ),
     "signed-manifest": study.SignedManifest(
         manifest=manifest(), digest=manifest().digest(), signature=SIGNATURE, signer=SHA
     ),
@@ -126,6 +131,14 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         steps=20,
         loss=0.7,
         scores=(federation.MuscleScore(muscle="VL", dice_sum=1.5, subjects=2),),
+    ),
+    "task-metrics-of-groups": federation.TaskMetrics(
+        examples=10,
+        steps=20,
+        loss=0.7,
+        scores=(federation.MuscleScore(muscle="VL", dice_sum=0.0, subjects=0),),
+        group_scores=(federation.GroupScore(structure="quadriceps", dice_sum=4.5, subjects=5),),
+        exclusions=(federation.ExclusionCount(code="LABEL_GRID", subjects=5),),
     ),
     "round-report": ROUND,
     "run-status": federation.RunStatus(

@@ -1,0 +1,1 @@
+"""A packed model through stock Flower."""

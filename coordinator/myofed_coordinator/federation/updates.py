@@ -1,0 +1,107 @@
+"""The updates of the round in progress: each checked whole before it counts, then on disk until its turn."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from myofed_coordinator.federation.strategies.base import Update
+from myofed_coordinator.federation.weights import TensorFile, Tensors, content_digest, distance, unpack
+from myofed_coordinator.runs.folder import RunFolder
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.files import write_atomically
+from myofed_schemas.step_bound import SLACK, judged_tensors, reach_of_update, rounding
+from myofed_schemas.study import StudyManifest
+
+
+class RoundUpdates:
+    """Takes updates in and gives them to the strategy.
+
+    Args:
+        folder: The run.
+        manifest: What an update must fit.
+        outgoing: The weights that went out in this round.
+        seen: Site -> digests of what it sent in earlier rounds.
+        round_number: 1..manifest.rounds.
+
+    Attributes:
+        digests: Site -> digest of what it sent in this round, accepted or not.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        manifest: StudyManifest,
+        outgoing: TensorFile,
+        seen: Mapping[str, frozenset[str]],
+        *,
+        round_number: int,
+    ) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._outgoing = outgoing
+        self._seen = seen
+        self._reach = reach_of_update(manifest, round_number=round_number)
+        self.digests: dict[str, str] = {}
+        self.clear()
+
+    def accept(self, site: str, packed: bytes) -> None:
+        """The update is good whole, and on disk.
+
+        Raises:
+            MyofedError: A WEIGHTS_* code, UPDATE_REPLAYED, UPDATE_IMPLAUSIBLE or UPDATE_NORM; nothing of it is kept then.
+        """
+        tensors = unpack(packed, self._manifest.state_dict)
+        digest = content_digest(tensors.__getitem__, self._manifest.state_dict)
+        self.digests[site] = digest
+        self._check_new(digest, self._seen.get(site, frozenset()))
+        self._check_reachable(tensors)
+        limit = self._manifest.max_update_norm
+        if limit is not None:
+            norm = distance(tensors.__getitem__, self._outgoing.read, self._manifest.state_dict)
+            _check_norm(norm, limit)
+        write_atomically(self._file(site).path, packed)
+
+    def update(self, site: str, *, weight: float) -> Update:
+        """The accepted update of this site, read when the strategy asks."""
+        return Update(site, weight, self._file(site).read)
+
+    def clear(self) -> None:
+        """Nothing of this or an earlier round lies on disk any more."""
+        shutil.rmtree(self._folder.updates, ignore_errors=True)
+        self._folder.updates.mkdir(mode=0o700)
+
+    def _check_reachable(self, tensors: Tensors) -> None:
+        """No weight went farther than the study's local steps can take it.
+
+        One that did would also make the honest sites refuse the next round, which their guards hold to the same bound.
+        """
+        for name in judged_tensors(self._manifest):
+            old, new = self._outgoing.read(name).astype(np.float64), tensors[name].astype(np.float64)
+            allowed = SLACK * (self._reach.decay * np.abs(old) + self._reach.travel)
+            rounded = rounding(self._manifest) * (np.abs(new) + self._reach.travel)
+            if not bool((np.abs(new - old) <= allowed + rounded).all()):
+                raise MyofedError(
+                    "UPDATE_IMPLAUSIBLE", f"expected steps of the study's learning rate in {name}, found a longer way"
+                )
+
+    @cached_property
+    def _untrained(self) -> str:
+        return content_digest(self._outgoing.read, self._manifest.state_dict)
+
+    def _file(self, site: str) -> TensorFile:
+        return TensorFile(self._folder.updates / f"{site}.safetensors", self._manifest.state_dict)
+
+    def _check_new(self, digest: str, seen: frozenset[str]) -> None:
+        if digest in seen:
+            raise MyofedError("UPDATE_REPLAYED", "expected a new update, found one that this site sent before")
+        if digest == self._untrained:  # a manifest always asks for at least one local step
+            raise MyofedError("UPDATE_REPLAYED", "expected trained weights, found those that went out")
+
+
+def _check_norm(norm: float, limit: float) -> None:
+    if not norm <= limit:
+        raise MyofedError("UPDATE_NORM", f"expected an update of L2 norm at most {limit:g}, found {norm:.6g}")

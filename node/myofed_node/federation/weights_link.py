@@ -1,0 +1,179 @@
+"""Fetches and uploads a run's weights over `/site/weights` in pieces, through the egress; a cut line is gone on with.
+
+Pieces are short at first and longer while they arrive fast, so that a slow line loses little to a cut, and a fast one little
+to the number of requests. Each piece is one request, with one entry in the egress ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from myofed_node.federation.egress_client import EgressClient, EgressSession, Response
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.weights_transfer import PIECE_BYTES, UploadState
+
+FIRST_PIECE_BYTES = 2 << 20
+SMALLEST_PIECE_BYTES = 64 << 10
+FAST_S = 2.0
+"""A piece that took less may be followed by one of twice the length; one that took four times as long, by a shorter."""
+PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+"""Between tries; the last one again and again, until the task's time is over."""
+PARTIAL_CONTENT = 206
+OK = 200
+PASSING = frozenset({408, 409, 429, 502, 503, 504})
+"""Statuses after which the same upload or fetch is tried again."""
+PASSING_CODES = frozenset({"COORDINATOR_UNREACHABLE", "COORDINATOR_ANSWER_CUT", "NODE_NOT_RUNNING"})
+
+
+@dataclass
+class _Pace:
+    """How long the next piece is, and whether there is time for another try."""
+
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    deadline: float
+    piece: int
+    failures: int = 0
+
+    def went_well(self, seconds: float) -> None:
+        self.failures = 0
+        if seconds < FAST_S:
+            self.piece = min(PIECE_BYTES, self.piece * 2)
+        elif seconds > 4 * FAST_S:
+            self.piece = max(SMALLEST_PIECE_BYTES, self.piece // 2)
+
+    def failed(self) -> None:
+        """Waits for the next try.
+
+        Raises:
+            MyofedError: WEIGHTS_TRANSFER_TIMEOUT.
+        """
+        pause = PAUSES_S[min(self.failures, len(PAUSES_S) - 1)]
+        self.failures += 1
+        self.piece = max(SMALLEST_PIECE_BYTES, self.piece // 2)
+        if self.monotonic() + pause > self.deadline:
+            raise MyofedError(
+                "WEIGHTS_TRANSFER_TIMEOUT", "expected the weights to pass within the round, found no time"
+            )
+        self.sleep(pause)
+
+
+@dataclass(frozen=True)
+class WeightsLink:
+    """The way to a run's weights.
+
+    Attributes:
+        egress: The node's only way out.
+        monotonic: Seconds, never going back.
+        sleep: Waits.
+    """
+
+    egress: EgressClient
+    monotonic: Callable[[], float] = field(default=time.monotonic)
+    sleep: Callable[[float], None] = field(default=time.sleep)
+
+    def fetch(self, path: str, *, sha256: str, total: int, study: str, timeout_s: float) -> bytes:
+        """All bytes under this path, which have this digest.
+
+        Args:
+            path: `/site/weights/RUN/SHA256`.
+            sha256: Expected of all bytes.
+            total: How many there are; the caller has bounded it.
+            study: For the ledger.
+            timeout_s: For everything.
+
+        Raises:
+            MyofedError: WEIGHTS_DIGEST, WEIGHTS_TRANSFER_TIMEOUT, or the coordinator's refusal.
+        """
+        content = bytearray()
+        pace = self._pace(timeout_s)
+        with self.egress.session(study=study) as session:
+            while len(content) < total:
+                last = min(len(content) + pace.piece, total) - 1
+                headers = {"range": f"bytes={len(content)}-{last}"}
+                answer = self._try(session, pace, "GET", path, headers=headers)
+                if answer is None:
+                    continue
+                if answer.status != PARTIAL_CONTENT or len(answer.body) != last + 1 - len(content):
+                    raise _refused(answer)
+                content += answer.body
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise MyofedError("WEIGHTS_DIGEST", "expected weights with the digest of the message, found others")
+        return bytes(content)
+
+    def upload(self, path: str, content: bytes, *, study: str, timeout_s: float) -> None:
+        """The coordinator has all bytes and has checked their digest.
+
+        Args:
+            path: `/site/weights/RUN/SHA256`, the digest of these bytes.
+            content: The update.
+            study: For the ledger.
+            timeout_s: For everything.
+
+        Raises:
+            MyofedError: WEIGHTS_TRANSFER_TIMEOUT, or the coordinator's refusal.
+        """
+        pace, state = self._pace(timeout_s), UploadState(offset=0, complete=False)
+        known = True
+        with self.egress.session(study=study) as session:
+            while not state.complete:
+                if not known:
+                    asked = self._try(session, pace, "GET", f"{path}/offset")
+                    if asked is None:
+                        continue
+                    state, known = _state(asked), True
+                    continue
+                piece = content[state.offset : state.offset + pace.piece]
+                end = state.offset + len(piece)
+                headers = {"content-range": f"bytes {state.offset}-{end - 1}/{len(content)}"}
+                answer = self._try(session, pace, "PUT", path, body=piece, headers=headers)
+                if answer is None:
+                    known = False
+                else:
+                    state = _state(answer)
+
+    def _try(
+        self,
+        session: EgressSession,
+        pace: _Pace,
+        method: str,
+        path: str,
+        *,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> Response | None:
+        """The answer, or None after a pause where it may be asked for again."""
+        began = self.monotonic()
+        try:
+            answer = session.request(method, path, body=body, headers=headers)
+        except MyofedError as error:
+            if error.code not in PASSING_CODES:
+                raise
+            pace.failed()
+            return None
+        if answer.status in PASSING:
+            pace.failed()
+            return None
+        pace.went_well(self.monotonic() - began)
+        return answer
+
+    def _pace(self, timeout_s: float) -> _Pace:
+        return _Pace(self.monotonic, self.sleep, self.monotonic() + timeout_s, FIRST_PIECE_BYTES)
+
+
+def _state(answer: Response) -> UploadState:
+    if answer.status != OK:
+        raise _refused(answer)
+    try:
+        return UploadState.model_validate_json(answer.body)
+    except ValidationError:
+        raise MyofedError("REPLY_INVALID", "expected the state of an upload, found something else") from None
+
+
+def _refused(answer: Response) -> MyofedError:
+    return MyofedError(answer.code(), f"expected the weights to pass, found a refusal (HTTP {answer.status})")

@@ -1,0 +1,114 @@
+"""The attacks measure what they say: similarity inside the body, the gain over a prior, members told from outsiders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bench.privacy import measure
+from bench.privacy.crafted import CRAFTED
+from bench.privacy.inversion import Target, invert, priors_of
+from bench.privacy.membership import Trial, auc, calibrated, true_positives
+from bench.privacy.phantoms import ARCHITECTURE
+from bench.privacy.priors import Population, mean_images, painted
+from bench.privacy.similarity import body, ssim
+from bench.privacy.updates import interval
+
+from myofed_node.learning.loss import dice_cross_entropy
+from myofed_node.learning.models import build
+
+
+def discs(count: int, seed: int) -> Population:
+    """Bright discs in air, textured; class 1 is the disc."""
+    rng = np.random.default_rng(seed)
+    i, j = np.meshgrid(np.arange(32), np.arange(32), indexing="ij")
+    inside = [np.hypot(i - 16 - a, j - 16 - b) < 10 for a, b in rng.uniform(-2, 2, (count, 2))]
+    images = [np.where(m, 1 + rng.normal(0, 0.2, m.shape), -3 + rng.normal(0, 0.05, m.shape)) for m in inside]
+    stacked = torch.tensor(np.array(images)[:, None], dtype=torch.float32)
+    return Population(stacked, torch.tensor(np.array(inside), dtype=torch.int64))
+
+
+def test_similarity_is_one_with_itself_and_ignores_the_air() -> None:
+    """What is outside the body, however different, changes nothing far from the edge."""
+    truth = discs(3, seed=1).images
+    assert ssim(truth, truth).tolist() == pytest.approx([1.0] * 3, abs=1e-4)
+    changed = truth.clone()
+    changed[..., :1, :1] = 2.0
+    assert ssim(changed, truth).tolist() == pytest.approx([1.0] * 3, abs=1e-4)
+    assert float(ssim(torch.randn(truth.shape), truth).max()) < 0.3
+    assert 0.2 < float(body(truth).float().mean()) < 0.45
+
+
+def test_priors_know_the_population_and_the_label_maps_only() -> None:
+    """The painted one has each muscle's mean intensity where the map has the muscle."""
+    known, other = discs(20, seed=2), discs(2, seed=3)
+    assert mean_images(known).shape == (5, 1, 32, 32)
+    inside = painted(known, other.classes)[:, 0][other.classes == 1]
+    assert float(inside.std()) < 1e-5
+    assert float(inside.mean()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_inversion_scores_attack_and_prior_of_each_slice() -> None:
+    """A gain is the one minus the other; the prior is the best of all guesses."""
+    known, other = discs(8, seed=4), discs(2, seed=5)
+    network = build(ARCHITECTURE)
+    before = {n: t.detach().clone() for n, t in network.state_dict().items()}
+    dice_cross_entropy(network(other.images), other.classes).backward()
+    direction = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
+    for after in (None, {n: t - 0.01 for n, t in before.items()}):
+        target = Target(ARCHITECTURE, before, direction, other.images, other.classes, after=after)
+        scores = invert(target, known, iterations=2, seed=1)
+        best = torch.stack([ssim(g, other.images) for g in priors_of(target, known)]).amax(0)
+        assert torch.equal(scores.prior, best)
+        assert scores.gain.shape == (2,)
+
+
+@pytest.mark.parametrize("name", sorted(CRAFTED))
+def test_crafted_weights_have_the_approved_names_and_shapes(name: str) -> None:
+    """Only numbers change; the weights they were made from stay."""
+    weights = build(ARCHITECTURE).state_dict()
+    kept = {n: t.clone() for n, t in weights.items()}
+    made = CRAFTED[name](weights)
+    assert {n: t.shape for n, t in made.items()} == {n: t.shape for n, t in weights.items()}
+    assert any(not torch.equal(made[n], t) for n, t in weights.items())
+    assert all(torch.equal(kept[n], t) for n, t in weights.items())
+
+
+def test_members_are_told_from_outsiders_by_rank() -> None:
+    """Perfect, none, and ties."""
+    high, low = np.arange(100.0) + 1000, np.arange(100.0)
+    assert auc(high, low) == 1.0
+    assert auc(low, low) == 0.5
+    assert true_positives(high, low) == 1.0
+    assert true_positives(low, low) == 0.01
+
+
+def test_calibration_takes_away_what_makes_a_subject_hard() -> None:
+    """Subjects differ by far more than membership does: the plain loss is blind, the calibrated one is not."""
+    rng = np.random.default_rng(1)
+    member = np.array([[True] * 20 + [False] * 20, [False] * 20 + [True] * 20] * 2)
+    hard = rng.normal(0, 10, 40)
+    losses = hard - 0.5 * member + rng.normal(0, 0.1, member.shape)
+    scores = calibrated(Trial(losses, member))
+    assert auc(scores[member], scores[~member]) > 0.95
+    assert auc(-losses[member], -losses[~member]) < 0.6
+
+
+def test_interval_covers_the_mean() -> None:
+    """And is the same each time."""
+    values = np.random.default_rng(2).normal(1.0, 0.1, 50)
+    low, high = interval(values)
+    assert low < values.mean() < high
+    assert interval(values) == (low, high)
+
+
+def test_result_holds_every_part_under_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that lies there is not measured again."""
+    monkeypatch.setattr(measure, "PARTS", tmp_path)
+    for name in measure.names():
+        (tmp_path / f"{name}.json").write_text(json.dumps({"gain": 0.01}))
+    found = measure.measure()
+    assert set(found["figures"]) == {f"{name}.gain" for name in measure.names()}
