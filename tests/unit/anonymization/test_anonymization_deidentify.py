@@ -357,3 +357,13 @@ def test_planted_identifiers_never_survive(
     content = output(folder, outcome).read_bytes().lower()
     for value in [WORD, PATIENT["PatientID"], "884422", "Zuweiser", "Ottilie", "Wolkenstein"]:
         assert value.lower().encode() not in content
+
+
+@pytest.mark.parametrize(("unit", "left"), [("ms", "ms"), ("FANTASIA", "US")])
+def test_unit_of_a_map_stays_whole_or_is_unspecified(tmp_path: Path, unit: str, left: str) -> None:
+    """A known unit is the meaning of every voxel; anything else in its place could be a name."""
+    dataset = mr()
+    dataset.RescaleType = unit
+    outcome = treated(tmp_path, dataset).outcome
+    assert outcome.code is None
+    assert dcmread(output(tmp_path, outcome)).RescaleType == left

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from coordinator_factories import make_manifest, make_weights
+from safetensors.numpy import save
 
 from myofed_coordinator.studies.draft import COMPLETED_HERE, complete, study_id_of
 from myofed_schemas.errors import MyofedError
@@ -49,7 +51,20 @@ def test_draft_is_completed_from_the_weights() -> None:
 def test_example_of_the_documentation_becomes_a_manifest_and_names_every_field() -> None:
     """docs/study.md cannot fall behind the manifest."""
     page = (Path(__file__).parents[3] / "docs" / "study.md").read_text()
-    text = page.split("```yaml\n")[1].split("```")[0].encode()
+    text, options = (part.split("```")[0].encode() for part in page.split("```yaml\n")[1:3])
     manifest = complete(text, initial_weights=WEIGHTS, version=1)
     assert study_id_of(text) == manifest.study_id
-    assert set(yaml.safe_load(text)) == set(StudyManifest.model_fields) - {*COMPLETED_HERE, "schema_version"}
+    named = {**yaml.safe_load(text), **yaml.safe_load(options)}
+    assert set(named) == set(StudyManifest.model_fields) - {*COMPLETED_HERE, "schema_version"}
+
+
+def test_options_of_the_documentation_fit_the_example() -> None:
+    """The second example is what it says: options to put into the first, for as many sites as they ask for."""
+    page = (Path(__file__).parents[3] / "docs" / "study.md").read_text()
+    text, options = (yaml.safe_load(part.split("```")[0]) for part in page.split("```yaml\n")[1:3])
+    sites = [f"hospital-{letter}" for letter in "abcde"]
+    weights = save({name: np.zeros(2, np.float32) for name in (*options["local_tensors"], "model.0.conv.weight")})
+    manifest = complete(
+        yaml.safe_dump({**text, **options, "sites": sites}).encode(), initial_weights=weights, version=1
+    )
+    assert {name for name in options if getattr(manifest, name) is None} == set()
