@@ -113,11 +113,14 @@ def prepare(job: Job, *, told: Told) -> Prepared:
 def _claim(job: Job) -> None:
     """The folder is this plan's, new or again."""
     out, plan = job.out, canonical_json(job.plan)
-    if not out.plan.exists():
-        if out.root.exists() and any(out.root.iterdir()):
-            raise _refused("SIMULATION_FOLDER", "a new or empty folder, or one of this simulation", "another")
-        out.root.mkdir(parents=True, exist_ok=True)
-        write_atomically(out.plan, plan)
+    try:
+        if not out.plan.exists():
+            if out.root.exists() and any(out.root.iterdir()):
+                raise _refused("SIMULATION_FOLDER", "a new or empty folder, or one of this simulation", "another")
+            out.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(out.plan, plan)
+    except (NotADirectoryError, FileExistsError, FileNotFoundError, PermissionError):
+        raise _refused("SIMULATION_FOLDER", "a folder that can be written", "a file, or a place that cannot") from None
     if out.plan.read_bytes() != plan:
         raise _refused("SIMULATION_OTHER_RUN", "the folder of this plan", "that of another")
     write_atomically(out.initial, job.weights)

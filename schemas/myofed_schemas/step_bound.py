@@ -21,13 +21,21 @@ from myofed_schemas.study_options import StrategyOptions
 BETAS = (0.9, 0.99)
 """Of the sites' AdamW; a test holds `learning.train` to them."""
 SLACK = 1.02
-"""Rounding in float32 over a round's steps stays far below; `delta-int8` carries up to 1/127 from the round before."""
+"""Rounding in float32 over a round's steps stays far below; `delta-int8` rounds to 1/127 of a tensor's largest step."""
 ROUNDED = {"float32": 1e-5, "bfloat16": 2.0**-8, "float16": 2.0**-10, "delta-int8": 1e-5}
 """Relative error of one number by the encoding of the updates."""
 STATISTICS = ("running_mean", "running_var")
 """Of a batch norm: means of the data, not steps of an optimiser."""
+VARIANCE = "running_var"
+"""The one of them that is never below 0."""
+CARRIED = 1 / 127
+"""`delta-int8` carries up to half of this share of a site's largest earlier step into its next update, however late that is
+and however slow the rate is by then; twice that leaves room for the decay of large weights."""
 NOISE_SIGMAS = 8.0
 """A Gaussian number is farther out once in 10^15; a site's own policy may add more noise than the manifest says."""
+
+LARGEST_EXPONENT = 700.0
+"""e to this power is still a float."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,14 @@ def reach_of_round(manifest: StudyManifest, *, round_number: int) -> Reach:
 
 def reach_of_update(manifest: StudyManifest, *, round_number: int) -> Reach:
     """How far one site's honest update can be from the weights that it was given."""
+    reach = _reach_of_steps(manifest, round_number=round_number)
+    if round_number == 1 or manifest.transport is None or manifest.transport.encoding != "delta-int8":
+        return reach
+    earlier = max(_reach_of_steps(manifest, round_number=number).travel for number in (1, round_number - 1))
+    return Reach(reach.decay, reach.travel + CARRIED * earlier, reach.cap)
+
+
+def _reach_of_steps(manifest: StudyManifest, *, round_number: int) -> Reach:
     steps, rate = manifest.training.local_steps, highest_rate(manifest, round_number=round_number)
     travel = rate * sum(largest_step(t) for t in range(1, steps + 1))
     privacy = manifest.privacy
@@ -108,6 +124,8 @@ def _ratio(first: float, second: float, t: int) -> float:
     if second == 0:
         return 1.0 if first == 0 else math.inf
     share = first**2 / second
+    if share > 1 and t * math.log(share) > LARGEST_EXPONENT:
+        return math.inf
     return (1 - first) / math.sqrt(1 - second) * math.sqrt(sum(share**k for k in range(t)))
 
 

@@ -163,7 +163,7 @@ class StudyManifest(WireModel):
     local_tensors: tuple[TensorName, ...] | None = Field(default=None, min_length=1)
     """`fedbn`: tensors of the state dict that stay at each site and are not part of the rounds' mean."""
     max_update_norm: float | None = Field(default=None, gt=0, le=1e9)
-    """Largest L2 norm of an update minus the weights that went out; a site that sends more has an error in that round."""
+    """Largest L2 norm of an update minus the weights that went out, without the local tensors; a site that sends more has an error in that round."""
     schedule: Schedule | None = None
     mixed_labels: MixedLabels | None = None
     privacy: Privacy | None = None

@@ -7,6 +7,7 @@ either. Pieces go to and from the disk as they come.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,23 +30,34 @@ RANGE = re.compile(r"bytes=(\d{1,15})-(\d{1,15})?")
 CONTENT_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})")
 SILENCE_S = 60.0
 """A sender that says nothing for so long is gone; what came of its piece is kept."""
-STATUS = {"UPLOAD_OFFSET": 409, "UPLOAD_SUPERSEDED": 409, "UPLOAD_CUT": 408, "WEIGHTS_SIZE": 413, "RANGE_INVALID": 416}
+STATUS = {
+    "WEIGHTS_UNKNOWN": 404,
+    "UPLOAD_OFFSET": 409,
+    "UPLOAD_SUPERSEDED": 409,
+    "UPLOAD_CUT": 408,
+    "WEIGHTS_SIZE": 413,
+    "RANGE_INVALID": 416,
+}
 
 
 @dataclass
 class Uploads:
-    """Which request writes to which part; a later one ends the earlier, whose line may be dead without anybody knowing."""
+    """Which request writes for which site; a later one ends the earlier, whose line may be dead without anybody knowing.
+
+    One entry a site and run, whatever digests it names: a site cannot make this grow.
+    """
 
     latest: dict[Path, int] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def enter(self, part: Path) -> Callable[[], bool]:
-        """From now on only the caller writes to this part; the function says whether that still holds."""
-        mine = self.latest[part] = self.latest.get(part, 0) + 1
-        return lambda: self.latest.get(part) == mine
+    def enter(self, place: Path) -> Callable[[], bool]:
+        """From now on only the caller writes in this site's place; the function says whether that still holds."""
+        mine = self.latest[place] = next(self.numbers)
+        return lambda: self.latest.get(place) == mine
 
-    def leave(self, part: Path) -> None:
-        """Nobody writes to it any more."""
-        self.latest.pop(part, None)
+    def leave(self, place: Path) -> None:
+        """Nobody writes there any more."""
+        self.latest.pop(place, None)
 
 
 def add_weights(router: APIRouter, home: HomeFolder, site_of: Callable[[Request], str]) -> None:
@@ -79,6 +91,8 @@ def add_weights(router: APIRouter, home: HomeFolder, site_of: Callable[[Request]
             if error.code in STATUS:
                 return answer(error.code, status=STATUS[error.code])
             raise
+        except FileNotFoundError:  # the next question went out meanwhile
+            return answer("WEIGHTS_UNKNOWN", status=404)
 
 
 def transit_of(home: HomeFolder, run_id: str, *, site: str) -> WeightsTransit:
@@ -134,9 +148,11 @@ async def _take_in(
     if transit.uploaded(site, sha256).exists():
         return UploadState(offset=total, complete=True)
     part = transit.part(site, sha256)
-    is_latest = uploads.enter(part)
+    is_latest = uploads.enter(part.parent)
     if first == 0:
         await asyncio.to_thread(transit.begin, site, sha256)
+    elif not part.exists():
+        raise MyofedError("WEIGHTS_UNKNOWN", "expected an upload under way, found that its question is over")
     elif transit.arrived(site, sha256) != first:
         raise MyofedError("UPLOAD_OFFSET", "expected the next byte of the upload, found another offset")
     at = first
@@ -148,7 +164,7 @@ async def _take_in(
     if at < first + length:
         raise MyofedError("UPLOAD_CUT", "expected a whole piece, found its beginning")
     if at == total:
-        uploads.leave(part)
+        uploads.leave(part.parent)
         await asyncio.to_thread(transit.finish, site, sha256)
     return UploadState(offset=at, complete=at == total)
 

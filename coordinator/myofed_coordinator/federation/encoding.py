@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.step_bound import VARIANCE
 from myofed_schemas.study import TensorSpec
 from myofed_schemas.weights_transfer import largest_weights
 
@@ -50,6 +51,9 @@ def decode(content: bytes, *, base: bytes, encoding: Encoding, spec: Sequence[Te
     if encoding == "delta-int8":
         start = load(base)
         wide = {name: start[name] + tensors[name].astype(np.float32) * scales[name] for name in narrow}
+        wide.update(
+            {n: np.maximum(a, np.float32(0)) for n, a in wide.items() if n.endswith(VARIANCE)}
+        )  # rounded below 0
     else:
         wide = {name: _widen(tensors[name]) for name in narrow}
     return bytes(save({tensor.name: wide.get(tensor.name, tensors[tensor.name]) for tensor in spec}))

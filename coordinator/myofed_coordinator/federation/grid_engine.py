@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tokenize
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from myofed_coordinator.federation.encoding import Encoding, decode
@@ -59,6 +61,7 @@ class GridEngine:
         self._keys: dict[int, str] = {}
         self._asked: dict[str, _Asked] = {}
         self._packed_bytes = 1
+        self._singly = False
 
     def online(self) -> dict[str, int]:
         """SHA-256 of the node key (PEM SubjectPublicKeyInfo) -> Flower's node id, of all nodes that are connected."""
@@ -88,10 +91,22 @@ class GridEngine:
         return tickets
 
     def replies(self, tickets: Sequence[str]) -> Iterator[Reply]:
-        """Those that have come by now; large ones are pulled one at a time."""
-        step = max(1, PULL_BYTES // self._packed_bytes)
+        """Those that have come by now; large ones are pulled one at a time.
+
+        Flower takes a message apart while it pulls it, so one that cannot be taken apart ends the request and with it what
+        came beside it. From then on every reply is pulled alone, and such a message is its own site's error.
+        """
+        step = 1 if self._singly else max(1, PULL_BYTES // self._packed_bytes)
         for start in range(0, len(tickets), step):
-            for message in self._grid.pull_messages(tickets[start : start + step]):
+            some = tickets[start : start + step]
+            try:
+                messages: Iterable[Message] = self._grid.pull_messages(some)
+            except UNREADABLE:
+                self._singly = True
+                if len(some) == 1:
+                    yield Reply(some[0], "REPLY_INVALID")
+                continue
+            for message in messages:
                 yield _reply(message, self._asked.get(message.metadata.reply_to_message_id))
 
     def _way(self, task: Task) -> _Way:
@@ -135,16 +150,22 @@ class _Asked:
 
 
 UNREADABLE = (
-    KeyError,
+    LookupError,
     TypeError,
     ValueError,
     ValidationError,
     AttributeError,
     EOFError,
-    OverflowError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
+    DecodeError,
 )
-"""What reading a site's reply can raise: numpy.load takes empty bytes and zip files for something else than an array."""
+"""What reading a site's reply can raise, Flower's own taking apart of it included: numpy.load takes empty bytes and zip files for something else than
+an array, reads an array's header as Python, and makes room for the shape that it names before it reads on."""
 
 
 def _message(node: int, task: Task, *, by_reference: bool) -> Message:

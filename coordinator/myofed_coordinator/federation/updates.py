@@ -13,7 +13,7 @@ from myofed_coordinator.federation.weights import TensorFile, Tensors, content_d
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.files import write_atomically
-from myofed_schemas.step_bound import SLACK, judged_tensors, reach_of_update, rounding
+from myofed_schemas.step_bound import SLACK, VARIANCE, highest_rate, judged_tensors, reach_of_update, rounding
 from myofed_schemas.study import StudyManifest
 
 
@@ -45,6 +45,7 @@ class RoundUpdates:
         self._outgoing = outgoing
         self._seen = seen
         self._reach = reach_of_update(manifest, round_number=round_number)
+        self._learns = highest_rate(manifest, round_number=round_number) > 0
         self.digests: dict[str, str] = {}
         self.clear()
 
@@ -61,7 +62,8 @@ class RoundUpdates:
         self._check_reachable(tensors)
         limit = self._manifest.max_update_norm
         if limit is not None:
-            norm = distance(tensors.__getitem__, self._outgoing.read, self._manifest.state_dict)
+            shared = [t for t in self._manifest.state_dict if t.name not in (self._manifest.local_tensors or ())]
+            norm = distance(tensors.__getitem__, self._outgoing.read, shared)
             _check_norm(norm, limit)
         write_atomically(self._file(site).path, packed)
 
@@ -79,6 +81,9 @@ class RoundUpdates:
 
         One that did would also make the honest sites refuse the next round, which their guards hold to the same bound.
         """
+        for name, tensor in tensors.items():
+            if name.endswith(VARIANCE) and bool((tensor < 0).any()):
+                raise MyofedError("UPDATE_IMPLAUSIBLE", f"expected variances in {name}, found one below 0")
         for name in judged_tensors(self._manifest):
             old, new = self._outgoing.read(name).astype(np.float64), tensors[name].astype(np.float64)
             allowed = SLACK * (self._reach.decay * np.abs(old) + self._reach.travel)
@@ -96,6 +101,8 @@ class RoundUpdates:
         return TensorFile(self._folder.updates / f"{site}.safetensors", self._manifest.state_dict)
 
     def _check_new(self, digest: str, seen: frozenset[str]) -> None:
+        if not self._learns:  # a cosine that ends at 0 with one step a round: nothing new can come
+            return
         if digest in seen:
             raise MyofedError("UPDATE_REPLAYED", "expected a new update, found one that this site sent before")
         if digest == self._untrained:  # a manifest always asks for at least one local step

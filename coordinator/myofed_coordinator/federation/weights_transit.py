@@ -39,7 +39,7 @@ class WeightsTransit:
             sha256: Their digest.
         """
         path = self.offered(sha256)
-        if path.exists() and path.stat().st_size == len(packed):
+        if path.exists() and digest_of(path) == sha256:
             return  # the same question asked again: what came for it meanwhile may stay
         shutil.rmtree(self.root, ignore_errors=True)
         path.parent.mkdir(mode=0o700, parents=True)
@@ -88,7 +88,7 @@ class WeightsTransit:
         """An empty part of this upload; whatever else this site had sent is gone."""
         path = self.part(site, sha256)
         shutil.rmtree(path.parent, ignore_errors=True)
-        path.parent.mkdir(mode=0o700, parents=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # another try of the same site may begin as well
         path.touch(mode=0o600)
         return path
 
@@ -114,8 +114,19 @@ def digest_of(path: Path) -> str:
 def sweep(runs: Path) -> None:
     """Runs that have ended keep nothing on its way; a run's own files are swept by its next question."""
     for root in runs.glob(f"run-*/{FOLDER}"):
-        if RunFolder(root.parent).status().state in FINAL_STATES:
-            shutil.rmtree(root, ignore_errors=True)
+        folder = RunFolder(root.parent)
+        try:
+            ended = folder.status().state in FINAL_STATES
+        except MyofedError:
+            continue  # a damaged run is the supervisor's to report; the other runs' port opens
+        if ended:
+            drop(folder)
+
+
+def drop(folder: RunFolder) -> None:
+    """Nothing of any site's update is kept of this run, which has ended."""
+    for root in (folder.root / FOLDER, folder.updates):
+        shutil.rmtree(root, ignore_errors=True)
 
 
 def append(path: Path, content: bytes, *, at: int) -> None:

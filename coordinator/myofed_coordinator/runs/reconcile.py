@@ -9,6 +9,7 @@ from typing import Protocol
 from myofed_coordinator import certificates
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
+from myofed_coordinator.federation.weights_transit import drop
 from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, Submission
 from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.services import Services
@@ -169,6 +170,7 @@ class Reconciler:
             )
         detail: dict[str, str | int] = {"state": status.state, "code": status.code, "rounds": len(status.rounds)}
         self._services.audit.append(Deed("system", "RUN_ENDED", status.run_id, detail), now=now)
+        drop(folder)
         folder.closed.touch(mode=0o600)
 
 

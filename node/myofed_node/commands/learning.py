@@ -124,7 +124,7 @@ def model_init(
             "--architecture", metavar="NAME", help="monai-unet-2d, monai-unet-3d, monai-segresnet, monai-dynunet."
         ),
     ] = "monai-unet-2d",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the weights.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**64 - 1, help="Decides the weights.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Draw initial weights of an allow-listed architecture; the same seed gives the same bytes."""

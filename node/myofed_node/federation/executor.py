@@ -95,10 +95,12 @@ class Executor:
 
     def _carry_out(self, instruction: Instruction, incoming: Incoming) -> Outcome:
         approved = self._approvals.check(instruction)
-        packed = incoming.packed  # by reference it is fetched here: never for a study that was not approved
+        self._check_gate()
+        packed = (
+            incoming.packed
+        )  # by reference it is fetched here: never for a study that was not approved, or a paused site
         if hashlib.sha256(packed).hexdigest() != instruction.weights_sha256:
             raise MyofedError("WEIGHTS_DIGEST", "expected weights with the digest of the message, found others")
-        self._check_gate()
         log = self._approvals.round_log(instruction.study_id)
         at = utc_text(self._means.now())
         log.begin(instruction, approved.manifest, approved_at=approved.approved_at, at=at)

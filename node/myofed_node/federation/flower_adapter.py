@@ -12,6 +12,8 @@ from __future__ import annotations
 import random
 import threading
 import time
+import tokenize
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -50,6 +52,18 @@ OBJECT_POLL_S = 0.1
 OBJECTS_WITHIN_S = 1800.0
 """Longer than 100 MB take over 1 Mbit/s."""
 RETRIED_STATUS = (502, 503, 504)
+UNREADABLE = (
+    TypeError,
+    ValueError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
+"""What numpy.load raises of bytes that are no array: it reads their header as Python, and takes zip files for its own."""
 
 
 class Incoming:
@@ -264,9 +278,9 @@ def _bytes_of(record: object) -> bytes:
         raise MyofedError("MESSAGE_INVALID", "expected one packed array, found something else")
     try:
         values = record[PACKED].numpy()
-    except (ValueError, TypeError):
+    except UNREADABLE:
         raise MyofedError("MESSAGE_INVALID", "expected an array of bytes, found something else") from None
-    if values.dtype != np.uint8 or values.ndim != 1:
+    if not isinstance(values, np.ndarray) or values.dtype != np.uint8 or values.ndim != 1:
         raise MyofedError("MESSAGE_INVALID", "expected an array of bytes, found another kind")
     return bytes(values.tobytes())
 

@@ -77,7 +77,8 @@ class LocalTensors:
             raise _refused("WEIGHTS_KEYS", "weights with the manifest's local tensors", "others")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(self._path(instruction.round), save({name: weights[name] for name in self._names}))
-        for number in self._rounds()[:-KEPT_ROUNDS]:
+        needed = [number for number in self._rounds() if number <= instruction.round][-KEPT_ROUNDS:]
+        for number in set(self._rounds()) - set(needed):  # later ones: the run began again under a new approval
             self._path(number).unlink(missing_ok=True)
 
     def _rounds(self) -> list[int]:

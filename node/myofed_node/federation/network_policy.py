@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from myofed_node.config import SitePolicy
+from myofed_node.learning.accountant import SLICES_PER_SUBJECT
 from myofed_node.learning.protocol import Roles
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -33,7 +34,10 @@ def check_network(manifest: StudyManifest, policy: SitePolicy) -> None:
         raise _refused("POLICY_MODEL_SIZE", f"a model of at most {MAX_MODEL_BYTES} bytes", f"about {largest}")
     _check_input(manifest)
     size = manifest.image.size_px
-    needed = training_bytes(manifest.architecture, batch=manifest.training.batch_size, size=size) // MIB
+    batch = manifest.training.batch_size
+    if manifest.privacy and manifest.privacy.level == "example":  # whatever the batch, a subject has so many at once
+        batch = max(batch, SLICES_PER_SUBJECT)
+    needed = training_bytes(manifest.architecture, batch=batch, size=size) // MIB
     if needed > policy.max_memory_mb:
         raise _refused("POLICY_MEMORY", f"a step of at most {policy.max_memory_mb} MiB", f"about {needed} MiB")
 

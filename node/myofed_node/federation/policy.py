@@ -22,7 +22,8 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
         subjects: Labelled subjects that would be split.
 
     Raises:
-        MyofedError: POLICY_NOT_NAMED, POLICY_DEMO, POLICY_TOO_FEW_SUBJECTS, POLICY_TOO_MANY_STEPS, POLICY_BATCH,
+        MyofedError: POLICY_NOT_NAMED, POLICY_DEMO, POLICY_TOO_FEW_SUBJECTS, POLICY_TOO_MANY_STEPS,
+            POLICY_TOO_FEW_DRAWS, POLICY_BATCH,
             POLICY_PRIVACY, PRIVACY_NETWORK, or a code of `check_network`; the first that applies.
     """
     if site not in manifest.sites:
@@ -36,6 +37,10 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
     if manifest.training.local_steps > policy.max_local_steps:
         found = str(manifest.training.local_steps)
         raise _refused("POLICY_TOO_MANY_STEPS", f"at most {policy.max_local_steps} steps a round", found)
+    draws = manifest.training.local_steps * manifest.training.batch_size
+    if draws < policy.min_scored_subjects:
+        expected = f"steps that draw at least {policy.min_scored_subjects} slices a round"
+        raise _refused("POLICY_TOO_FEW_DRAWS", expected, str(draws))
     if manifest.training.batch_size > policy.max_batch:
         raise _refused("POLICY_BATCH", f"batches of at most {policy.max_batch}", str(manifest.training.batch_size))
     check_privacy(manifest, policy.privacy_floor)

@@ -47,6 +47,15 @@ class _Pace:
         elif seconds > 4 * FAST_S:
             self.piece = max(SMALLEST_PIECE_BYTES, self.piece // 2)
 
+    def check(self) -> None:
+        """There is time for another piece; without this a coordinator that always answers could hold the node for ever.
+
+        Raises:
+            MyofedError: WEIGHTS_TRANSFER_TIMEOUT.
+        """
+        if self.monotonic() > self.deadline:
+            raise _no_time()
+
     def failed(self) -> None:
         """Waits for the next try.
 
@@ -57,9 +66,7 @@ class _Pace:
         self.failures += 1
         self.piece = max(SMALLEST_PIECE_BYTES, self.piece // 2)
         if self.monotonic() + pause > self.deadline:
-            raise MyofedError(
-                "WEIGHTS_TRANSFER_TIMEOUT", "expected the weights to pass within the round, found no time"
-            )
+            raise _no_time()
         self.sleep(pause)
 
 
@@ -106,7 +113,9 @@ class WeightsLink:
             raise MyofedError("WEIGHTS_DIGEST", "expected weights with the digest of the message, found others")
         return bytes(content)
 
-    def upload(self, path: str, content: bytes, *, study: str, timeout_s: float) -> None:
+    def upload(
+        self, path: str, content: bytes, *, study: str, timeout_s: float, going: Callable[[], None] = lambda: None
+    ) -> None:
         """The coordinator has all bytes and has checked their digest.
 
         Args:
@@ -114,9 +123,10 @@ class WeightsLink:
             content: The update.
             study: For the ledger.
             timeout_s: For everything.
+            going: Called before each piece; raises where nothing more may leave.
 
         Raises:
-            MyofedError: WEIGHTS_TRANSFER_TIMEOUT, or the coordinator's refusal.
+            MyofedError: WEIGHTS_TRANSFER_TIMEOUT, the coordinator's refusal, or what `going` raises.
         """
         pace, state = self._pace(timeout_s), UploadState(offset=0, complete=False)
         known = True
@@ -128,6 +138,7 @@ class WeightsLink:
                         continue
                     state, known = _state(asked), True
                     continue
+                going()
                 piece = content[state.offset : state.offset + pace.piece]
                 end = state.offset + len(piece)
                 headers = {"content-range": f"bytes {state.offset}-{end - 1}/{len(content)}"}
@@ -148,6 +159,7 @@ class WeightsLink:
         headers: dict[str, str] | None = None,
     ) -> Response | None:
         """The answer, or None after a pause where it may be asked for again."""
+        pace.check()
         began = self.monotonic()
         try:
             answer = session.request(method, path, body=body, headers=headers)
@@ -164,6 +176,10 @@ class WeightsLink:
 
     def _pace(self, timeout_s: float) -> _Pace:
         return _Pace(self.monotonic, self.sleep, self.monotonic() + timeout_s, FIRST_PIECE_BYTES)
+
+
+def _no_time() -> MyofedError:
+    return MyofedError("WEIGHTS_TRANSFER_TIMEOUT", "expected the weights to pass within the round, found no time")
 
 
 def _state(answer: Response) -> UploadState:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.encoding import encode
 from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.training_gate import stopped
 from myofed_node.federation.weights_link import WeightsLink
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.errors import MyofedError
@@ -60,8 +61,9 @@ class WeightsTransport:
         """The update in the study's encoding; what was rounded away waits in the study's folder for the next round.
 
         Raises:
-            MyofedError: A code of `Approvals.check`, or ENCODING_RANGE.
+            MyofedError: TRAINING_STOPPED, a code of `Approvals.check`, or ENCODING_RANGE.
         """
+        self._check_going()
         asked, manifest = self._approved(incoming.instruction)
         encoding = _transport(manifest).encoding
         if encoding == "float32":
@@ -77,13 +79,20 @@ class WeightsTransport:
         """The coordinator has the parcel; its digest.
 
         Raises:
-            MyofedError: A code of `Approvals.check` or of `WeightsLink.upload`.
+            MyofedError: TRAINING_STOPPED also while it is under way, a code of `Approvals.check` or of `WeightsLink.upload`.
         """
         asked, manifest = self._approved(instruction)
         sha256 = hashlib.sha256(parcel).hexdigest()
         timeout_s = float(manifest.round_timeout_s)
-        self._link.upload(_path(asked, sha256), parcel, study=asked.study_id, timeout_s=timeout_s)
+        self._link.upload(
+            _path(asked, sha256), parcel, study=asked.study_id, timeout_s=timeout_s, going=self._check_going
+        )
         return sha256
+
+    def _check_going(self) -> None:
+        """The kill switch holds for what is ready as well: the worker is idle while an update is still on its way."""
+        if stopped(self._folder):
+            raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
 
     def _approved(self, instruction: Mapping[str, object]) -> tuple[Instruction, StudyManifest]:
         try:

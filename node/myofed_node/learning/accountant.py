@@ -18,6 +18,9 @@ ORDERS = (*(1 + tenth / 10 for tenth in range(1, 100)), *map(float, range(11, 64
 """Orders at which the divergence is followed; the best one gives epsilon, and any subset gives a valid one."""
 UPDATE_SENSITIVITY = 2.0
 """In units of `clip_norm`: from one end of the ball to the other."""
+SLICES_PER_SUBJECT = 4
+"""Drawn of a chosen subject in each step of level `example`; more cost time and memory and change no bound, because the whole
+gradient is clipped."""
 
 
 @dataclass(frozen=True)

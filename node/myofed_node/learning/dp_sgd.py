@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from myofed_node.learning.accountant import SLICES_PER_SUBJECT
 from myofed_node.learning.batch import training_batch
 from myofed_node.learning.objective import Objective
 from myofed_node.learning.privacy import RandomBytes, drawn, gaussian
@@ -24,9 +25,6 @@ from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.step_bound import BETAS
 from myofed_schemas.study import StudyManifest
 from myofed_schemas.study_options import Privacy
-
-SLICES_PER_SUBJECT = 4
-"""Drawn of a chosen subject in each step; more cost time and change no bound, because the whole gradient is clipped."""
 
 
 def check_network(network: torch.nn.Module) -> None:
@@ -67,7 +65,7 @@ def private_steps(
         stop: Asked before each step.
 
     Raises:
-        MyofedError: PRIVACY_NETWORK, TASK_ABANDONED, LOSS_NOT_FINITE.
+        MyofedError: PRIVACY_NETWORK, TASK_ABANDONED, LOSS_NOT_FINITE, UPDATE_NOT_FINITE.
     """
     privacy = manifest.privacy
     if privacy is None:
@@ -85,14 +83,14 @@ def private_steps(
         if stop():
             raise MyofedError("TASK_ABANDONED", f"expected {steps.count} steps, stopped after {step - steps.first}")
         chosen = [subjects[index] for index in drawn(len(subjects), rate=rate)]
-        gradients = [_gradient(objective, s, manifest, generator) for s in chosen]
+        gradients = (_gradient(objective, s, manifest, generator) for s in chosen)  # one in memory at a time
         _set_gradients(network, noised_mean(gradients, network, privacy=privacy, expected=training.batch_size))
         optimiser.param_groups[0]["lr"] = learning_rate(manifest, step=step, total=steps.total)
         optimiser.step()
 
 
 def noised_mean(
-    gradients: Sequence[Sequence[torch.Tensor]],
+    gradients: Iterable[Sequence[torch.Tensor]],
     network: torch.nn.Module,
     *,
     privacy: Privacy,
@@ -107,6 +105,9 @@ def noised_mean(
         privacy: Bound and noise.
         expected: Subjects a step by the manifest; not the number drawn or held here, which the result would tell.
         random_bytes: Source of the noise.
+
+    Raises:
+        MyofedError: UPDATE_NOT_FINITE.
     """
     deviation = privacy.noise_multiplier * privacy.clip_norm
     total = [
@@ -115,6 +116,10 @@ def noised_mean(
     ]
     for gradient in gradients:
         norm = math.sqrt(sum(float(g.double().square().sum()) for g in gradient))
+        if not math.isfinite(norm):  # no clip bounds it, and it would mark the sum as this subject's
+            raise MyofedError(
+                "UPDATE_NOT_FINITE", "expected finite gradients, found others", hint="lower the learning rate"
+            )
         scale = privacy.clip_norm / norm if norm > privacy.clip_norm else 1.0
         for summed, part in zip(total, gradient, strict=True):
             summed.add_(part.detach().cpu().double(), alpha=scale)

@@ -13,14 +13,16 @@ from myofed_node.learning.subjects import Slices
 from myofed_schemas.federation import GroupScore, MuscleScore
 
 EVALUATION_BATCH = 16
+"""At most; a study of smaller batches is evaluated in those, so that no task takes more memory than its approved step."""
 
 
-def predicted_classes(network: torch.nn.Module, images: torch.Tensor) -> torch.Tensor:
+def predicted_classes(network: torch.nn.Module, images: torch.Tensor, *, batch: int = EVALUATION_BATCH) -> torch.Tensor:
     """The likeliest class per pixel.
 
     Args:
         network: In any mode; its mode is the same afterwards.
         images: (n, 1, h, w) float32.
+        batch: Images at once, at most; never more than EVALUATION_BATCH.
 
     Returns:
         (n, h, w) int64, on the CPU.
@@ -30,7 +32,8 @@ def predicted_classes(network: torch.nn.Module, images: torch.Tensor) -> torch.T
     network.eval()
     try:
         with torch.inference_mode():
-            parts = [network(part.to(device)).argmax(dim=1).cpu() for part in torch.split(images, EVALUATION_BATCH)]
+            pieces = torch.split(images, min(batch, EVALUATION_BATCH))
+            parts = [network(piece.to(device)).argmax(dim=1).cpu() for piece in pieces]
     finally:
         network.train(was_training)
     return torch.cat(parts)
@@ -55,6 +58,7 @@ def evaluate_sets(
     *,
     space: LabelSpace,
     sets: Mapping[str, tuple[int, ...]],
+    batch: int = EVALUATION_BATCH,
 ) -> tuple[tuple[MuscleScore, ...], tuple[GroupScore, ...]]:
     """The same at a site that need not draw every muscle singly: what its labels can tell, muscle by muscle and set by set.
 
@@ -65,12 +69,13 @@ def evaluate_sets(
         subjects: One item a subject, with targets of `space`.
         space: What the site draws.
         sets: From `labels.sets_of_study`.
+        batch: Images at once, at most: the manifest's `batch_size`.
     """
     singles = [_region(space, (k + 1,)) for k in range(len(space.muscles))]
     regions = [*singles, *(_region(space, classes) for classes in sets.values())]
     rows = []
     for subject in subjects:
-        predicted = predicted_classes(network, subject.images).numpy()
+        predicted = predicted_classes(network, subject.images, batch=batch).numpy()
         table = pixels_in_both(
             predicted, subject.classes.numpy(), classes=len(space.muscles), targets=len(space.structures)
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -40,6 +41,7 @@ def train_task(
     data = _training_data(
         Path(request.dataset), request.subjects, manifest=request.manifest, cache=cache, labels=request.labels
     )
+    data = replace(data, least=request.min_train)
     check_usable(
         train=len(data.train),
         others=len(data.validation),
@@ -63,7 +65,13 @@ def evaluate_task(
     subjects = cache.read(Path(request.dataset), request.subjects, manifest=manifest, labels=request.labels)
     check_usable(train=len(subjects))
     space = label_space(manifest.muscles, request.labels)
-    return evaluate_sets(network.to(device), subjects, space=space, sets=sets_of_study(manifest))
+    return evaluate_sets(
+        network.to(device),
+        subjects,
+        space=space,
+        sets=sets_of_study(manifest),
+        batch=manifest.training.batch_size,
+    )
 
 
 def train_local(  # noqa: PLR0913  each is one fact of the task; a dataclass would be used here alone

@@ -54,7 +54,7 @@ class TrainRequest(WireModel):
         subjects: Who trains and who validates (test subjects are neither sent nor read).
         round: 1..manifest.rounds; decides the learning rate and the draws.
         labels: What this site draws, from the manifest's `mixed_labels`; absent where it draws every muscle singly.
-        min_train: Usable subjects that must be left to train.
+        min_train: Usable subjects that must be left to train; the loss is told only where the steps saw so many.
         min_usable: Usable subjects that must be left to train and validate together.
         exclusions: File in which the worker writes whom it had to leave out; absent: nowhere.
     """

@@ -43,12 +43,14 @@ class TrainingData:
         labels: What the site draws; None: every muscle of the study singly. The subjects' targets are of its label space.
         split: Training subjects of the stored split, also those that could not be read: what a private draw counts on; 0
             where that is `train`.
+        least: The loss is told only as a mean over slices of at least so many subjects; else it is 0.
     """
 
     train: Sequence[Slices]
     validation: Sequence[Slices] = ()
     labels: SiteLabels | None = None
     split: int = 0
+    least: int = 1
 
 
 def never() -> bool:
@@ -89,14 +91,20 @@ def train(
     load_weights(network, weights, spec=manifest.state_dict)
     network.to(device)
     objective = (objective_alone if steps.alone else objective_of_round)(network, manifest, data.labels)
-    scores, groups = evaluate_sets(network, data.validation, space=objective.space, sets=sets_of_study(manifest))
+    scores, groups = evaluate_sets(
+        network,
+        data.validation,
+        space=objective.space,
+        sets=sets_of_study(manifest),
+        batch=manifest.training.batch_size,
+    )
     privacy = None if steps.alone else manifest.privacy
     if privacy and privacy.level == "example":
         rate = sampling_rate(batch=manifest.training.batch_size, subjects=data.split or len(data.train))
         loss = 0.0
         private_steps(objective, data.train, manifest=manifest, steps=steps, rate=rate, stop=stop)
     else:
-        loss = _optimise(objective, data.train, manifest=manifest, steps=steps, stop=stop)
+        loss = _optimise(objective, data, manifest=manifest, steps=steps, stop=stop)
     metrics = TaskMetrics(
         examples=bucket(len(data.train)), steps=steps.count, loss=loss, scores=scores, group_scores=groups
     )
@@ -115,30 +123,31 @@ def _under_privacy(weights: bytes, network: torch.nn.Module, *, manifest: StudyM
 
 def _optimise(
     objective: Objective,
-    subjects: Sequence[Slices],
+    data: TrainingData,
     *,
     manifest: StudyManifest,
     steps: Steps,
     stop: Callable[[], bool],
 ) -> float:
-    """Mean loss over the steps done."""
+    """Mean loss over the steps done; 0 where they saw too few subjects: one step on one slice has that slice's own loss."""
     network, training = objective.network, manifest.training
     device = next(network.parameters()).device
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=training.learning_rate, betas=BETAS, weight_decay=training.weight_decay
     )
     generator = torch.Generator().manual_seed(_seed(training.seed, steps.first))
-    images, classes = _pool(subjects)
+    images, classes, owners = _pool(data.train)
     network.train()
-    losses = 0.0
+    losses, seen = 0.0, set[int]()
     for step in range(steps.first, steps.first + steps.count):
         if stop():
             raise MyofedError("TASK_ABANDONED", f"expected {steps.count} steps, stopped after {step - steps.first}")
         chosen = torch.randint(len(images), (training.batch_size,), generator=generator)
+        seen.update(owners[chosen].tolist())
         batch = training_batch(images[chosen], classes[chosen], manifest=manifest, generator=generator)
         optimiser.param_groups[0]["lr"] = learning_rate(manifest, step=step, total=steps.total)
         losses += _step(objective, optimiser, batch[0].to(device), batch[1].to(device))
-    return losses / max(steps.count, 1)
+    return losses / max(steps.count, 1) if len(seen) >= data.least else 0.0
 
 
 def _step(objective: Objective, optimiser: torch.optim.Optimizer, images: torch.Tensor, targets: torch.Tensor) -> float:
@@ -153,8 +162,10 @@ def _step(objective: Objective, optimiser: torch.optim.Optimizer, images: torch.
     return value
 
 
-def _pool(subjects: Sequence[Slices]) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.cat([s.images for s in subjects]), torch.cat([s.classes for s in subjects])
+def _pool(subjects: Sequence[Slices]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Images and classes of all slices, and whose each is."""
+    owners = torch.cat([torch.full((len(s.images),), number) for number, s in enumerate(subjects)])
+    return torch.cat([s.images for s in subjects]), torch.cat([s.classes for s in subjects]), owners
 
 
 def _seed(seed: int, first_step: int) -> int:

@@ -55,3 +55,12 @@ def test_bfloat16_is_the_upper_half_of_a_float32() -> None:
     """0x3F80 is one."""
     content = bytes(save({"w": np.array([0x3F80, 0xC000], np.uint16), "n": COUNT}))
     assert load(decode(content, base=BASE, encoding="bfloat16", spec=SPEC))["w"].tolist() == [1.0, -2.0]
+
+
+def test_variance_that_rounding_took_below_0_is_0() -> None:
+    """One scale for a tensor: beside a channel that moved by 8, one of 0.0001 is lost in a step of the scale."""
+    spec = (TensorSpec(name="norm.running_var", shape=(2,), dtype="float32"),)
+    sent = {"norm.running_var": np.array([127, -1], np.int8), "#scales": np.array([8 / 127], np.float32)}
+    base = save({"norm.running_var": np.array([1.0, 1e-4], np.float32)})
+    came = load(decode(save(sent), base=base, encoding="delta-int8", spec=spec))["norm.running_var"]
+    assert came.tolist() == [9.0, 0.0]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from safetensors.numpy import load, save
 from wall_examples import make_run, metrics, tensors
 
@@ -103,6 +104,19 @@ def test_error_becomes_one_code_and_no_text_of_a_site(grid: FakeGrid, error: tup
     assert answer(grid, reply(None, error=error)) == Reply("m0", code)
 
 
+HEADERS = {
+    "a shape of a petabyte": b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000,), }",
+    "a header never closed": b"((",
+    "a header too deep": b"-" * 9000 + b"1",
+}
+"""Of numpy's own format, whose reader believes them."""
+
+
+def npy(header: bytes) -> Array:
+    content = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header + b"\n"
+    return Array("uint8", (3,), "numpy.ndarray", content)
+
+
 INVALID = {
     "nothing": RecordDict(),
     "metrics of another kind": RecordDict({"result": MetricRecord({"examples": 1})}),
@@ -116,6 +130,7 @@ INVALID = {
     "a pickle": RecordDict(
         {**result(), "weights": ArrayRecord({"packed": Array("uint8", (3,), "numpy.ndarray", b"\x80\x04K\x01.")})}
     ),
+    **{why: RecordDict({**result(), "weights": ArrayRecord({"packed": npy(HEADERS[why])})}) for why in HEADERS},
 }
 
 
@@ -158,6 +173,34 @@ def test_large_replies_are_pulled_one_at_a_time(grid: FakeGrid, monkeypatch: pyt
     it.send([(7, Task(INSTRUCTION, bytes(2), 30.0))])
     assert list(it.replies(["m0", "m1", "m2"])) == []
     assert grid.pulled == [["m0"], ["m1"], ["m2"], ["m0", "m1", "m2"]]
+
+
+class CuttingGrid(FakeGrid):
+    """Flower's Grid, which takes a message apart while it pulls it and forgets it whether that worked or not."""
+
+    failure: Any = None
+
+    def pull_messages(self, tickets: Any) -> list[Any]:
+        ready = super().pull_messages(tickets)
+        if any(message.content is None for message in ready):
+            raise self.failure
+        return ready
+
+
+@pytest.mark.parametrize(
+    "failure", [DecodeError, IndexError, RecursionError, UnicodeDecodeError("utf-8", b"", 0, 1, "")]
+)
+def test_message_that_cannot_be_taken_apart_is_its_own_sites_error(grid: FakeGrid, failure: Any) -> None:
+    """The first takes what lies beside it with it; later ones are pulled alone, and the other sites' replies come."""
+    cutting = CuttingGrid()
+    cutting.failure = failure
+    it = engine(cutting)
+    good, bad = reply(result()), reply(None)
+    bad.metadata.reply_to_message_id = "m1"
+    cutting.waiting = [good, bad]
+    assert list(it.replies(["m0", "m1"])) == []
+    cutting.waiting = [good, bad]
+    assert list(it.replies(["m0", "m1"])) == [Reply("m0", "OK", b"", metrics()), Reply("m1", "REPLY_INVALID")]
 
 
 def test_nodes_are_known_by_the_digest_of_their_keys(grid: FakeGrid) -> None:

@@ -12,6 +12,7 @@ from wall_examples import SPEC, make_run, tensors
 from myofed_coordinator.federation.updates import RoundUpdates
 from myofed_coordinator.federation.weights import TensorFile, content_digest, pack
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.study import TensorSpec
 
 SPELT_OTHERWISE = save(tensors(4.0), metadata={"note": "another header, the same numbers"})
 
@@ -94,3 +95,45 @@ def test_accepted_update_is_read_from_disk_tensor_by_tensor_and_checked_again(tm
         assert caught.value.code == code
     taken.clear()
     assert not path.exists()
+
+
+def test_variance_below_0_is_refused(tmp_path: Path) -> None:
+    """The mean of it would be the root of a negative number at every site."""
+    spec = [TensorSpec(name="norm.running_var", shape=(2,), dtype="float32")]
+    folder = make_run(tmp_path, state_dict=spec)
+    write = pack({"norm.running_var": np.ones(2, np.float32)})
+    folder.initial_weights.write_bytes(write)
+    taken = RoundUpdates(
+        folder, folder.manifest().manifest, TensorFile(folder.initial_weights, spec), {}, round_number=1
+    )
+    with pytest.raises(MyofedError) as caught:
+        taken.accept("hospital-a", pack({"norm.running_var": np.array([1.0, -1e-3], np.float32)}))
+    assert caught.value.code == "UPDATE_IMPLAUSIBLE"
+    taken.accept("hospital-a", pack({"norm.running_var": np.array([1e3, 0.0], np.float32)}))
+
+
+def test_round_whose_rate_is_0_brings_nothing_new(tmp_path: Path) -> None:
+    """A cosine that ends at 0, one step a round: in the last round every honest site sends what went out."""
+    usual = make_run(tmp_path / "usual").manifest().manifest.training.model_dump()
+    training = usual | {"learning_rate": 0.01, "learning_rate_end": 0.0, "local_steps": 1}
+    folder = make_run(tmp_path, rounds=2, training=training)
+    manifest, outgoing = folder.manifest().manifest, TensorFile(folder.initial_weights, SPEC)
+    seen = {"hospital-a": frozenset({digest(0.0)})}
+    RoundUpdates(folder, manifest, outgoing, seen, round_number=2).accept("hospital-a", pack(tensors(0.0)))
+    with pytest.raises(MyofedError):
+        RoundUpdates(folder, manifest, outgoing, {}, round_number=1).accept("hospital-a", pack(tensors(0.0)))
+
+
+def test_tensors_that_stay_at_a_site_are_no_part_of_the_norm(tmp_path: Path) -> None:
+    """They go on from the site's own ones, as far from the mean as they like."""
+    spec = [TensorSpec(name=name, shape=(1,), dtype="float32") for name in ("body", "norm")]
+    options = {"strategy": "fedbn", "strategy_options": {"release": "aggregated"}, "local_tensors": ("norm",)}
+    folder = make_run(tmp_path, state_dict=spec, max_update_norm=1.0, **options)
+    folder.initial_weights.write_bytes(pack({"body": np.zeros(1, np.float32), "norm": np.zeros(1, np.float32)}))
+    taken = RoundUpdates(
+        folder, folder.manifest().manifest, TensorFile(folder.initial_weights, spec), {}, round_number=1
+    )
+    taken.accept("hospital-a", pack({"body": np.full(1, 0.5, np.float32), "norm": np.full(1, 7.0, np.float32)}))
+    with pytest.raises(MyofedError) as caught:
+        taken.accept("hospital-a", pack({"body": np.full(1, 1.1, np.float32), "norm": np.zeros(1, np.float32)}))
+    assert caught.value.code == "UPDATE_NORM"

@@ -91,3 +91,18 @@ def test_ended_runs_keep_nothing(transit: WeightsTransit, tmp_path: Path) -> Non
     status(transit.folder, "failed")
     sweep(tmp_path)
     assert not transit.root.exists()
+
+
+def test_weights_that_a_power_cut_emptied_are_offered_anew(transit: WeightsTransit) -> None:
+    """The same length is not the same bytes."""
+    transit.offer(b"first", digest := hashlib.sha256(b"first").hexdigest())
+    transit.offered(digest).write_bytes(bytes(5))
+    transit.offer(b"first", digest)
+    assert transit.offered(digest).read_bytes() == b"first"
+
+
+def test_damaged_run_does_not_keep_the_port_closed(transit: WeightsTransit, tmp_path: Path) -> None:
+    """It has no status; what lies there stays for its people."""
+    transit.offer(b"first", SHA)
+    sweep(tmp_path)
+    assert transit.offered(SHA).exists()

@@ -268,6 +268,9 @@ def test_failed_run_is_closed_without_a_model(bench: Bench) -> None:
     """The engine is told to end it, the chain has the code."""
     bench.reconciler().step()
     bench.folder.write_status(bench.folder.status().model_copy(update={"state": "failed", "code": "QUORUM_LOST"}))
+    for place in (bench.folder.updates, bench.folder.root / "transit" / "in" / "hospital-a"):
+        place.mkdir(parents=True)
+        (place / "update").write_bytes(b"a site's own")
     with bench.folder.locked():
         bench.reconciler().step()
     assert not bench.folder.closed.exists(), "the ServerApp is about to leave"
@@ -275,4 +278,6 @@ def test_failed_run_is_closed_without_a_model(bench: Bench) -> None:
     assert bench.folder.closed.exists()
     assert bench.control.stopped == [BIG]
     assert bench.services.models.list_models() == []
+    assert not bench.folder.updates.exists(), "no update of a site outlives its run"
+    assert not (bench.folder.root / "transit").exists()
     assert list(bench.services.audit.entries())[-1].detail["code"] == "QUORUM_LOST"

@@ -106,6 +106,23 @@ def test_upload_goes_on_where_it_stopped(client: TestClient, run: RunFolder) -> 
     assert put(client, run, UPDATE[4:], at=4) == (200, {"offset": 10, "complete": True})
 
 
+@pytest.mark.parametrize("when", ["between two pieces", "under way"])
+def test_upload_to_a_question_that_is_over_ends(
+    client: TestClient, run: RunFolder, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """Not as an offset to go on from: the site would send all of it once more, for nobody."""
+    put(client, run, UPDATE[:4])
+    if when == "between two pieces":
+        WeightsTransit(run).offer(b"next", hashlib.sha256(b"next").hexdigest())
+    else:
+        monkeypatch.setattr(site_weights, "append", gone)
+    assert put(client, run, UPDATE[4:], at=4) == (404, {"code": "WEIGHTS_UNKNOWN", "hint": ""})
+
+
+def gone(path: Path, content: bytes, *, at: int) -> None:
+    raise FileNotFoundError(path)
+
+
 def test_bytes_with_another_digest_are_dropped(client: TestClient, run: RunFolder) -> None:
     """The next try begins anew."""
     status, body = put(client, run, b"9876543210")
@@ -149,6 +166,21 @@ def test_later_sender_ends_the_earlier(tmp_path: Path) -> None:
     assert (first(), second()) == (False, True)
     uploads.leave(tmp_path)
     assert not second()
+    third = uploads.enter(tmp_path)
+    assert (first(), second(), third()) == (False, False, True)
+
+
+def test_uploads_that_are_never_finished_leave_one_entry(
+    client: TestClient, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many digests a site names."""
+    kept: list[Path] = []
+    monkeypatch.setattr(Uploads, "enter", lambda self, place: kept.append(place) or (lambda: True))
+    for number in range(3):
+        sha256 = hashlib.sha256(bytes([number])).hexdigest()
+        headers = {"content-range": "bytes 0-0/2"}
+        assert client.put(f"/site/weights/{run.run_id}/{sha256}", content=b"x", headers=headers).json()["offset"] == 1
+    assert set(kept) == {WeightsTransit(run).root / "in" / SITE}
 
 
 def received(client: TestClient, run: RunFolder, *events: dict[str, Any]) -> list[dict[str, Any]]:

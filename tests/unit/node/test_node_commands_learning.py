@@ -58,3 +58,4 @@ def test_initial_model_is_written_with_its_digest(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert CliRunner().invoke(app, ["model", "init", "--muscles", "XX", "--out", str(out)]).exit_code == 2
+    assert CliRunner().invoke(app, ["model", "init", "--seed", str(2**64), "--out", str(out)]).exit_code == 2

@@ -99,6 +99,19 @@ def array(values: np.ndarray) -> ArrayRecord:
     return ArrayRecord({"packed": Array(values)})
 
 
+HEADERS = {
+    "a shape of a petabyte": b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000,), }",
+    "a header never closed": b"((",
+    "a header too deep": b"-" * 9000 + b"1",
+}
+"""Of numpy's own format, whose reader believes them."""
+
+
+def npy(header: bytes) -> Array:
+    content = b"\x93NUMPY\x01\x00" + (len(header) + 1).to_bytes(2, "little") + header + b"\n"
+    return Array("uint8", (3,), "numpy.ndarray", content)
+
+
 INVALID = {
     "empty": RecordDict(),
     "no task": RecordDict({"weights": array(np.zeros(3, np.uint8))}),
@@ -114,6 +127,13 @@ INVALID = {
             "task": ConfigRecord({}),
             "weights": ArrayRecord({"packed": Array("uint8", (3,), "numpy.ndarray", b"\x80\x04K\x01.")}),
         }
+    ),
+    **{
+        why: RecordDict({"task": ConfigRecord({}), "weights": ArrayRecord({"packed": npy(HEADERS[why])})})
+        for why in HEADERS
+    },
+    "no bytes in an array": RecordDict(
+        {"task": ConfigRecord({}), "weights": ArrayRecord({"packed": Array("uint8", (0,), "numpy.ndarray", b"")})}
     ),
 }
 

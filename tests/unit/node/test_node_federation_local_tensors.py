@@ -142,3 +142,11 @@ def test_kill_while_writing_leaves_the_round_before(
             own.keep(weights(3.0), asked(2))
     assert scale_of(own.restored(weights(9.0), asked(2))) == 2.0
     assert scale_of(own.restored(weights(9.0), asked(3))) == 2.0
+
+
+def test_run_that_begins_again_under_a_new_approval_keeps_its_own_tensors(own: LocalTensors) -> None:
+    """Later rounds of before do not push the new ones out: the coordinator's values never come in their place."""
+    for number in (1, 2, 3):
+        own.keep(weights(float(number)), asked(number))
+    own.keep(weights(7.0), asked(1))
+    assert scale_of(own.restored(weights(9.0), asked(2))) == 7.0

@@ -74,6 +74,16 @@ def test_step_that_needs_more_memory_than_the_policy_gives_is_refused() -> None:
     check_network(study, DEMO_POLICY.model_copy(update={"max_memory_mb": 16_384}))
 
 
+def test_privacy_by_subject_needs_the_memory_of_a_subjects_slices() -> None:
+    """Four at once, also where the batch is one."""
+    image = {"kind": "in-phase-magnitude", "spacing_mm": 1.0, "size_px": (512, 512)}
+    private = {"level": "example", "clip_norm": 1.0, "noise_multiplier": 2.0, "delta": 1e-5, "epsilon": 8.0}
+    changes = {"image": image, "training": {"batch_size": 1}, "architecture": architecture(channels=(32, 64))}
+    policy = DEMO_POLICY.model_copy(update={"max_memory_mb": 512})
+    check_network(manifest(**changes), policy)
+    assert refusal(manifest(**changes, privacy=private), policy) == "POLICY_MEMORY"
+
+
 def test_loss_over_too_few_subjects_cannot_come_about() -> None:
     """The split must leave enough who train: the loss of a round is a mean over them."""
     few = Roles(train=("a", "b", "c", "d"), validation=("e",), test=("f",))

@@ -11,6 +11,7 @@ from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import StudyManifest, TensorSpec
 
 REAL = SitePolicy()
+FIVE_DRAWS = DEMO_POLICY.model_copy(update={"min_scored_subjects": 5})
 
 
 def training(**changes: int) -> dict[str, object]:
@@ -24,6 +25,7 @@ REFUSED: list[tuple[str, SitePolicy, StudyManifest, int]] = [
     ("POLICY_TOO_FEW_SUBJECTS", REAL, study(demo=False, min_subjects=1), 19),
     ("POLICY_TOO_FEW_SUBJECTS", DEMO_POLICY, study(min_subjects=30), 29),
     ("POLICY_TOO_MANY_STEPS", DEMO_POLICY, study(**training(local_steps=501)), 50),
+    ("POLICY_TOO_FEW_DRAWS", FIVE_DRAWS, study(**training(local_steps=2, batch_size=2)), 50),
     ("POLICY_BATCH", DEMO_POLICY, study(**training(batch_size=33)), 50),
     (
         "POLICY_MODEL_SIZE",

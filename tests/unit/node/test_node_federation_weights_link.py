@@ -157,8 +157,34 @@ def test_refused_upload_ends_with_the_coordinators_code(answer: Response, code: 
     assert caught.value.code == code
 
 
+def test_upload_under_way_ends_where_nothing_more_may_leave() -> None:
+    """It is asked before every piece, not once."""
+    asked, line = [], Line()
+
+    def going() -> None:
+        asked.append(1)
+        if len(asked) > 2:
+            raise MyofedError("TRAINING_STOPPED", "the switch")
+
+    with pytest.raises(MyofedError) as caught:
+        link(line).upload(PATH, CONTENT, study="thigh-muscles", timeout_s=60.0, going=going)
+    assert caught.value.code == "TRAINING_STOPPED"
+    assert len(line.asked) == 2
+    assert 0 < len(line.arrived) < len(CONTENT)
+
+
 def test_other_failures_of_the_egress_are_not_tried_again() -> None:
     """Only what passes by itself."""
     with pytest.raises(MyofedError) as caught:
         upload(Line(fault=lambda number: "EGRESS_PATH"))
     assert caught.value.code == "EGRESS_PATH"
+
+
+@pytest.mark.parametrize("way", [fetch, upload], ids=["fetch", "upload"])
+def test_line_that_is_only_slow_ends_with_the_rounds_time_as_well(way: Callable[[Line], object]) -> None:
+    """Every piece arrives; the node is not held longer than the round."""
+    line = Line(slow_s=25.0)
+    with pytest.raises(MyofedError) as caught:
+        way(line)
+    assert caught.value.code == "WEIGHTS_TRANSFER_TIMEOUT"
+    assert line.time_s <= 60 + 25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from site_factories import NOW, FakeCoordinator, demo_site, enrol, study
 
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.training_gate import state_path, turn
 from myofed_node.federation.weights_transport import WeightsTransport
 from myofed_node.site_setup import Site
 from myofed_schemas.errors import MyofedError
@@ -37,13 +39,15 @@ class FakeLink:
 
     fetched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     uploaded: list[tuple[str, bytes]] = field(default_factory=list)
+    going: list[Callable[[], None]] = field(default_factory=list)
 
     def fetch(self, path: str, **named: Any) -> bytes:
         self.fetched.append((path, named))
         return BASE
 
-    def upload(self, path: str, content: bytes, **named: Any) -> None:
+    def upload(self, path: str, content: bytes, *, going: Callable[[], None], **named: Any) -> None:
         self.uploaded.append((path, content))
+        self.going.append(going)
 
 
 @dataclass
@@ -98,6 +102,20 @@ def test_nothing_is_fetched_for_a_study_that_is_not_approved(tmp_path: Path) -> 
     plain = bench(tmp_path / "plain", None)
     assert refused(lambda: plain.transport.fetch(plain.asked(), total=1)) == "TRANSPORT_NOT_APPROVED"
     assert it.link.fetched == plain.link.fetched == []
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_nothing_leaves_of_a_stopped_site_though_the_update_is_ready(tmp_path: Path, *, damaged: bool) -> None:
+    """The worker is idle and the switch is turned: neither a parcel nor an upload, and one under way is told to end."""
+    it = bench(tmp_path, Transport(by="reference"))
+    it.transport.upload(it.asked(), b"update")
+    going = it.link.going[0]
+    going()
+    turn(it.site.folder, "stopped", by="tester", now=NOW)
+    if damaged:
+        state_path(it.site.folder).write_bytes(b"{")
+    assert refused(lambda: it.parcel(packed(1, 2))) == "TRAINING_STOPPED"
+    assert refused(going) == "TRAINING_STOPPED"
 
 
 def test_weights_are_fetched_and_uploaded_under_the_runs_path(tmp_path: Path) -> None:

@@ -65,6 +65,17 @@ def test_subject_with_a_broken_image_ends_the_task() -> None:
     assert caught.value.code == "LOSS_NOT_FINITE"
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_gradient_that_no_clip_bounds_ends_the_task(bad: float) -> None:
+    """It may come with a finite loss; added to the sum it would show that this subject was drawn."""
+    network = build(architecture())
+    gradient = [torch.zeros_like(p) for p in network.parameters()]
+    gradient[0].flatten()[0] = bad
+    with pytest.raises(MyofedError) as caught:
+        noised_mean([gradient], network, privacy=Privacy.model_validate(privacy()), expected=1)
+    assert caught.value.code == "UPDATE_NOT_FINITE"
+
+
 def test_task_stops_at_the_next_step_when_asked() -> None:
     """As without privacy."""
     study = manifest(privacy=privacy())

@@ -43,6 +43,17 @@ def test_batches_do_not_change_the_answer() -> None:
     assert torch.equal(together, torch.cat([predicted_classes(Oracle(), image[None]) for image in images]))
 
 
+@pytest.mark.parametrize(("asked", "largest"), [(3, 3), (64, 16)])
+def test_evaluation_takes_no_larger_batch_than_the_study_has(asked: int, largest: int) -> None:
+    """Else it would need more memory than the step that the site's policy allowed."""
+    seen: list[int] = []
+    network = Oracle()
+    network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    evaluate_sets(network, [stripes(20)], space=label_space(MUSCLES), sets={}, batch=asked)
+    assert max(seen) == largest
+    assert sum(seen) == 20
+
+
 def test_site_that_draws_a_set_is_scored_on_the_set_alone() -> None:
     """Both classes are the set: a right split and a wrong one score the same, and no member has a score."""
     labels, study = set_site()

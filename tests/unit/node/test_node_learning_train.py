@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from learning_factories import initial, manifest, set_site, stripes
@@ -42,6 +44,21 @@ def test_diverging_training_is_refused() -> None:
     with pytest.raises(MyofedError) as refusal:
         train(initial(), TrainingData([poison]), manifest=manifest(), steps=Steps(0, 2, 2), device=CPU)
     assert refusal.value.code == "LOSS_NOT_FINITE"
+
+
+def test_loss_of_too_few_subjects_is_not_told() -> None:
+    """A study of one step on one slice would read one person's loss each round; the weights are the same."""
+    study = manifest(training={"batch_size": 1})
+    few = TrainingData(DATA.train, DATA.validation, least=2)
+    told = {
+        least: train(initial(), replace(DATA, least=least), manifest=study, steps=Steps(0, 1, 1), device=CPU)
+        for least in (1, 2)
+    }
+    assert told[1][1].loss > 0
+    assert told[2][1].loss == 0.0
+    assert told[2][0] == told[1][0]
+    _, enough = train(initial(), few, manifest=study, steps=Steps(0, 20, 20), device=CPU)
+    assert enough.loss > 0
 
 
 def test_task_stops_at_the_next_step_when_asked() -> None:

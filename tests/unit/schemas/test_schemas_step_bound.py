@@ -112,3 +112,22 @@ def test_adaptive_coordinator_remembers_the_fastest_round() -> None:
     rising = {"learning_rate": 0.001, "learning_rate_end": 0.01}
     reach = reach_of_round(study(rising, strategy="fedadam", strategy_options=ADAM), round_number=1)
     assert reach.travel == pytest.approx(0.1 * reach_of_update(study(rising), round_number=10).travel / 0.01)
+
+
+def test_slow_round_leaves_room_for_what_8_bits_carry_from_a_fast_one() -> None:
+    """A site that is asked seldom carries half a 127th of its first, large step into the last round's small one."""
+    rates = {"learning_rate_end": 0.0, "local_steps": 10}
+    plain = study(rates, rounds=60)
+    eight = study(rates, rounds=60, transport={"by": "message", "encoding": "delta-int8"})
+    first, last = reach_of_update(plain, round_number=1).travel, reach_of_update(plain, round_number=60).travel
+    assert first / 254 > 5 * last
+    assert reach_of_update(eight, round_number=60).travel == pytest.approx(last + first / 127)
+    assert reach_of_update(eight, round_number=1) == reach_of_update(plain, round_number=1)
+
+
+def test_moments_without_a_bound_have_none() -> None:
+    """b1^2 far above b2: the sum grows past every float, and the reach is infinite, which is no error."""
+    options = {"server_rate": 0.1, "beta_1": 0.9, "beta_2": 0.1, "tau": 0.01}
+    many = study(rounds=600, strategy="fedadam", strategy_options=options)
+    assert reach_of_round(many, round_number=600).cap == math.inf
+    assert math.isfinite(reach_of_round(many, round_number=2).cap)

@@ -69,6 +69,14 @@ def test_folder_of_somebody_else_is_not_written_into(tmp_path: Path, folders: Fo
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_place_that_is_no_folder_is_a_code(tmp_path: Path, folders: Folders, place: str) -> None:
+    """No traceback, and the file is as it was."""
+    (tmp_path / "file").write_text("mine")
+    assert refusal(job(folders, tmp_path / place, study(tmp_path))).code == "SIMULATION_FOLDER"
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_another_plan_needs_another_folder(first: tuple[Job, RunRecord]) -> None:
     """A run never goes on with other settings than it began with."""
     asked = first[0]
