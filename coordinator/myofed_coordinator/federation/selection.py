@@ -1,8 +1,12 @@
-"""Which round's model a run keeps, and when it need not go on: by the sites' aggregated validation Dice."""
+"""Which round's model a run keeps, and when it need not go on: by the median of the sites' validation Dice.
+
+The median, because a site's Dice can only be believed: one liar among many does not move it past the honest ones.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import median
 
 from myofed_schemas.federation import FinalEvaluation, RoundReport
 from myofed_schemas.study_options import Schedule
@@ -13,10 +17,14 @@ def model_scores(reports: Sequence[RoundReport], final: FinalEvaluation | None =
 
     Sites score the INCOMING model: the report of round r scores the model of round r-1, the final evaluation the last.
     """
-    scores = {report.round - 1: report.dice for report in reports if report.dice is not None}
-    if final is not None and final.dice is not None:
-        scores[len(reports)] = final.dice
-    return scores
+    scores = {report.round - 1: _score(report.dice, report.dice_per_site) for report in reports}
+    if final is not None:
+        scores[len(reports)] = _score(final.dice, final.dice_per_site)
+    return {number: score for number, score in scores.items() if score is not None}
+
+
+def _score(mean: float | None, per_site: Mapping[str, float]) -> float | None:
+    return median(per_site.values()) if per_site else mean
 
 
 def kept_round(reports: Sequence[RoundReport], final: FinalEvaluation, schedule: Schedule | None) -> int:

@@ -85,3 +85,15 @@ def test_run_without_patience_never_stalls() -> None:
     """Every round that the manifest names is done."""
     assert not has_stalled(reports(0.9, 0.1, 0.1, 0.1), Schedule())
     assert not has_stalled(reports(0.9, 0.1, 0.1, 0.1), None)
+
+
+def test_one_liar_among_five_ends_no_run_and_picks_no_model() -> None:
+    """Dice 1 in the first round and 0 after: the honest four go up, and so does the median."""
+    honest = (0.1, 0.3, 0.5, 0.7)
+    told = [{"hospital-a": 1.0 if number == 0 else 0.0} for number in range(4)]
+    rounds = [
+        report.model_copy(update={"dice_per_site": lie | dict.fromkeys(("b-site", "c-site", "d-site", "e-site"), dice)})
+        for report, lie, dice in zip(reports(*honest), told, honest, strict=True)
+    ]
+    assert not has_stalled(rounds, Schedule(patience_rounds=1))
+    assert kept_round(rounds, final(None), BEST) == 3
