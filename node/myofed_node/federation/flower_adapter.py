@@ -242,6 +242,9 @@ def _work(client: RuntimeHttpClient, handler: Handler, transport: Transport | No
         reply = Message(_result(handler(incoming), incoming, transport, by_reference=by_reference), reply_to=message)
     except MyofedError as error:
         code = error.code
+    except OSError:  # a full disk under the transport's files; without an answer the round would wait for its timeout
+        code = "SYSTEM_ERROR"
+    if code != "OK":
         reply = Message(Error(code=ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason=code), reply_to=message)
     push_message(client, reply, context)
     _finish(client, context, code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import threading
 import zipfile
@@ -382,3 +383,20 @@ def test_update_in_a_message_is_encoded_as_well(monkeypatch: pytest.MonkeyPatch,
     scalars = {"kind": "train", "packed": b"in"}
     _, fake = by_transport(monkeypatch, secret, scalars, lambda incoming: Outcome("{}", b"out"), transport)
     assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "packed": b"inout"}
+
+
+def test_full_disk_under_an_update_is_one_code_and_the_site_answers(
+    monkeypatch: pytest.MonkeyPatch, secret: Path
+) -> None:
+    """The coordinator learns it at once instead of waiting for the round's end."""
+
+    class FullDisk(FakeTransport):
+        def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
+            raise OSError(errno.ENOSPC, "a path of this machine")
+
+    code, fake = by_transport(
+        monkeypatch, secret, {"kind": "train"}, lambda incoming: Outcome("{}", b"out"), FullDisk()
+    )
+    (sent,) = fake.replies
+    assert code == "SYSTEM_ERROR"
+    assert (sent.has_error(), sent.error.reason) == (True, "SYSTEM_ERROR")
