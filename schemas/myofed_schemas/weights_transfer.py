@@ -22,10 +22,14 @@ LENGTH_BYTES = 8
 ITEM_BYTES = {"float32": 4, "int64": 8}
 
 
+def numbers_bytes(state_dict: Sequence[TensorSpec]) -> int:
+    """Bytes of all numbers of these tensors, without any header."""
+    return sum(math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype] for tensor in state_dict)
+
+
 def largest_weights(state_dict: Sequence[TensorSpec]) -> int:
     """Bytes that a safetensors file of this state dict has at most; every encoding of it is smaller."""
-    numbers = sum(math.prod(tensor.shape) * ITEM_BYTES[tensor.dtype] for tensor in state_dict)
-    return LENGTH_BYTES + MAX_HEADER_BYTES + numbers
+    return LENGTH_BYTES + MAX_HEADER_BYTES + numbers_bytes(state_dict)
 
 
 class UploadState(WireModel):

@@ -17,6 +17,7 @@ from safetensors.numpy import load, save
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import TensorSpec
+from myofed_schemas.weights_transfer import largest_weights, numbers_bytes
 
 Tensor = NDArray[np.float32] | NDArray[np.int64]
 Tensors = dict[str, Tensor]
@@ -24,10 +25,6 @@ Tensors = dict[str, Tensor]
 
 ReadTensor = Callable[[str], Tensor]
 """Name -> array, read when it is asked for."""
-
-MAX_HEADER_BYTES = 1 << 20
-LENGTH_BYTES = 8
-"""The safetensors format: little-endian u64, JSON of that many bytes, then the numbers."""
 
 
 def pack(tensors: Mapping[str, Tensor]) -> bytes:
@@ -135,8 +132,8 @@ def weights_digest(packed: bytes) -> str:
 
 
 def _check_size(packed: bytes, spec: Sequence[TensorSpec]) -> None:
-    numbers = sum(math.prod(tensor.shape) * np.dtype(tensor.dtype).itemsize for tensor in spec)
-    if not numbers < len(packed) <= numbers + MAX_HEADER_BYTES + LENGTH_BYTES:
+    numbers = numbers_bytes(spec)
+    if not numbers < len(packed) <= largest_weights(spec):
         raise MyofedError(
             "WEIGHTS_SIZE", f"expected {numbers} bytes of numbers and a header, found {len(packed)} bytes"
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from myofed_node.config import SitePolicy
 from myofed_node.learning.accountant import SLICES_PER_SUBJECT
 from myofed_node.learning.protocol import Roles
@@ -11,10 +9,10 @@ from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import StudyManifest
 from myofed_schemas.study_networks import FLOAT_BYTES, parameters, training_bytes
+from myofed_schemas.weights_transfer import numbers_bytes
 
 MAX_MODEL_BYTES = 512 << 20
 """A larger model would not fit a hospital's workstation four times over (weights, gradients, AdamW's two moments)."""
-ITEM_BYTES = {"float32": 4, "int64": 8}
 IMAGE_DIMENSIONS = {"in-phase-magnitude": 2, "channels": 2}
 """What a site can form of its images: slices. A network for volumes has no input here."""
 MIB = 1 << 20
@@ -28,7 +26,7 @@ def check_network(manifest: StudyManifest, policy: SitePolicy) -> None:
     Raises:
         MyofedError: POLICY_MODEL_SIZE, NETWORK_DIMENSIONS, NETWORK_INPUT, POLICY_MEMORY; the first that applies.
     """
-    listed = sum(math.prod(t.shape) * ITEM_BYTES[t.dtype] for t in manifest.state_dict)
+    listed = numbers_bytes(manifest.state_dict)
     largest = max(listed, parameters(manifest.architecture) * FLOAT_BYTES)
     if largest > MAX_MODEL_BYTES:
         raise _refused("POLICY_MODEL_SIZE", f"a model of at most {MAX_MODEL_BYTES} bytes", f"about {largest}")

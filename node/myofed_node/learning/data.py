@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from nibabel.wrapstruct import WrapStructError
 
 from myofed_node.learning.channels import ChannelImage, channel_images, on_grid
 from myofed_node.learning.input_store import TRANSFORMS_VERSION, InputKey, InputStore
@@ -64,13 +63,10 @@ def read_subject(dataset: Path, subject: str, *, manifest: StudyManifest, labels
 
 
 def _prepared(sessions: Sequence[_Session], *, manifest: StudyManifest, labels: SiteLabels | None) -> Slices:
-    try:
-        parts = [
-            slices_of(_volume(session), image=manifest.image, muscles=manifest.muscles, labels=labels)
-            for session in sessions
-        ]
-    except WrapStructError:  # nibabel's word for a header of the wrong length
-        raise _unreadable() from None
+    parts = [
+        slices_of(_volume(session), image=manifest.image, muscles=manifest.muscles, labels=labels)
+        for session in sessions
+    ]
     return Slices(images=torch.cat([p.images for p in parts]), classes=torch.cat([p.classes for p in parts]))
 
 

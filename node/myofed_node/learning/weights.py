@@ -11,11 +11,7 @@ from safetensors.torch import load, save
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import TensorSpec
-
-MAX_HEADER_BYTES = 1 << 20
-LENGTH_BYTES = 8
-"""The safetensors format: little-endian u64, JSON of that many bytes, then the numbers."""
-ITEM_BYTES = {"float32": 4, "int64": 8}
+from myofed_schemas.weights_transfer import LENGTH_BYTES, MAX_HEADER_BYTES, largest_weights
 
 
 def packed(state_dict: Mapping[str, torch.Tensor]) -> bytes:
@@ -58,8 +54,7 @@ def load_weights(network: torch.nn.Module, blob: bytes, *, spec: Iterable[Tensor
 
 
 def _check_size(blob: bytes, expected: Mapping[str, TensorSpec]) -> None:
-    numbers = sum(torch.Size(t.shape).numel() * ITEM_BYTES[t.dtype] for t in expected.values())
-    limit = LENGTH_BYTES + MAX_HEADER_BYTES + numbers
+    limit = largest_weights(tuple(expected.values()))
     if not LENGTH_BYTES < len(blob) <= limit:
         raise _refusal(f"expected at most {limit} bytes of weights, found {len(blob)}", code="WEIGHTS_SIZE")
 
