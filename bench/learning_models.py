@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 from safetensors.numpy import load, save
 
 from bench.learning_sites import Settings, Site, start
-from myofed_node.learning.schedule import steps_of_own_model, steps_of_personalisation, steps_of_round
+from myofed_node.learning.personal import personal_model
+from myofed_node.learning.schedule import steps_of_own_model, steps_of_round
 from myofed_node.learning.train import train
 from myofed_schemas.files import write_atomically
 from myofed_schemas.study import StudyManifest
@@ -25,6 +26,8 @@ Server = Callable[[Arrays, Sequence[Arrays]], Arrays]
 """Weights that went out and what came back -> the next weights."""
 Tamper = Callable[[int, str, bytes, bytes], bytes]
 """Round, site, weights that went out, honest update -> what the site sends."""
+Local = Callable[[Site, bytes, StudyManifest, int], bytes]
+"""Site, weights that came in, study, round -> the honest update."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,19 @@ def fed_adam(settings: Settings) -> Server:
     return server
 
 
+def local_steps(site: Site, incoming: bytes, manifest: StudyManifest, number: int) -> bytes:
+    """The site's update of this round."""
+    steps = steps_of_round(manifest, round_number=number, labels=site.labels)
+    return train(incoming, site.data(), manifest=manifest, steps=steps, device=CPU)[0]
+
+
 def federated(
     sites: Sequence[Site],
     manifest: StudyManifest,
     *,
     server: Server = mean,
     tamper: Tamper | None = None,
-    progress: Callable[[str], None] | None = None,
+    local: Local = local_steps,
 ) -> Model:
     """All rounds; tensors of `local_tensors` stay at each site, and the mean of the last ones is released."""
     weights = start(manifest.architecture, seed=manifest.training.seed)
@@ -119,13 +128,10 @@ def federated(
     for number in range(1, manifest.rounds + 1):
         updates = {}
         for site in sites:
-            steps = steps_of_round(manifest, round_number=number, labels=site.labels)
             incoming = with_own(weights, kept.get(site.name, {}))
-            trained, metrics = train(incoming, site.data(), manifest=manifest, steps=steps, device=CPU)
+            trained = local(site, incoming, manifest, number)
             updates[site.name] = tamper(number, site.name, incoming, trained) if tamper else trained
             kept[site.name] = {n: v for n, v in load(trained).items() if n in (manifest.local_tensors or ())}
-            if progress:
-                progress(f"round {number} {site.name} loss {metrics.loss:.3f}")
         weights = save(dict(server(load(weights), [load(u) for u in updates.values()])))
     own = {name: with_own(weights, tensors) for name, tensors in kept.items()} if manifest.local_tensors else {}
     return Model(weights, own)
@@ -144,9 +150,11 @@ def alone(site: Site, manifest: StudyManifest) -> Model:
 
 
 def personalised(model: Model, sites: Sequence[Site], manifest: StudyManifest) -> Model:
-    """The model, at each site fitted a little to its own subjects."""
-    steps = steps_of_personalisation(manifest)
-    own = {s.name: train(model.at(s.name), s.data(), manifest=manifest, steps=steps, device=CPU)[0] for s in sites}
+    """The model, at each site trained on with its own subjects, if its validation subjects say so."""
+    own = {}
+    for site in sites:
+        data = replace(site.data(), validation=[p.slices for p in site.validation])
+        own[site.name] = personal_model(model.at(site.name), data, manifest=manifest, device=CPU)[0]
     return Model(model.released, own)
 
 
@@ -155,9 +163,12 @@ def affine_tensors(manifest: StudyManifest) -> tuple[str, ...]:
     return tuple(t.name for t in manifest.state_dict if ".adn.N." in t.name)
 
 
-def recipe(settings: Settings, manifest: StudyManifest, *parts: str) -> str:
-    """Name of a model in the cache: everything it was made from but the code, which `arithmetic` stands for."""
-    text = "\0".join([settings.digest(), manifest.digest(), *parts])
+def recipe(manifest: StudyManifest, *parts: str) -> str:
+    """Name of a model in the cache: all it was made from but patients and code, for which the cache's folder stands.
+
+    A setting that the manifest does not name trains nothing anew.
+    """
+    text = "\0".join([manifest.digest(), *parts])
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 

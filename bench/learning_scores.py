@@ -11,9 +11,10 @@ import numpy.typing as npt
 from bench.learning_models import Model
 from bench.learning_sites import Patient, Site
 from myofed_node.learning.evaluate import predicted_classes
-from myofed_node.learning.metrics import dice_per_class
+from myofed_node.learning.metrics import dice_of_region, dice_per_class, pixels_in_both
 from myofed_node.learning.models import build
 from myofed_node.learning.weights import load_weights
+from myofed_schemas.muscle_sets import structures
 from myofed_schemas.study import StudyManifest
 
 FATTY_PERCENT = 30.0
@@ -42,6 +43,21 @@ def score(model: Model, site: Site, *, manifest: StudyManifest) -> Scores:
     load_weights(network, model.at(site.name), spec=manifest.state_dict)
     rows = [_subject(predicted_classes(network, p.single.images).numpy(), p, len(manifest.muscles)) for p in site.test]
     return Scores(*(np.stack(part) for part in zip(*rows, strict=True)))
+
+
+def score_groups(model: Model, site: Site, *, manifest: StudyManifest, groups: Sequence[str]) -> Scores:
+    """The same with these sets of muscles in the place of muscles: what is lost where only their split is wrong is not lost."""
+    network = build(manifest.architecture)
+    load_weights(network, model.at(site.name), spec=manifest.state_dict)
+    place = {name: k + 1 for k, name in enumerate(manifest.muscles)}
+    classes = [tuple(place[m] for m in structures()[g].members if m in place) for g in groups]
+    rows = []
+    for patient in site.test:
+        predicted, truth = predicted_classes(network, patient.single.images).numpy(), patient.single.classes.numpy()
+        table = pixels_in_both(predicted, truth, classes=len(place), targets=len(place))
+        rows.append([dice_of_region(table, (inside, inside)) for inside in classes])
+    unknown = np.full((len(rows), len(classes)), np.nan)
+    return Scores(np.array(rows), unknown, unknown)
 
 
 def _subject(predicted: npt.NDArray[np.int64], patient: Patient, muscles: int) -> tuple[Table, Table, Table]:
@@ -122,4 +138,5 @@ def details(seeds: Sequence[SeedScores], model: str, sites: Sequence[str], muscl
         "mean_ff_error_points_worst_muscle": float(np.nanmean(error, axis=0).max()),
         "mean_ff_missing": float(np.isnan(error[~np.isnan(dice)]).mean()),
         **{f"dice_{name}": float(value) for name, value in zip(muscles, by_muscle, strict=True)},
+        **{f"ff_error_points_{n}": float(v) for n, v in zip(muscles, np.nanmean(error, axis=0), strict=True)},
     }

@@ -72,28 +72,33 @@ class Settings(WireModel):
     size_px: int = 80
     channels: tuple[int, ...] = (16, 32, 64, 128)
     norm: str = "instance-affine"
-    rounds: int = 10
-    local_steps: int = 30
-    long_rounds: int = 30
+    rounds: int = 20
+    local_steps: int = 15
+    long_rounds: int = 40
     batch_size: int = 8
     learning_rate: float = 0.01
     learning_rate_end: float = 0.0005
     single_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
     augmentation: str = "geometric"
     proximal_mu: float = 0.01
-    server_rate: float = 0.01
-    beta_1: float = 0.9
+    server_rate: float = 0.03
+    beta_1: float = 0.5
     beta_2: float = 0.99
-    tau: float = 0.001
+    tau: float = 0.01
     trim_percent: int = 34
     mixed_strategy: str = "fedbn"
-    mixed_rounds: int = 20
+    mixed_rounds: int = 60
     distillation: float = 0.0
     step_percent: int = 100
 
     def digest(self) -> str:
         """SHA-256 of the canonical JSON."""
         return digest(self)
+
+    def patients_digest(self) -> str:
+        """Of what decides who the patients are and what is drawn of them; the rest stands in the manifests."""
+        decisive = {"hospitals", "never_trained", "group_only", "groups", "spacing_mm", "size_px"}
+        return digest(self.model_dump(mode="json", include=decisive))
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,8 @@ class Site:
     labels: SiteLabels | None = None
 
     def data(self) -> TrainingData:
-        """What training may see."""
-        return TrainingData([p.slices for p in self.train], [p.slices for p in self.validation], self.labels)
+        """What training may see; validation subjects, who would score each round's incoming model, are left out here."""
+        return TrainingData([p.slices for p in self.train], labels=self.labels)
 
 
 def study(settings: Settings, *, seed: int, **changes: object) -> StudyManifest:

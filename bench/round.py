@@ -32,6 +32,7 @@ def measure() -> dict[str, Any]:
     """Medians of wall and means of CPU, ratios to both peers, memory, and the cost of a lost site."""
     ours, lost_s = _ours()
     stock, nvflare = _stock(), _nvflare()
+    peers_lost_s = round_nvflare.site_killed()
     few, many = _memory(3), _memory(10)
     figures = {
         **_figures(ours),
@@ -43,7 +44,10 @@ def measure() -> dict[str, Any]:
     }
     return {
         "figures": figures,
-        "peers": {"stock Flower 1.41.0": _figures(stock), "NVFlare 2.9.0": _figures(nvflare)},
+        "peers": {
+            "stock Flower 1.41.0": _figures(stock),
+            "NVFlare 2.9.0": {**_figures(nvflare), "site_killed_costs_others_s": peers_lost_s},
+        },
         "ratios": _ratios(ours, stock, "stock", cpu=True) | _ratios(ours, nvflare, "nvflare", cpu=False),
         "runs": ROUNDS - 1,
         "spread": max(_spread(rounds) for rounds in ours.values()),

@@ -5,22 +5,29 @@ Its server listens on 0.0.0.0, so everything runs in a namespace whose only netw
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
-from bench.round_watch import Rounds, family, timeline, watch
+from bench.round_watch import LOOK_S, Rounds, family, timeline, watch
 
 REPOSITORY = Path(__file__).parents[1]
 ENVIRONMENT = REPOSITORY / ".venv-bench-nvflare"
 PACKAGE = "nvflare==2.9.0"
 JOB = Path(__file__).parent / "round_nvflare_job.py"
-ENDS_WITHIN_S = 240
+PACE_S = 4.0
+"""A task of the round in which a site is killed takes this long, as in `round_ours`."""
+KILL_LOOK_S = 120.0
+"""Longest wait for the others to go on; the figure is at least this where they do not."""
 
 
 def environment() -> Path:
@@ -36,11 +43,53 @@ def environment() -> Path:
 
 def measure(*, kind: str, rounds: int, steps: int) -> Rounds:
     """So many rounds of one kind, in a federation started for them: `empty`, `unet` or `model100mb`."""
+    # One round more than is counted: a round's end is seen as the begin of the next at the same client.
+    with _job(kind, rounds=rounds + 1, steps=steps) as (folder, lost, processes):
+        return watch(lambda: timeline(Path(folder, "site-1.jsonl"))[1:], processes, rounds=rounds, lost=lost)
+
+
+def site_killed() -> float:
+    """Seconds that a round lasts longer for the others when a whole site is killed in the middle of it.
+
+    Two clients of three are enough for the job. At least KILL_LOOK_S, or the rest of the job, where they do not go on.
+    """
+    with _job("empty", rounds=4, steps=0, pace_s=PACE_S, least=2) as (folder, lost, processes):
+        begins = Path(folder, "site-1.jsonl")
+        _until(lambda: len(timeline(begins)) >= 2, lost, within_s=240.0)
+        usual = timeline(begins)[1] - timeline(begins)[0]
+        for process in processes():
+            if "site-3" in " ".join(_words(process)):
+                process.kill()
+        _until(lambda: len(timeline(begins)) >= 3, lambda: "", within_s=KILL_LOOK_S + usual)
+        came = timeline(begins)
+        return (came[2] - came[1] if len(came) >= 3 else KILL_LOOK_S + usual) - usual
+
+
+def _until(reached: Callable[[], bool], lost: Callable[[], str], *, within_s: float) -> None:
+    """It is reached, or the time is over; the program ends where the job is lost."""
+    end = time.monotonic() + within_s
+    while not reached() and time.monotonic() < end:
+        if why := lost():
+            sys.exit(f"bench round: NVFlare's job is lost: {why}")
+        time.sleep(LOOK_S)
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
+
+
+@contextmanager
+def _job(
+    kind: str, *, rounds: int, steps: int, pace_s: float = 0.0, least: int = 3
+) -> Iterator[tuple[str, Callable[[], str], Callable[[], list[psutil.Process]]]]:
+    """A federation with one job: its folder, why it was lost, and its processes."""
     python = environment()
     with tempfile.TemporaryDirectory(prefix="myofed-nvflare-", ignore_cleanup_errors=True) as folder:
-        begins = Path(folder, "site-1.jsonl")
-        # One round more than is counted: a round's end is seen as the begin of the next at the same client.
-        arguments = [str(python), str(JOB), folder, kind, str(rounds + 1), str(steps), _our_packages()]
+        settings = {"rounds": rounds, "least": least, "client": f"{steps} {_our_packages()} {pace_s}"}
+        arguments = [str(python), str(JOB), folder, kind, json.dumps(settings)]
         command = ["unshare", "-rn", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *arguments]
         variables = {
             "PATH": f"{python.parent}:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -58,7 +107,7 @@ def measure(*, kind: str, rounds: int, steps: int) -> Rounds:
             def lost() -> str:
                 return "" if driver.poll() is None else log.read_text()[-2000:]
 
-            return watch(lambda: timeline(begins)[1:], lambda: _processes(driver.pid, folder), rounds=rounds, lost=lost)
+            yield folder, lost, lambda: _processes(driver.pid, folder)
         finally:
             for process in _processes(driver.pid, folder):
                 process.kill()

@@ -1,6 +1,6 @@
 """A client of the NVFlare job: lives as long as the job, works on what comes, notes when each round reached it.
 
-`python round_nvflare_client.py FOLDER REPOSITORY STEPS PACKAGES`
+`python round_nvflare_client.py FOLDER REPOSITORY STEPS PACKAGES PACE`
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 import nvflare.client as flare
 
 
-def main(folder: str, repository: str, steps: str, packages: str) -> None:
+def main(folder: str, repository: str, steps: str, packages: str, pace_s: str) -> None:
     """Every task of the job is answered."""
     sys.path += [repository, packages]  # behind the environment's own
     from bench.round_work import small_weights, work
@@ -26,6 +26,7 @@ def main(folder: str, repository: str, steps: str, packages: str) -> None:
             return
         with Path(folder, f"{site}.jsonl").open("a") as stream:
             stream.write(json.dumps({"round": task.current_round, "at": time.time()}) + "\n")
+        time.sleep(float(pace_s))
         if trained:  # the same steps on the same network; its numbers stay at the site, as many travel all the same
             trained = work(trained, steps=int(steps))
         params = {name: values + np.float32(1e-3) for name, values in task.params.items()}

@@ -1,8 +1,9 @@
 """Runs in NVFlare's own environment: starts its POC federation, submits one job, waits for its end.
 
-`python round_nvflare_job.py FOLDER KIND ROUNDS STEPS PACKAGES`
+`python round_nvflare_job.py FOLDER KIND SETTINGS`, the last as JSON: rounds, least, and what the client is given
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,8 +15,9 @@ SMALL_NUMBERS = 37_500
 LARGE_NUMBERS = 25_000_000
 
 
-def main(folder: str, kind: str, rounds: str, steps: str, packages: str) -> None:
+def main(folder: str, kind: str, settings: str) -> None:
     """The job has ended."""
+    said = json.loads(settings)
     draw = np.random.default_rng(0)
     model = draw.standard_normal(LARGE_NUMBERS if kind == "model100mb" else SMALL_NUMBERS, np.float32)
     initial = Path(folder, "initial.npy")
@@ -23,10 +25,10 @@ def main(folder: str, kind: str, rounds: str, steps: str, packages: str) -> None
     recipe = NumpyFedAvgRecipe(
         name=f"bench-{kind}",
         initial_ckpt=str(initial),
-        min_clients=3,
-        num_rounds=int(rounds),
+        min_clients=said["least"],
+        num_rounds=said["rounds"],
         train_script=str(Path(__file__).with_name("round_nvflare_client.py")),
-        train_args=f"{folder} {Path(__file__).parents[1]} {steps} {packages}",
+        train_args=f"{folder} {Path(__file__).parents[1]} {said['client']}",
     )
     run = recipe.execute(PocEnv(num_clients=3))
     run.get_result()

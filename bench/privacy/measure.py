@@ -24,6 +24,7 @@ OTHERS: dict[str, Callable[..., dict[str, float]]] = {
     "guard": guarded.run,
     "membership": membership.run,
     "membership_20": partial(membership.run, consortium=membership.TWENTY),
+    "membership_26": partial(membership.run, consortium=membership.TWENTY_SIX),
     "utility": utility.run,
 }
 

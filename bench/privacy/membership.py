@@ -40,6 +40,8 @@ class Consortium:
 DEMONSTRATION = Consortium(train=(10, 8, 7), models=6)
 TWENTY = Consortium(train=(20, 20, 20), models=4)
 """Twice the demonstration's or more; with its split a site labels 31 subjects for that."""
+TWENTY_SIX = Consortium(train=(26, 26, 26), models=8)
+"""Those who train of 40 labelled subjects."""
 
 
 @dataclass(frozen=True)

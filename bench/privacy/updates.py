@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from bench.privacy.crafted import CRAFTED
-from bench.privacy.inversion import Scores, Target, invert, update_direction
+from bench.privacy.first_step import after_one_step, gradient_of_step
+from bench.privacy.inversion import Effort, Scores, Target, invert, update_direction
 from bench.privacy.phantoms import ARCHITECTURE, CPU, study, subjects
 from bench.privacy.priors import Population, population
 from myofed_node.learning.loss import dice_cross_entropy
@@ -24,7 +25,8 @@ BATCH = 8
 VICTIMS = 8
 """Training subjects of the attacked site: the demonstration's smallest sites have so many."""
 KNOWN = 16
-ITERATIONS = 80
+EFFORT = Effort(each=20, best=100)
+EFFORT_ONE_SLICE = Effort(each=40, best=300)
 DRAWS = 2000
 
 
@@ -38,7 +40,7 @@ class Case:
         steps: 0: the gradient itself (no optimiser hides its size); 1: one AdamW step; else local steps as in a round.
         crafted: Weights the coordinator made for it.
         augmentation: Of the local steps.
-        iterations: Of the attack.
+        effort: Of the attack.
         seeds: Sites attacked: another scanner, other subjects, other weights each.
     """
 
@@ -47,13 +49,13 @@ class Case:
     steps: int = 1
     crafted: str | None = None
     augmentation: str = "geometric"
-    iterations: int = ITERATIONS
+    effort: Effort = EFFORT
     seeds: tuple[int, ...] = (1, 2)
 
 
 CASES = (
-    Case("raw_gradient_of_one_slice", slices=1, steps=0, iterations=400),
-    Case("one_step_of_one_slice", slices=1, iterations=400),
+    Case("raw_gradient_of_one_slice", slices=1, steps=0, effort=EFFORT_ONE_SLICE),
+    Case("one_step_of_one_slice", slices=1, effort=EFFORT_ONE_SLICE),
     Case("one_step"),
     Case("defaults", steps=30),
     Case("one_step_copying", crafted="copying", seeds=(1,)),
@@ -94,8 +96,8 @@ def _against_one(case: Case, seed: int) -> Scores:
     if case.crafted:
         before = CRAFTED[case.crafted](before)
     if case.steps > 1:
-        return invert(_round_target(before, victims, case, manifest), known, iterations=case.iterations, seed=seed)
-    return invert(_step_target(before, victims, case, seed), known, iterations=case.iterations, seed=seed)
+        return invert(_round_target(before, victims, case, manifest), known, effort=case.effort, seed=seed)
+    return invert(_step_target(before, victims, case, manifest), known, effort=case.effort, seed=seed)
 
 
 def _some_slices(victims: Sequence[Slices], count: int, seed: int) -> Population:
@@ -104,15 +106,20 @@ def _some_slices(victims: Sequence[Slices], count: int, seed: int) -> Population
     return Population(everything.images[chosen], everything.classes[chosen])
 
 
-def _step_target(before: Mapping[str, torch.Tensor], victims: Sequence[Slices], case: Case, seed: int) -> Target:
-    """AdamW's first step is the learning rate times the gradient's sign (both moments are the gradient's own)."""
-    batch = _some_slices(victims, case.slices, seed)
+def _step_target(
+    before: Mapping[str, torch.Tensor], victims: Sequence[Slices], case: Case, manifest: StudyManifest
+) -> Target:
+    """The gradient of one batch: itself, or as AdamW's first step lets it be read off the weights."""
+    batch = _some_slices(victims, case.slices, manifest.training.seed)
+    if case.steps:
+        after = after_one_step(before, batch.images, batch.classes, training=manifest.training)
+        direction, confidence = gradient_of_step(before, after, training=manifest.training)
+        return Target(ARCHITECTURE, before, direction, batch.images, batch.classes, confidence=confidence, sized=True)
     network = build(ARCHITECTURE)
     network.load_state_dict(dict(before))
     dice_cross_entropy(network(batch.images), batch.classes).backward()
-    gradients = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
-    direction = {n: g.sign() if case.steps else g for n, g in gradients.items()}
-    return Target(ARCHITECTURE, before, direction, batch.images, batch.classes)
+    direction = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
+    return Target(ARCHITECTURE, before, direction, batch.images, batch.classes, sized=True)
 
 
 def _round_target(

@@ -10,17 +10,20 @@ from pydantic import ValidationError
 
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
-from myofed_coordinator.commands import registry, sites, studies
+from myofed_coordinator.commands import planning, registry, sites, studies
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
+from myofed_coordinator.migrations import migrate as migrate_tables
+from myofed_coordinator.services import open_tables
 from myofed_schemas.clock import system_now
 from myofed_schemas.exit_codes import ExitCode
 
 app = new_group("Coordinates federated studies of muscle MRI; no image ever comes here.")
 audit = new_group("The append-only record of everything decided.")
 app.add_typer(sites.sites, name="sites")
+app.add_typer(planning.planning, name="planning")
 app.add_typer(studies.study, name="study")
 app.add_typer(studies.runs, name="runs")
 app.add_typer(registry.models, name="models")
@@ -83,6 +86,22 @@ def up(folder: FolderArgument) -> None:
 
     home = HomeFolder(folder.absolute())
     raise typer.Exit(run(home, load_config(home)))
+
+
+@app.command()
+def migrate(home: HomeOption, json: JsonOption = False) -> None:
+    """Brings tables of an earlier version to this one; nothing else changes them. Stop `up` and back up first.
+
+    Example: myofed-coordinator migrate --home /srv/myofed
+    """
+    found = HomeFolder(home.absolute())
+    database = open_tables(found, load_config(found))
+    try:
+        steps = migrate_tables(database, AuditLog(found.audit), actor=actor(), now=system_now())
+    finally:
+        database.close()
+    said = f"Tables of version {steps.before} are now of version {steps.after}."
+    show(steps, lines=[said if steps.before != steps.after else "Nothing to do."], as_json=json)
 
 
 @app.command()

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the tables; a migration in `migrations/` leads from each to the next."""
 
 BUSY_TIMEOUT_MS = 10_000
@@ -115,7 +115,7 @@ def check_schema(database: Database) -> None:
         raise MyofedError(
             "DATABASE_VERSION",
             f"tables have version {found}, expected {SCHEMA_VERSION}",
-            hint="run the version of myofed that made them, or migrate",
+            hint="older tables: back up, then `myofed-coordinator migrate`; newer ones: run the version that made them",
         )
 
 

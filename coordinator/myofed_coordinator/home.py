@@ -122,6 +122,11 @@ class HomeFolder:
         return self.run / "replies"
 
     @property
+    def idle(self) -> Path:
+        """Which nodes asked for work and found none, and when: noted by the sites' port, read by the ServerApp."""
+        return self.run / "idle"
+
+    @property
     def sites_port_log(self) -> Path:
         """One line a request at the sites' port: site, path, status, bytes; no bodies."""
         return self.root / "sites-port.jsonl"

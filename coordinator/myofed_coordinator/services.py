@@ -14,6 +14,7 @@ from myofed_coordinator.enrolment.heads import AuditHeadsService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
+from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.signing import load_signer
 from myofed_coordinator.studies.service import StudiesService, StudyPlace
 
@@ -32,6 +33,7 @@ class Services:
     enrolment: EnrolmentService
     heads: AuditHeadsService
     catalog: CatalogService
+    planning: PlanningService
     studies: StudiesService
     models: ModelsService
 
@@ -66,6 +68,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         enrolment=enrolment,
         heads=AuditHeadsService(database, audit, enrolment, signer),
         catalog=CatalogService(database, audit),
+        planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from myofed_coordinator.config import CoordinatorConfig, split_address
 from myofed_coordinator.federation import superlink
 from myofed_coordinator.home import HomeFolder
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.files import sweep_half_written
 from myofed_schemas.service_loop import ServiceLoop, free_port, is_listening, only_one
 from myofed_schemas.supervise import ChildSpec, Supervisor
 
@@ -23,6 +26,7 @@ def run(home: HomeFolder, config: CoordinatorConfig) -> ExitCode:
     for folder in (home.run, home.logs, home.engine, home.runs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_one(home.run / "up.lock"):
+        sweep_half_written(written_folders(home), now=time.time())
         groups = children(home, config, engine_port=config.engine_port or free_port())
         line = f"ready: people's port {config.people_url}, sites' port {config.sites_url}"
         return ServiceLoop(
@@ -30,6 +34,12 @@ def run(home: HomeFolder, config: CoordinatorConfig) -> ExitCode:
             status=home.status,
             announce=partial(print, line, file=sys.stderr, flush=True),
         ).run()
+
+
+def written_folders(home: HomeFolder) -> list[Path]:
+    """Where a process that was killed may have left a file half written."""
+    runs = [path for pattern in ("run-*", "run-*/updates") for path in home.runs.glob(pattern)]
+    return [home.root, home.run, home.keys, home.models, *runs]
 
 
 def children(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> list[list[ChildSpec]]:

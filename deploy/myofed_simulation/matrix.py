@@ -10,26 +10,30 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from pydantic import Field
 
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_node.federation.local_tensors import LocalTensors
 from myofed_node.learning.data import SubjectCache
 from myofed_node.learning.device import choose_device
+from myofed_node.learning.exclusions import UsableSubjects
 from myofed_node.learning.labels import site_labels
-from myofed_node.learning.local import evaluate_model, train_local
+from myofed_node.learning.local import train_local
 from myofed_node.learning.protocol import Roles
 from myofed_node.learning.schedule import Steps
 from myofed_node.learning.split import split_subjects
 from myofed_node.learning.train import TrainingData, train
 from myofed_schemas.canonical import canonical_json
-from myofed_schemas.federation import Instruction, MuscleScore, mean_dice
+from myofed_schemas.federation import ExclusionCount, Instruction, MuscleScore, mean_dice
 from myofed_schemas.files import write_atomically
 from myofed_schemas.ids import MuscleId, SiteId
 from myofed_schemas.wire import WireModel
+from myofed_simulation.bootstrap import Interval
 from myofed_simulation.courier import Told
 from myofed_simulation.errand import Desk
 from myofed_simulation.plan import VirtualSite
 from myofed_simulation.run import Job, Prepared, begin, run_rounds
+from myofed_simulation.scoring import scored
 from myofed_simulation.study import for_sites
 
 Kind = Literal["site-only", "federated", "personalised", "left-out"]
@@ -46,14 +50,20 @@ class Cell(WireModel):
         model: The site that the kind speaks of; None for the federated model.
         site: Whose test subjects.
         dice: Mean over muscles; None where too few subjects were scored.
+        dice_interval: 95 %, by resampling subjects; None where fewer than five were scored.
         scores: Sums over subjects, a muscle.
+        intervals: 95 % of the mean of each muscle that five subjects or more have.
+        excluded: Test subjects whose files cannot be used, by code.
     """
 
     kind: Kind
     model: SiteId | None
     site: SiteId
     dice: float | None
+    dice_interval: Interval | None = None
     scores: tuple[MuscleScore, ...]
+    intervals: dict[MuscleId, Interval] = Field(default_factory=dict)
+    excluded: tuple[ExclusionCount, ...] = ()
 
 
 class Summary(WireModel):
@@ -65,6 +75,7 @@ class Summary(WireModel):
         foreign: Mean Dice over the other pairs; for `left-out` on the site that was left out.
         worst: Least Dice of any pair.
         worst_site: Whose subjects those were.
+        worst_interval: 95 % of that Dice.
         worst_muscle: Least mean Dice over all pairs.
         worst_muscle_dice: That Dice.
     """
@@ -74,6 +85,7 @@ class Summary(WireModel):
     foreign: float | None
     worst: float | None
     worst_site: SiteId | None
+    worst_interval: Interval | None = None
     worst_muscle: MuscleId | None
     worst_muscle_dice: float | None
 
@@ -120,6 +132,7 @@ def summary(kind: Kind, cells: Sequence[Cell]) -> Summary:
         foreign=_mean(elsewhere),
         worst=worst[1] if worst else None,
         worst_site=worst[0].site if worst else None,
+        worst_interval=worst[0].dice_interval if worst else None,
         worst_muscle=muscle[0] if muscle else None,
         worst_muscle_dice=muscle[1] if muscle else None,
     )
@@ -170,16 +183,26 @@ class _Table:
         self.told(f"without {name}, {text}")
 
     def _cell(self, kind: Kind, model: str | None, weights: bytes, site: VirtualSite) -> Cell:
-        scores = evaluate_model(
+        found = scored(
             weights,
             manifest=self.ready.manifest,
             dataset=Path(site.dataset),
             subjects=self._roles(site).test,
             labels=site_labels(self.ready.manifest, site.name),
         )
-        told = tuple(score for score in scores if score.subjects >= self.job.plan.min_scored)
+        told = tuple(score for score in found.scores if score.subjects >= self.job.plan.min_scored)
+        of_muscles, whole = found.intervals(seed=self.job.plan.seed)
         self.told(f"{kind}{f' of {model}' if model else ''}: test subjects of {site.name}")
-        return Cell(kind=kind, model=model, site=site.name, dice=mean_dice(told), scores=told)
+        return Cell(
+            kind=kind,
+            model=model,
+            site=site.name,
+            dice=mean_dice(told),
+            dice_interval=whole if told else None,
+            scores=told,
+            intervals={s.muscle: of_muscles[s.muscle] for s in told if s.muscle in of_muscles},
+            excluded=found.excluded,
+        )
 
     def _roles(self, site: VirtualSite) -> Roles:
         return split_subjects(site.subjects, self.ready.manifest.split)
@@ -197,7 +220,7 @@ class _Table:
     def _personalise(self, owner: VirtualSite) -> bytes:
         """The last round's steps once more, at the rate of the end of the run and without a term that holds them back."""
         manifest, labels = self.ready.manifest, site_labels(self.ready.manifest, owner.name)
-        roles, cache, dataset = self._roles(owner), SubjectCache(), Path(owner.dataset)
+        roles, cache, dataset = self._roles(owner), UsableSubjects(SubjectCache()), Path(owner.dataset)
         data = TrainingData(
             train=cache.read(dataset, roles.train, manifest=manifest, labels=labels),
             labels=labels,

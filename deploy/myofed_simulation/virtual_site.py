@@ -15,6 +15,7 @@ from myofed_node.federation.privacy_ledger import private_round
 from myofed_node.federation.weights_transport import Carried
 from myofed_node.learning.data import SubjectCache
 from myofed_node.learning.device import choose_device
+from myofed_node.learning.exclusions import RECORDS, TaskKind, UsableSubjects, counts_that_may_leave
 from myofed_node.learning.labels import site_labels
 from myofed_node.learning.local import evaluate_task, train_task
 from myofed_node.learning.protocol import EvaluateRequest, Roles, TrainRequest
@@ -83,13 +84,15 @@ class _Visit:
             subjects=roles.model_copy(update={"test": ()}),
             round=self._instruction.round,
             labels=self._labels,
+            min_usable=max(1, self._manifest.min_subjects - len(roles.test)),
         )
         local = self._local_tensors()
-        cache = _cache(self._errand.cache_bytes)
+        usable = self._usable("train")
         start = local.restored(packed, self._instruction)
-        trained, metrics = train_task(request, start, cache=cache, device=self._device)
+        trained, metrics = train_task(request, start, cache=usable, device=self._device)
         local.keep(trained, self._instruction)
         metrics = metrics.model_copy(update=self._may_leave(metrics.scores, metrics.group_scores))
+        metrics = self._with_exclusions(metrics, usable)
         if private:
             private.release(metrics.model_dump_json(), trained, at=self._errand.at)
         return self._parcel(packed, trained, metrics)
@@ -117,10 +120,20 @@ class _Visit:
             labels=self._labels,
         )
         weights = self._local_tensors().restored(packed, self._instruction)
-        cache = _cache(self._errand.cache_bytes)
-        scores, groups = evaluate_task(request, weights, cache=cache, device=self._device)
+        usable = self._usable("evaluate")
+        scores, groups = evaluate_task(request, weights, cache=usable, device=self._device)
         metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=())
-        return Answer(code="OK", metrics=metrics.model_copy(update=self._may_leave(scores, groups)))
+        metrics = metrics.model_copy(update=self._may_leave(scores, groups))
+        return Answer(code="OK", metrics=self._with_exclusions(metrics, usable))
+
+    def _usable(self, kind: TaskKind) -> UsableSubjects:
+        """Damaged subjects are left out, and written down, as at a node."""
+        return UsableSubjects(_cache(self._errand.cache_bytes), self._own / RECORDS[kind])
+
+    def _with_exclusions(self, metrics: TaskMetrics, usable: UsableSubjects) -> TaskMetrics:
+        counts = () if self._manifest.privacy else usable.counts()
+        kept = counts_that_may_leave(counts, least=self._errand.min_scored)
+        return metrics.model_copy(update={"exclusions": kept})
 
     def _local_tensors(self) -> LocalTensors:
         return LocalTensors(self._own, self._instruction.run_id, self._manifest.local_tensors or ())

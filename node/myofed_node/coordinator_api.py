@@ -15,10 +15,12 @@ from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
+from myofed_schemas.planning_query import PlanningAnswer, SignedPlanningQuery
 from myofed_schemas.study import SignedDecision, SignedManifest
 
 Answer = TypeVar("Answer", bound=BaseModel)
 MANIFESTS = TypeAdapter(list[SignedManifest])
+QUERIES = TypeAdapter(list[SignedPlanningQuery])
 AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 REVOKED = frozenset({"SITE_REVOKED", "REVOKED", "SITE_UNKNOWN", "HTTP_403"})
 """Codes with which a 403 says that the certificate is out."""
@@ -72,6 +74,29 @@ class CoordinatorApi:
             MyofedError: As `heartbeat`.
         """
         self._call("POST", "/site/decision", canonical_json(decision), study=decision.decision.study_id)
+
+    def planning(self) -> tuple[SignedPlanningQuery, ...]:
+        """All planning queries that ask this site, as the coordinator sent them (signatures not yet checked).
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        try:
+            return tuple(QUERIES.validate_json(self._call("GET", "/site/planning")))
+        except ValidationError:
+            raise _reply_invalid() from None
+
+    def answer_planning(self, answer: PlanningAnswer, *, study: str) -> None:
+        """The coordinator has this answer.
+
+        Args:
+            answer: As this site's people saw it.
+            study: The study that is planned, for the ledger.
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        self._call("PUT", f"/site/planning/{answer.query_id}", canonical_json(answer), study=study)
 
     def model(self, sha256: str, *, study: str) -> bytes:
         """The safetensors bytes with this digest.

@@ -10,19 +10,25 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from myofed_node.audit_exchange import exchange_head
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
+from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.planning_desk import PlanningDesk
 from myofed_node.service_state import ServiceState, save_service_state
 from myofed_node.site_setup import Site, look_into_site
 from myofed_node.study_desk import StudyDesk
 from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.supervise import die_with_parent
+
+SWEEP_EVERY = timedelta(days=1)
+"""Between two looks for what runs that are over left behind; the first is at the start."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Service:
         parts: tuple[Callable[[], None], ...] = (
             lambda: found.note_skew(clock_skew_s(self.api.heartbeat(heartbeat("UP", now=now)), now=now)),
             lambda: found.note_new(desk.fetch()),
+            lambda: found.note_new(PlanningDesk(self.site, self.api).fetch()),
             lambda: found.note_new(desk.deliver_all()),
             lambda: found.note_head(exchange_head(self.site.folder, self.api, site=self.site.config.site)),
         )
@@ -107,8 +114,14 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
     state = ServiceState(at=utc_text(clock()), code="STARTING", web=serve_page(site))
     save_service_state(site.folder, state)
     service = Service(site, CoordinatorApi(EgressClient(site.folder)))
+    sweep_at = clock()
     while not stop.is_set():
-        state = service.beat(state, now=clock())
+        now = clock()
+        state = service.beat(state, now=now)
+        if now >= sweep_at:
+            sweep_at = now + SWEEP_EVERY
+            code = _code_of(partial(forget_everywhere, site.folder, now=now))
+            state = state.model_copy(update={"code": code or state.code})
         save_service_state(site.folder, state)
         stop.wait(site.config.heartbeat_s)
 

@@ -157,6 +157,11 @@ class SiteFolder:
         return self.root / "studies"
 
     @property
+    def planning(self) -> Path:
+        """One folder a planning query: the query, this site's answer, and what the coordinator has."""
+        return self.root / "planning"
+
+    @property
     def run(self) -> Path:
         """What lives only while `up` runs: sockets, ports, logs."""
         return self.root / "run"
@@ -170,6 +175,11 @@ class SiteFolder:
     def egress_address(self) -> Path:
         """JSON: URL and local token of the running egress."""
         return self.run / "egress.json"
+
+    @property
+    def passing_weights(self) -> Path:
+        """Weights on their way through the egress, by their SHA-256: `.in` what comes, `.out` what leaves."""
+        return self.run / "weights"
 
     @property
     def status(self) -> Path:

@@ -9,14 +9,14 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from myofed_node.client_certificate import not_after
-from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.ledger import read_ledger
-from myofed_node.federation.privacy_ledger import PrivacyBudget, privacy_budget
+from myofed_node.federation.privacy_ledger import PrivacyBudget
 from myofed_node.federation.training_gate import Gate, gate
 from myofed_node.service_state import ServiceState, load_service_state
 from myofed_node.site_folder import SiteFolder
 from myofed_node.site_setup import Site
 from myofed_node.store import SiteStore
+from myofed_node.study_standing import StudyStanding, study_standings
 from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.ids import SiteId, UtcTime
 from myofed_schemas.wire import WireModel
@@ -40,7 +40,8 @@ class SiteStatus(WireModel):
         sessions: Their sessions.
         children: Name -> state of what `up` runs; empty when it does not run.
         web: Address of the site's own page while `up` runs.
-        budgets: Of the studies that ask for privacy.
+        budgets: Of the studies that ask for privacy, where the ledger can be read.
+        studies: Where each stands; one with a broken file has its code, and the rest of the site is shown all the same.
         training: Whether a task may begin now, or why not.
         training_window: The policy's hours; None: any.
     """
@@ -59,6 +60,7 @@ class SiteStatus(WireModel):
     service: ServiceState | None
     web: str | None
     budgets: tuple[PrivacyBudget, ...] = ()
+    studies: tuple[StudyStanding, ...] = ()
     training: Gate
     training_window: str | None
 
@@ -67,13 +69,14 @@ def site_status(site: Site) -> SiteStatus:
     """The site's state now.
 
     Raises:
-        MyofedError: STORE_MISSING, LEDGER_BROKEN, CERTIFICATE_INVALID, PRIVACY_LEDGER_BROKEN.
+        MyofedError: STORE_MISSING, LEDGER_BROKEN, CERTIFICATE_INVALID.
     """
     folder = site.folder
     store = SiteStore(folder.store)
     states = [row.state.value for row in store.all_series()]
     card = store.latest_card()
     service = load_service_state(folder) if children_of(folder) else None
+    studies = study_standings(site)
     return SiteStatus(
         site=site.config.site,
         demo=site.config.policy.demo,
@@ -88,7 +91,8 @@ def site_status(site: Site) -> SiteStatus:
         children=children_of(folder),
         service=service,
         web=service.web if service else None,
-        budgets=_budgets(site),
+        budgets=tuple(study.budget for study in studies if study.budget),
+        studies=studies,
         training=gate(folder, site.config.policy, local=system_now().astimezone()),
         training_window=site.config.policy.training_window,
     )
@@ -120,14 +124,8 @@ def status_lines(status: SiteStatus) -> list[str]:
         lines.append(f"  last contact: {status.service.last_contact or 'never'} ({status.service.code})")
     if status.web:
         lines.append(f"  page: {status.web} (token in keys/web.token)")
-    lines += [budget.line() for budget in status.budgets]
+    lines += [line for study in status.studies for line in study.lines()]
     return [*lines, "  DEMO POLICY: synthetic patients only"] if status.demo else lines
-
-
-def _budgets(site: Site) -> tuple[PrivacyBudget, ...]:
-    manifests = [state.newest.manifest for state in Approvals(site.folder, site.config).studies()]
-    found = [privacy_budget(m, study_folder=site.folder.study(m.study_id)) for m in manifests]
-    return tuple(budget for budget in found if budget)
 
 
 def _certificate_end(folder: SiteFolder) -> str | None:

@@ -13,6 +13,7 @@ from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.dataset_census import labelled_subjects
 from myofed_node.federation.approvals import Approvals, StudyState
 from myofed_node.site_setup import Site
+from myofed_node.small_site import scoring_notes
 from myofed_schemas.canonical import digest
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -50,6 +51,8 @@ class Decided(WireModel):
     decision: SignedDecision
     delivered: bool
     """False while the coordinator cannot be reached: the service delivers it later."""
+    notes: tuple[str, ...] = ()
+    """What the people who approved should know; `small_site.py`."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,19 @@ class StudyDesk:
         decided = self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects, digest=digest))
         with suppress(MyofedError):  # the decision stands; the service fetches again and tells what is wrong
             self._fetch_initial_weights(self.approvals.show(study_id))
-        return decided
+        return decided.model_copy(update={"notes": self.notes(study_id)})
+
+    def notes(self, study_id: str) -> tuple[str, ...]:
+        """What people should know of the newest version before they approve it, or have approved it.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN, SPLIT_MISSING.
+        """
+        state = self.approvals.show(study_id)
+        subjects = len(labelled_subjects(self.site.folder.dataset))
+        approved = self._overview(state).decision == "approved"
+        roles = self.approvals.roles(study_id) if approved else None
+        return scoring_notes(state.newest.manifest, self.site.config.policy, subjects=subjects, roles=roles)
 
     def decline(self, study_id: str, *, by: str, now: datetime) -> Decided:
         """The newest version does not train here.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from myofed_node.site_folder import SiteFolder
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.files import write_atomically
+from myofed_schemas.files import sweep_half_written, write_atomically
 from myofed_schemas.service_loop import ServiceLoop, free_port, is_listening, only_one
 from myofed_schemas.supervise import ChildSpec, Supervisor
 
@@ -50,6 +51,7 @@ def run(folder: SiteFolder, config: SiteConfig) -> ExitCode:
     for path in (folder.run, folder.logs, folder.dataset):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     with only_one(folder.run / "up.lock"):
+        sweep_half_written(written_folders(folder), now=time.time())
         ports = Ports(egress=free_port(), supernode=free_port())
         address = EgressAddress(port=ports.egress, token=secrets.token_hex(TOKEN_BYTES))
         write_atomically(folder.egress_address, canonical_json(address))
@@ -62,6 +64,12 @@ def run(folder: SiteFolder, config: SiteConfig) -> ExitCode:
             ).run()
         finally:
             folder.egress_address.unlink(missing_ok=True)
+
+
+def written_folders(folder: SiteFolder) -> list[Path]:
+    """Where a process that was killed may have left a file half written; the data set sees to its own."""
+    below = [path for root in (folder.studies, folder.planning) for path in root.rglob("*") if path.is_dir()]
+    return [folder.root, folder.run, folder.keys, folder.models, *below]
 
 
 def children(folder: SiteFolder, config: SiteConfig, ports: Ports) -> list[list[ChildSpec]]:

@@ -46,6 +46,9 @@ FLEET_HEADERS = (
 )
 """The headers those calls need; egress and sites' port pass these and no other, so that nothing rides along in one."""
 
+MAX_REPLY_OBJECTS = 256
+"""Objects of one reply: 3 with its update in a record, 6 and one more for every 5 MiB otherwise, so 109 at the largest weights."""
+
 FLEET_BODY_BYTES = 16 << 20
 """Largest body of a fleet call in either direction; Flower cuts its objects into pieces of 5 MiB."""
 
@@ -154,6 +157,12 @@ class RoundReport(WireModel):
     """Mean over sites of the incoming global model's Dice on the sites' validation subjects."""
     dice_per_site: dict[SiteId, float]
     weights_sha256: Sha256
+    exclusions: dict[SiteId, tuple[ExclusionCount, ...]] = Field(default_factory=dict)
+    """Subjects that training left out, as the sites told; empty where none told any."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_nobody_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty_exclusions(handler(self))
 
 
 class FinalEvaluation(WireModel):
@@ -165,6 +174,17 @@ class FinalEvaluation(WireModel):
     dice: float | None
     dice_per_site: dict[SiteId, float]
     errors: tuple[SiteError, ...]
+    exclusions: dict[SiteId, tuple[ExclusionCount, ...]] = Field(default_factory=dict)
+    """Subjects that this evaluation left out, as the sites told."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_nobody_told(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return _without_empty_exclusions(handler(self))
+
+
+def _without_empty_exclusions(document: dict[str, Any]) -> dict[str, Any]:
+    """A report in which no site told of exclusions is as one of an earlier release."""
+    return {name: value for name, value in document.items() if value or name != "exclusions"}
 
 
 class RunStatus(WireModel):

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+
+HALF_WRITTEN = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
+"""How `write_atomically` names a file until it is whole."""
+LEFT_BEHIND_S = 60.0
+"""Nothing is written for longer: an older one was left by a process that was killed."""
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
@@ -41,3 +48,31 @@ def fsync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sweep_half_written(folders: Iterable[Path], *, now: float) -> int:
+    """What a kill in the middle of `write_atomically` left directly in these folders is gone.
+
+    Args:
+        folders: One that does not exist is no error.
+        now: Seconds since 1970; what is younger than LEFT_BEHIND_S stays, for it may be under way.
+
+    Returns:
+        How many files that were.
+
+    Raises:
+        OSError: A folder cannot be read or changed.
+    """
+    left = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if _is_left(path, now=now)]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def _is_left(path: Path, *, now: float) -> bool:
+    if HALF_WRITTEN.fullmatch(path.name) is None:
+        return False
+    try:
+        return now - path.lstat().st_mtime > LEFT_BEHIND_S
+    except FileNotFoundError:  # it became whole meanwhile
+        return False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,7 @@ from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.ids import MuscleId, SiteId
 from myofed_schemas.study import Channel
 from myofed_schemas.study_options import StructureId
+from myofed_schemas.study_planning import Normalisation
 from myofed_schemas.wire import WireModel
 
 LEVELS: tuple[int, ...] = (10, 50, 90)
@@ -34,7 +35,10 @@ class Percentile(WireModel):
     """A value below which so many percent of a site's subjects lie, rounded; at least k subjects on either side."""
 
     percent: int = Field(ge=1, le=99)
-    value: float
+    value: float = Field(ge=-1e18, le=1e18, allow_inf_nan=False)
+
+
+Percentiles = Annotated[tuple[Percentile, ...], Field(max_length=len(LEVELS))]
 
 
 class Fingerprint(WireModel):
@@ -59,15 +63,15 @@ class Fingerprint(WireModel):
     site: SiteId
     policy: DisclosurePolicy
     subjects: SuppressedCount
-    spacing_mm: tuple[Percentile, ...] = ()
-    slice_mm: tuple[Percentile, ...] = ()
-    size_px: tuple[Percentile, ...] = ()
-    thigh_mm: tuple[Percentile, ...] = ()
-    intensity_50: tuple[Percentile, ...] = ()
-    intensity_spread: tuple[Percentile, ...] = ()
-    echo_times_ms: tuple[float, ...] = ()
-    channels: tuple[Channel, ...] = ()
-    structures: tuple[StructureId, ...] = ()
+    spacing_mm: Percentiles = ()
+    slice_mm: Percentiles = ()
+    size_px: Percentiles = ()
+    thigh_mm: Percentiles = ()
+    intensity_50: Percentiles = ()
+    intensity_spread: Percentiles = ()
+    echo_times_ms: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field(default=(), max_length=512)
+    channels: tuple[Channel, ...] = Field(default=(), max_length=4)
+    structures: tuple[StructureId, ...] = Field(default=(), max_length=256)
 
 
 class Plan(WireModel):
@@ -77,7 +81,9 @@ class Plan(WireModel):
         sites: Sites whose fingerprints told enough to count.
         spacing_mm: Median over sites of their median spacing.
         size_px: Rows and columns that hold nine of ten thighs of every site.
+        normalisation: Whatever unit and spread the sites' intensities have.
         channels: Sequences that some site has.
+        channels_everywhere: Those that all of these sites tell of.
         network_channels: Features of each level of a U-Net.
         strides: One fewer.
         muscles: Muscles that some site draws singly.
@@ -87,11 +93,18 @@ class Plan(WireModel):
     sites: tuple[SiteId, ...]
     spacing_mm: float
     size_px: tuple[int, int]
+    normalisation: Normalisation
     channels: tuple[Channel, ...]
+    channels_everywhere: tuple[Channel, ...]
     network_channels: tuple[int, ...]
     strides: tuple[int, ...]
     muscles: tuple[MuscleId, ...]
     muscles_everywhere: tuple[MuscleId, ...]
+
+    @property
+    def levels(self) -> int:
+        """Depth of the network."""
+        return len(self.network_channels)
 
 
 def percentiles(values: Sequence[float], *, step: float, k: int) -> tuple[Percentile, ...]:
@@ -141,7 +154,9 @@ def propose(fingerprints: Iterable[Fingerprint], *, muscle_ids: Iterable[str]) -
         sites=tuple(f.site for f in telling),
         spacing_mm=spacing,
         size_px=(size, size),
+        normalisation="z-score",
         channels=tuple(sorted({c for f in telling for c in f.channels})),
+        channels_everywhere=tuple(sorted(set.intersection(*(set(f.channels) for f in telling)))),
         network_channels=tuple(min(BASE_CHANNELS * 2**level, MAX_CHANNELS) for level in range(levels)),
         strides=(2,) * (levels - 1),
         muscles=tuple(m for m in ids if m in set().union(*drawn)),

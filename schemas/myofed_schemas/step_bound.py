@@ -92,6 +92,14 @@ def reach_of_update(manifest: StudyManifest, *, round_number: int) -> Reach:
     return Reach(reach.decay, reach.travel + CARRIED * earlier, reach.cap)
 
 
+def reach_of_local(manifest: StudyManifest, *, round_number: int) -> Reach:
+    """How far a tensor that stays at a site can be from its initial values after this round: it made every round's steps."""
+    reach = Reach()
+    for number in range(1, round_number + 1):
+        reach = reach.then(reach_of_update(manifest, round_number=number))
+    return reach
+
+
 def _reach_of_steps(manifest: StudyManifest, *, round_number: int) -> Reach:
     steps, rate = manifest.training.local_steps, highest_rate(manifest, round_number=round_number)
     travel = rate * sum(largest_step(t) for t in range(1, steps + 1))

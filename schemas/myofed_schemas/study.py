@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
@@ -20,6 +21,7 @@ from myofed_schemas.study_options import (
     Transport,
     muscle_ids,
 )
+from myofed_schemas.study_planning import Planning
 from myofed_schemas.wire import WireModel
 
 DuoTerm = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
@@ -29,6 +31,9 @@ PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]+$"
 HexSignature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 HexPublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
+
+NORM_SIGMAS = 4.0
+"""The norm of n standard normal numbers is above sqrt(n) + 4 with probability exp(-8) at most (Laurent and Massart 2000, lemma 1)."""
 
 TensorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.]{1,200}$")]
 
@@ -168,6 +173,8 @@ class StudyManifest(WireModel):
     mixed_labels: MixedLabels | None = None
     privacy: Privacy | None = None
     transport: Transport | None = None
+    planning: Planning | None = None
+    """Where the input and the depth of the network come from; a site that answered compares the digest with its own answer."""
 
     @model_serializer(mode="wrap")
     def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -215,6 +222,22 @@ class StudyManifest(WireModel):
             raise ValueError(msg)
         if self.mixed_labels:
             self._check_mixed_labels(self.mixed_labels)
+        if self.max_update_norm is not None and self.privacy and self.privacy.level == "update":
+            self._check_noise(self.max_update_norm, self.privacy)
+
+    def _check_noise(self, limit: float, privacy: Privacy) -> None:
+        """The norm of n Gaussian numbers of deviation s is s (sqrt(n) + 4) at most, but once in 3 000."""
+        shared = (t for t in self.state_dict if t.dtype == "float32" and t.name not in (self.local_tensors or ()))
+        numbers = sum(math.prod(tensor.shape) for tensor in shared)
+        deviation = privacy.noise_multiplier * privacy.clip_norm
+        longest = math.hypot(deviation * (math.sqrt(numbers) + NORM_SIGMAS), privacy.clip_norm)
+        if longest > limit:
+            msg = (
+                f"max_update_norm is {limit:g}, but the study's own noise makes honest updates of norm up to {longest:.6g} "
+                f"(noise_multiplier {privacy.noise_multiplier:g} x clip_norm {privacy.clip_norm:g}, {numbers} weights): "
+                "leave max_update_norm out, or set it above that"
+            )
+            raise ValueError(msg)
 
     def _check_mixed_labels(self, mixed: MixedLabels) -> None:
         named = [labels.site for labels in mixed.sites]

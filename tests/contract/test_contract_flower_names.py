@@ -1,4 +1,4 @@
-"""Flower's private names that three files of ours rely on: there, and with the signatures of 1.41.0."""
+"""Flower's private names that four files of ours rely on: there, and with the signatures of 1.41.0."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ ADAPTERS = (
     "node/myofed_node/federation/flower_adapter.py",
     "coordinator/myofed_coordinator/federation/flower_adapter.py",
     "coordinator/myofed_coordinator/federation/replies.py",
+    "coordinator/myofed_coordinator/federation/reply_pull.py",
 )
 PUBLIC = ("flwr.app", "flwr.clientapp", "flwr.serverapp", "flwr.simulation")
 """What Flower documents for authors of apps."""
@@ -46,6 +47,15 @@ SIGNATURES = {
     "flwr.supercore.control:ControlHttpClient.ListNodes": "self request",
     "flwr.supercore.control:ControlHttpClient.RegisterNode": "self request",
     "flwr.supercore.control:ControlHttpClient.UnregisterNode": "self request",
+    "flwr.supercore.runtime:RuntimeHttpClient.PullMessages": "self request",
+    "flwr.supercore.runtime:RuntimeHttpClient.ConfirmMessageReceived": "self request",
+    "flwr.supercore.inflatable.inflatable_object:iterate_object_tree": "tree",
+    "flwr.supercore.inflatable.inflatable_utils:inflate_object_from_contents": (
+        "object_id object_contents keep_object_contents objects"
+    ),
+    "flwr.superlink.grid.http_grid:HttpGrid": "runtime_api_address insecure root_certificates token",
+    "flwr.superlink.grid.http_grid:HttpGrid.run.fget": "self",
+    "flwr.superlink.grid.http_grid:HttpGrid._runtime_client.fget": "self",
     "flwr.supercore.fab:Fab": "hash_str content verifications",
     "flwr.supercore.primitives.asymmetric:public_key_to_bytes": "public_key",
     "flwr.cli.build:build_fab_from_disk": "app",
@@ -54,9 +64,14 @@ SIGNATURES = {
 }
 
 FIELDS = {
-    "flwr.proto.fleet_pb2:PushMessagesRequest": {"node", "messages_list"},
+    "flwr.proto.fleet_pb2:PushMessagesRequest": {"node", "messages_list", "message_object_trees"},
     "flwr.proto.message_pb2:Message": {"metadata"},
-    "flwr.proto.message_pb2:Metadata": {"src_node_id", "reply_to_message_id"},
+    "flwr.proto.message_pb2:Metadata": {"src_node_id", "reply_to_message_id", "message_id"},
+    "flwr.proto.message_pb2:ObjectTree": {"object_id", "children"},
+    "flwr.proto.message_pb2:PullObjectRequest": {"node", "run_id", "object_id"},
+    "flwr.proto.message_pb2:ConfirmMessageReceivedRequest": {"node", "run_id", "message_object_id"},
+    "flwr.proto.runtime_pb2:PullAppMessagesRequest": {"message_ids"},
+    "flwr.proto.runtime_pb2:PullAppMessagesResponse": {"messages_list", "message_object_trees"},
     "flwr.proto.runtime_pb2:AcquireTaskRequest": {"supported_task_types"},
     "flwr.proto.runtime_pb2:AcquireTaskResponse": {"task", "token"},
     "flwr.proto.message_pb2:PullObjectResponse": {"object_found", "object_available", "object_content"},

@@ -14,6 +14,8 @@ from typing import Any
 from proofs.burned_in import burned_in
 from proofs.convert_kills import killed_conversions
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
+from proofs.federation_kills import killed_federation
+from proofs.federation_links import links
 from proofs.kills import killed_batches
 from proofs.mutated import mutated_files
 from proofs.mutated_datasets import mutated_datasets
@@ -55,6 +57,8 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "deid-burned-in": burned_in,
     "convert-kills": killed_conversions,
     "validate-mutated": mutated_datasets,
+    "federation-kills": killed_federation,
+    "federation-links": links,
 }
 
 

@@ -17,7 +17,9 @@ from myofed_coordinator.api.runs import RunsReader, runs_router
 from myofed_coordinator.catalog.routes import catalog_router
 from myofed_coordinator.database import check_schema
 from myofed_coordinator.enrolment.routes import enrol_router, sites_router
+from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.models.routes import models_router
+from myofed_coordinator.planning.routes import planning_router
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.routes import studies_router
 from myofed_coordinator.web.pages import add_pages
@@ -83,9 +85,11 @@ def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
     router = APIRouter()
     router.include_router(sites_router(port.services.enrolment))
     router.include_router(catalog_router(port.services.catalog))
+    router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(runs_router(port.runs))
-    router.include_router(models_router(port.services.models))
+    cards = CardsService(port.services.models, port.services.studies, port.runs)
+    router.include_router(models_router(port.services.models, cards))
 
     @router.get("/openapi.json", include_in_schema=False)
     def openapi() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`models list|show|export|verify` and `catalog query`."""
+"""`models list|show|card|export|verify` and `catalog query`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import typer
 
 from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, dumped, new_group, opened, read_input, show
+from myofed_coordinator.models.card import ModelCard
+from myofed_coordinator.models.card_page import markdown, release_line
+from myofed_coordinator.models.cards import CardsService
+from myofed_coordinator.services import Services, open_runs
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.files import write_atomically
@@ -42,27 +46,44 @@ def show_model(model: ModelArgument, home: HomeOption, json: JsonOption = False)
     show(record, lines=[_line(record), f"  manifest {record.statement.manifest_digest}"], as_json=json)
 
 
+@models.command("card")
+def show_card(model: ModelArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Shows one model's card as Markdown: data, rounds, scores, privacy, and whether it may leave the consortium.
+
+    Example: myofed-coordinator models card 3f2a9c01 --home /srv/myofed
+    """
+    with opened(home) as services:
+        card = _card(services, model)
+    show(card, lines=[markdown(card)], as_json=json)
+
+
 @models.command()
 def export(
     model: ModelArgument,
     out: Annotated[
-        Path, typer.Option("--out", help="Weights go here, the signed record beside them.", show_default=False)
+        Path,
+        typer.Option("--out", help="Weights go here, the signed record and the card beside them.", show_default=False),
     ],
     home: HomeOption,
     json: JsonOption = False,
 ) -> None:
-    """Writes a model's weights, and its signed record as OUT.json.
+    """Writes a model's weights, its signed record as OUT.json, and its card as OUT.card.json and OUT.card.md.
 
     Example: myofed-coordinator models export 3f2a9c01 --out thigh.safetensors --home /srv/myofed
     """
     with opened(home) as services:
         record = services.models.show(model)
         content = services.models.read(record.statement.sha256)
+        card = _card(services, record.statement.sha256)
     beside = out.with_name(out.name + ".json")
     write_atomically(out, content, mode=0o644)
     write_atomically(beside, canonical_json(record), mode=0o644)
-    document = {"path": str(out), "record": str(beside), "sha256": record.statement.sha256}
-    show(document, lines=[f"Written: {_line(record)}"], as_json=json)
+    page = out.with_name(out.name + ".card.md")
+    write_atomically(out.with_name(out.name + ".card.json"), canonical_json(card), mode=0o644)
+    write_atomically(page, markdown(card).encode(), mode=0o644)
+    document = {"path": str(out), "record": str(beside), "card": str(page), "sha256": record.statement.sha256}
+    document["release"] = card.release.mark
+    show(document, lines=[f"Written: {_line(record)}", f"Release: {release_line(card)}"], as_json=json)
 
 
 @models.command()
@@ -103,6 +124,10 @@ def query(
     )
     warning = [DEMO] if any(card.disclosure.demo for card in answer.cards) else []
     show(answer, lines=[*(_card_line(card) for card in answer.cards), total, *warning], as_json=json)
+
+
+def _card(services: Services, model: str) -> ModelCard:
+    return CardsService(services.models, services.studies, open_runs(services)).show(model)
 
 
 def _line(record: ModelRecord) -> str:

@@ -14,7 +14,7 @@ from myofed_coordinator.studies.summary import StudySummary, detail, summarise
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.federation import RunStatus
+from myofed_schemas.federation import FinalEvaluation, RoundReport, RunStatus
 
 study = new_group("Studies: what the sites are asked to do, and who approved it.")
 runs = new_group("Runs of studies.")
@@ -117,7 +117,12 @@ def show_run(
     """
     with opened(home) as services:
         status = open_runs(services).show(run_id)
-    lines = [f"  round {r.round}: {len(r.sites)} sites, Dice {_dice(r.dice)}, {r.seconds:.1f} s" for r in status.rounds]
+    lines = [
+        f"  round {r.round}: {len(r.sites)} sites, Dice {_dice(r.dice)}, {r.seconds:.1f} s{_trouble(r)}"
+        for r in status.rounds
+    ]
+    if status.final is not None:
+        lines.append(f"  final evaluation: Dice {_dice(status.final.dice)}{_trouble(status.final)}")
     show(status, lines=[_run_line(status), *lines], as_json=json)
 
 
@@ -128,6 +133,17 @@ def _study_line(summary: StudySummary) -> str:
 
 def _run_line(status: RunStatus) -> str:
     return f"{status.run_id} {status.study_id} {status.state} {status.code}, {len(status.rounds)} rounds"
+
+
+def _trouble(report: RoundReport | FinalEvaluation) -> str:
+    """Sites that failed, and the subjects that the others could not use, as buckets."""
+    errors = [f"{error.site} {error.code}" for error in report.errors]
+    left_out = [
+        f"{site} left out {count.subjects} or more {count.code}"
+        for site, counts in report.exclusions.items()
+        for count in counts
+    ]
+    return "".join(f"; {text}" for text in (*errors, *left_out))
 
 
 def _dice(value: float | None) -> str:

@@ -93,6 +93,17 @@ def _largest(name: str, updates: Sequence[Update]) -> NDArray[np.int64]:
     return largest
 
 
+MOST_TIMES_THE_MEDIAN = 5.0
+"""A site's number of subjects can only be believed: no update counts more than so many times the round's median one."""
+
+
+def capped(weights: Sequence[float]) -> list[float]:
+    """The weights of a round's updates, none above MOST_TIMES_THE_MEDIAN; the median of an even number is its lower middle."""
+    ordered = sorted(weights)
+    most = MOST_TIMES_THE_MEDIAN * ordered[(len(ordered) - 1) // 2] if ordered else 0.0
+    return [min(weight, most) for weight in weights]
+
+
 def weight_of(metrics: TaskMetrics, manifest: StudyManifest) -> float:
     """What an update counts: 1 with uniform weighting, else the site's bucketed number of training subjects."""
     return 1.0 if manifest.weighting == "uniform" else float(metrics.examples)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +15,10 @@ from myofed_schemas.federation import SiteError
 
 GRACE_S = 5.0
 """The engine answers for a site after the task's timeout; this much later we do."""
+MOST_TIMES = 4
+"""A node answers the same question six times: two are left for a coordinator that resumes."""
+SENT_AGAIN = "MESSAGE_LOST"
+"""The node is there and waits for work: it is sent the same question again at once."""
 
 
 class Clock(Protocol):
@@ -61,11 +65,17 @@ class Answers:
         errors: Site -> code.
         good: Sites whose reply was accepted.
         asked: Site -> the key of the node that was asked.
+        tickets: Ticket -> site, of all that was sent.
     """
 
     errors: dict[str, str] = field(default_factory=dict)
     good: set[str] = field(default_factory=set)
     asked: dict[str, str] = field(default_factory=dict)
+    tickets: dict[str, str] = field(default_factory=dict)
+
+    def times(self, site: str) -> int:
+        """How often this site was sent the question."""
+        return list(self.tickets.values()).count(site)
 
     def site_errors(self) -> tuple[SiteError, ...]:
         """The errors in the order of the sites' names."""
@@ -91,6 +101,9 @@ class Question:
         quorum: So many good replies are enough to end the patience with the others.
         straggler_wait_s: How long the others have after that; None: until the task's timeout.
         turn: Whose turn it is.
+        only: Asked again of these sites; None: of all whose turn it is.
+        earlier: Tickets of the same question -> site: a good answer to one of them is one as well.
+        told: Called with site and code for each site that is sent the question again.
     """
 
     task: Task
@@ -98,10 +111,13 @@ class Question:
     quorum: int
     straggler_wait_s: float | None = None
     turn: Turn = field(default_factory=Turn)
+    only: frozenset[str] | None = None
+    earlier: Mapping[str, str] = field(default_factory=dict)
+    told: Callable[[str, str], None] = lambda _site, _code: None
 
 
-def gather(folder: RunFolder, engine: Engine, pace: Pace, *, quorum: int) -> None:
-    """All sites of the run are connected, or a quorum is and the others had their time.
+def gather(folder: RunFolder, engine: Engine, pace: Pace, *, quorum: int, among: frozenset[str] | None = None) -> None:
+    """All sites of the run (or all `among` them) are connected, or a quorum is and the others had their time.
 
     Raises:
         MyofedError: QUORUM_ABSENT after `absent_s` without a quorum.
@@ -109,7 +125,7 @@ def gather(folder: RunFolder, engine: Engine, pace: Pace, *, quorum: int) -> Non
     """
     start = pace.clock.monotonic()
     while True:
-        sites = folder.sites().node_keys
+        sites = _members(folder, among)
         present = len(set(sites.values()) & set(engine.online()))
         waited = pace.clock.monotonic() - start
         if present == len(sites) >= quorum or (present >= quorum and waited > pace.gather_s):
@@ -132,12 +148,15 @@ def ask(folder: RunFolder, engine: Engine, pace: Pace, question: Question) -> An
     Raises:
         StopRequestedError: Asked to stop; replies under way are left to the engine.
     """
-    answers = Answers()
+    answers = Answers(tickets=dict(question.earlier))
     pending = _send(folder, engine, question, answers)
     patience = _Patience(question, pace.clock.monotonic())
     while pending:
         _drop_removed(folder, pending, answers)
-        came = _take(folder, engine.replies(list(pending)), pending, question.accept, answers)
+        waiting = set(pending.values())
+        tickets = [ticket for ticket, site in answers.tickets.items() if site in waiting]
+        came = _take(folder, engine.replies(tickets), pending, question.accept, answers)
+        _send_again(engine, question, pending, answers)
         if not pending:
             break
         code = patience.ended(pace.clock.monotonic(), good=len(answers.good - answers.revoked(folder)))
@@ -173,12 +192,33 @@ class _Patience:
 
 def _send(folder: RunFolder, engine: Engine, question: Question, answers: Answers) -> dict[str, str]:
     """Ticket -> site, of those whose turn it is and that are connected."""
-    sites, online = folder.sites().node_keys, engine.online()
-    present, absent = question.turn.choose(sites, [site for site in sites if sites[site] in online])
+    sites, online = _members(folder, question.only), engine.online()
+    turn = question.turn if question.only is None else Turn()
+    present, absent = turn.choose(sites, [site for site in sites if sites[site] in online])
     answers.errors.update(dict.fromkeys(absent, "SITE_OFFLINE"))
     answers.asked = {site: sites[site] for site in present}
     tickets = engine.send([(online[sites[site]], question.task) for site in present]) if present else []
+    answers.tickets |= dict(zip(tickets, present, strict=True))
     return dict(zip(tickets, present, strict=True))
+
+
+def _send_again(engine: Engine, question: Question, pending: dict[str, str], answers: Answers) -> None:
+    """Sites whose message was lost, and whose nodes are there, have it once more."""
+    lost = [s for s, code in answers.errors.items() if code == SENT_AGAIN and answers.times(s) < MOST_TIMES]
+    online = engine.online() if lost else {}
+    for site in lost:
+        node = online.get(answers.asked[site])
+        if node is None:
+            continue
+        question.told(site, answers.errors.pop(site))
+        (ticket,) = engine.send([(node, question.task)])
+        answers.tickets[ticket] = pending[ticket] = site
+
+
+def _members(folder: RunFolder, among: frozenset[str] | None) -> dict[str, str]:
+    """Site -> key, of the run's sites that are meant."""
+    keys = folder.sites().node_keys
+    return {site: key for site, key in keys.items() if among is None or site in among}
 
 
 def _take(
@@ -186,10 +226,13 @@ def _take(
 ) -> int:
     came = 0
     for reply in replies:
-        site = pending.pop(reply.ticket, None)
-        if site is None:
-            continue  # a message that answers nothing we asked
+        site = answers.tickets.get(reply.ticket)
+        if site is None or site not in pending.values() or (reply.code != "OK" and reply.ticket not in pending):
+            continue  # it answers nothing we wait for; what became of an earlier message says nothing of the later one
+        for ticket in [ticket for ticket, of in pending.items() if of == site]:
+            del pending[ticket]
         came += 1
+        folder.look()
         if reply.code != "OK":
             # The engine says "unavailable" of a site that was taken out of it; why is known here.
             answers.errors[site] = "SITE_REVOKED" if site in answers.revoked(folder) else reply.code
@@ -211,10 +254,11 @@ def _drop_removed(folder: RunFolder, pending: dict[str, str], answers: Answers) 
 
 
 def check_stop(folder: RunFolder) -> None:
-    """The run may go on.
+    """The run may go on; its supervisor is told that somebody looks.
 
     Raises:
         StopRequestedError: Its people asked to stop.
     """
+    folder.look()
     if folder.stop_request.exists():
         raise StopRequestedError

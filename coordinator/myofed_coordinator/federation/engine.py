@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from myofed_schemas.errors import MyofedError
@@ -35,12 +36,14 @@ class Reply:
         packed: The site's weights, a safetensors file in the manifest's dtypes (an encoding is undone by the engine); empty
             for an error or an evaluation.
         metrics: None for an error.
+        file: Where exactly these weights lie on the run's disk already, if they do; whoever accepts them may take it.
     """
 
     ticket: str
     code: str
-    packed: bytes = b""
+    packed: bytes | memoryview = b""
     metrics: TaskMetrics | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,13 @@ message to the node as soon as the ServerApp has sent it, and a node that waits 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import httpx
 
 from myofed_coordinator.federation.exchange import ClientGoneError, Exchange, RefusedError
+from myofed_coordinator.federation.idle import IdleNodes
 from myofed_coordinator.federation.news import News
 from myofed_coordinator.federation.replies import check_own_reply
 from myofed_schemas.federation import FLEET_HEADERS
@@ -30,17 +32,21 @@ REPLY_HEADERS = ("content-type", "flwr-version-incompatibility-message")
 class EngineProxy:
     """Forwards to the SuperLink; its other paths are never asked for, whoever asks."""
 
-    def __init__(self, client: httpx.AsyncClient, *, news: News, replies: News, hold_s: float = HOLD_S) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, *, news: News, replies: News, idle: IdleNodes, hold_s: float = HOLD_S
+    ) -> None:
         self._client = client
         self._news = news
         self._replies = replies
+        self._idle = idle
         self._hold_s = hold_s
 
-    async def forward(self, exchange: Exchange, *, recheck: Callable[[], Awaitable[None]]) -> None:
+    async def forward(self, exchange: Exchange, *, node: str, recheck: Callable[[], Awaitable[None]]) -> None:
         """The call is answered with what the engine said.
 
         Args:
             exchange: A request that passed every check.
+            node: SHA-256 of the key of the node that sends it.
             recheck: Raises RefusedError when the site is out by now; asked again after every wait.
 
         Raises:
@@ -50,10 +56,10 @@ class EngineProxy:
         body = await exchange.body()
         if exchange.path == PUSH_MESSAGES:
             check_own_reply(body)
-        mark = self._news.mark()
-        response = await self._ask(exchange, body)
-        if exchange.path == PULL_MESSAGES and _is_empty(response):
-            response = await self._hold(exchange, body, response, mark, recheck)
+        if exchange.path == PULL_MESSAGES:
+            response = await self._pull(exchange, body, node, recheck)
+        else:
+            response = await self._ask(exchange, body)
         if exchange.path in DELIVERIES:
             self._replies.announce()
         headers = [
@@ -63,15 +69,14 @@ class EngineProxy:
         await exchange.send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await exchange.send({"type": "http.response.body", "body": response.content})
 
-    async def _hold(
-        self,
-        exchange: Exchange,
-        body: bytes,
-        response: httpx.Response,
-        mark: int,
-        recheck: Callable[[], Awaitable[None]],
+    async def _pull(
+        self, exchange: Exchange, body: bytes, node: str, recheck: Callable[[], Awaitable[None]]
     ) -> httpx.Response:
         """The first answer that is not empty, or the last empty one once the time is over."""
+        mark = self._news.mark()
+        response = await self._look(exchange, body, node)
+        if not _is_empty(response):
+            return response
         gone = asyncio.ensure_future(exchange.receive())
         deadline = asyncio.get_running_loop().time() + self._hold_s
         try:
@@ -83,9 +88,17 @@ class EngineProxy:
                     continue
                 mark = now
                 await recheck()
-                response = await self._ask(exchange, body)
+                response = await self._look(exchange, body, node)
         finally:
             gone.cancel()
+        return response
+
+    async def _look(self, exchange: Exchange, body: bytes, node: str) -> httpx.Response:
+        """What the engine has for this node; that it has nothing is noted."""
+        asked_ns = time.time_ns()
+        response = await self._ask(exchange, body)
+        if _is_empty(response):
+            self._idle.found_nothing(node, asked_ns=asked_ns)
         return response
 
     async def _ask(self, exchange: Exchange, body: bytes) -> httpx.Response:

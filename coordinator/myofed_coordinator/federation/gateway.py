@@ -109,7 +109,7 @@ class Gateway:
         async def recheck() -> None:
             await self._registered(exchange)
 
-        await self._behind.engine.forward(exchange, recheck=recheck)
+        await self._behind.engine.forward(exchange, node=registered.node_key_sha256, recheck=recheck)
 
     async def _registered(self, exchange: Exchange) -> RegisteredSite:
         peer = exchange.scope.get("state", {}).get(PEER, "")

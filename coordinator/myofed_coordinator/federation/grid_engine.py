@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tokenize
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from pydantic import ValidationError
 
 from myofed_coordinator.federation.encoding import Encoding, decode
 from myofed_coordinator.federation.engine import Reply, Task
+from myofed_coordinator.federation.idle import IdleNodes
+from myofed_coordinator.federation.reply_pull import UNREADABLE, ReplyPull
+from myofed_coordinator.federation.weights import mapped
 from myofed_coordinator.federation.weights_transit import WeightsTransit
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import INLINE_BYTES, PACKED, TaskMetrics
 from myofed_schemas.study import TensorSpec
 from myofed_schemas.study_options import Transport
-from myofed_schemas.weights_transfer import REFERENCE_BYTES, REFERENCE_SHA256
+from myofed_schemas.weights_transfer import MAX_HEADER_BYTES, REFERENCE_BYTES, REFERENCE_SHA256, largest_weights
 
 CODE = re.compile(r"[A-Z][A-Z0-9_]{2,63}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -39,29 +40,48 @@ ENGINE_CODES = {
     8: "EXECUTOR_LOST",
 }
 """flwr 1.41.0, common/constant.py, ErrorCode: what the engine says for a site that did not answer."""
-PULL_BYTES = 64 << 20
-"""Replies pulled in one request hold at most about this much: memory does not grow with the number of sites."""
 MAX_METRICS_CHARACTERS = 64 << 10
+
+
+class Pull(Protocol):
+    """`reply_pull.ReplyPull`, or a test's."""
+
+    def __call__(self, tickets: Sequence[str], *, most_bytes: int) -> Iterator[tuple[str, Message | str]]:
+        """Ticket and reply, or ticket and the code in place of it."""
 
 
 class GridEngine:
     """Carries tasks to nodes and replies back."""
 
-    def __init__(self, grid: Grid, *, announce: Callable[[], None], runs: Path | None = None) -> None:
+    def __init__(
+        self,
+        grid: Grid,
+        *,
+        announce: Callable[[], None],
+        runs: Path | None = None,
+        pull: Pull | None = None,
+        idle: IdleNodes | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         """Nothing is sent yet.
 
         Args:
             grid: Flower's.
             announce: Tells the sites' port that something was sent.
             runs: Folder of all runs, where weights by reference lie.
+            pull: Asks for replies; None: `ReplyPull` over the grid.
+            idle: Says which nodes found no work; None: a message that is lost is known at its timeout only.
+            clock_ns: Nanoseconds since 1970.
         """
         self._grid = grid
         self._announce = announce
         self._runs = runs
         self._keys: dict[int, str] = {}
         self._asked: dict[str, _Asked] = {}
-        self._packed_bytes = 1
-        self._singly = False
+        self._pull = pull or ReplyPull(grid)
+        self._idle = idle
+        self._clock_ns = clock_ns
+        self._most_bytes = 0
 
     def online(self) -> dict[str, int]:
         """SHA-256 of the node key (PEM SubjectPublicKeyInfo) -> Flower's node id, of all nodes that are connected."""
@@ -81,33 +101,29 @@ class GridEngine:
             first = tasks[0][1]  # a question is the same for all sites
             way.transit.offer(first.packed, first.instruction.weights_sha256)
         messages = [_message(node, task, by_reference=way.transit is not None) for node, task in tasks]
-        self._packed_bytes = 1 if way.transit else max(len(task.packed) for _, task in tasks)
+        self._most_bytes = way.most_bytes(max(len(task.packed) for _, task in tasks))
         tickets = list(self._grid.push_messages(messages))
+        sent_ns = self._clock_ns()
         current = tasks[0][1].instruction.weights_sha256
         self._asked = {k: v for k, v in self._asked.items() if v.task.instruction.weights_sha256 == current}
         for ticket, (node, task) in zip(tickets, tasks, strict=False):
-            self._asked[ticket] = _Asked(task, way, self._keys.get(node, ""))
+            self._asked[ticket] = _Asked(task, way, self._keys.get(node, ""), sent_ns)
         self._announce()
         return tickets
 
     def replies(self, tickets: Sequence[str]) -> Iterator[Reply]:
-        """Those that have come by now; large ones are pulled one at a time.
+        """Those that have come by now, one at a time in memory; a bad one is its own site's error and nobody else's."""
+        lost = [ticket for ticket in tickets if self._found_idle(ticket)]  # looked at first: a reply may come meanwhile
+        came = set()
+        for ticket, found in self._pull(tickets, most_bytes=self._most_bytes):
+            came.add(ticket)
+            yield Reply(ticket, found) if isinstance(found, str) else _reply(ticket, found, self._asked.get(ticket))
+        yield from (Reply(ticket, "MESSAGE_LOST") for ticket in lost if ticket not in came)
 
-        Flower takes a message apart while it pulls it, so one that cannot be taken apart ends the request and with it what
-        came beside it. From then on every reply is pulled alone, and such a message is its own site's error.
-        """
-        step = 1 if self._singly else max(1, PULL_BYTES // self._packed_bytes)
-        for start in range(0, len(tickets), step):
-            some = tickets[start : start + step]
-            try:
-                messages: Iterable[Message] = self._grid.pull_messages(some)
-            except UNREADABLE:
-                self._singly = True
-                if len(some) == 1:
-                    yield Reply(some[0], "REPLY_INVALID")
-                continue
-            for message in messages:
-                yield _reply(message, self._asked.get(message.metadata.reply_to_message_id))
+    def _found_idle(self, ticket: str) -> bool:
+        """Its node asked for work after it was sent, and was told that there is none."""
+        asked = self._asked.get(ticket)
+        return self._idle is not None and asked is not None and self._idle.last_ns(asked.key_sha256) > asked.sent_ns
 
     def _way(self, task: Task) -> _Way:
         """How this run's weights move."""
@@ -128,8 +144,14 @@ class _Way:
     encoding: Encoding = "float32"
     spec: tuple[TensorSpec, ...] = ()
 
-    def take(self, key_sha256: str, sha256: str) -> bytes:
-        """The update that the node with this key uploaded.
+    def most_bytes(self, sent: int) -> int:
+        """How large the weights in a reply may be, where so many bytes went out."""
+        if self.transit is not None:
+            return 0
+        return largest_weights(self.spec) if self.spec else sent + MAX_HEADER_BYTES
+
+    def take(self, key_sha256: str, sha256: str) -> Path:
+        """A file of the update that the node with this key uploaded.
 
         Raises:
             MyofedError: WEIGHTS_NOT_UPLOADED, WEIGHTS_DIGEST.
@@ -142,30 +164,12 @@ class _Way:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a ticket's reply is read with: what was asked, how weights move, and whose key the node has."""
+    """What a ticket's reply is read with: what was asked, how weights move, whose key the node has, and since when."""
 
     task: Task
     way: _Way
     key_sha256: str
-
-
-UNREADABLE = (
-    LookupError,
-    TypeError,
-    ValueError,
-    ValidationError,
-    AttributeError,
-    EOFError,
-    ArithmeticError,
-    MemoryError,
-    RecursionError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    DecodeError,
-)
-"""What reading a site's reply can raise, Flower's own taking apart of it included: numpy.load takes empty bytes and zip files for something else than
-an array, reads an array's header as Python, and makes room for the shape that it names before it reads on."""
+    sent_ns: int
 
 
 def _message(node: int, task: Task, *, by_reference: bool) -> Message:
@@ -184,20 +188,20 @@ def _message(node: int, task: Task, *, by_reference: bool) -> Message:
     )
 
 
-def _reply(message: Message, asked: _Asked | None) -> Reply:
-    ticket = message.metadata.reply_to_message_id
+def _reply(ticket: str, message: Message, asked: _Asked | None) -> Reply:
     if message.has_error():
         return Reply(ticket, _code_of(message.error.code, message.error.reason or ""))
     try:
-        metrics, packed = _metrics(message.content), _packed(message.content, asked)
-        if packed and asked is not None:
+        metrics, file = _metrics(message.content), _file(message.content, asked)
+        packed = _packed(message.content) if file is None else mapped(file)
+        if packed and asked is not None and asked.way.encoding != "float32":
             base, way = asked.task.packed, asked.way
-            packed = decode(packed, base=base, encoding=way.encoding, spec=way.spec)
+            packed, file = decode(bytes(packed), base=base, encoding=way.encoding, spec=way.spec), None
     except UNREADABLE:
         return Reply(ticket, "REPLY_INVALID")
     except MyofedError as error:
         return Reply(ticket, error.code)
-    return Reply(ticket, "OK", packed, metrics)
+    return Reply(ticket, "OK", packed, metrics, file)
 
 
 def _code_of(engine_code: int, reason: str) -> str:
@@ -214,12 +218,17 @@ def _metrics(content: RecordDict) -> TaskMetrics:
     return TaskMetrics.model_validate_json(text)
 
 
-def _packed(content: RecordDict, asked: _Asked | None) -> bytes:
+def _file(content: RecordDict, asked: _Asked | None) -> Path | None:
+    """Where the update lies that the reply names; None where it stands in the reply itself."""
     sha256 = _result(content).get(REFERENCE_SHA256)
-    if sha256 is not None:
-        if asked is None or asked.way.transit is None or not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
-            raise _invalid("weights in the message")
-        return asked.way.take(asked.key_sha256, sha256)
+    if sha256 is None:
+        return None
+    if asked is None or asked.way.transit is None or not isinstance(sha256, str) or not SHA256.fullmatch(sha256):
+        raise _invalid("weights in the message")
+    return asked.way.take(asked.key_sha256, sha256)
+
+
+def _packed(content: RecordDict) -> bytes:
     if "weights" not in content:
         inline = _result(content).get(PACKED, b"")
         if not isinstance(inline, bytes):

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from myofed_coordinator.federation.aggregation import Aggregate, aggregate, check_enough, check_metrics, weight_of
+from myofed_coordinator.federation.again import Persistence
+from myofed_coordinator.federation.aggregation import Aggregate, aggregate, capped, check_enough, check_metrics, weight_of
 from myofed_coordinator.federation.checkpoint import Checkpoint, Progress, load_progress, save_checkpoint
 from myofed_coordinator.federation.collect import (
     Answers,
     Pace,
     Question,
     StopRequestedError,
-    ask,
     check_stop,
     gather,
 )
@@ -24,12 +24,20 @@ from myofed_coordinator.federation.selection import has_stalled, kept_round
 from myofed_coordinator.federation.strategies import strategy_of
 from myofed_coordinator.federation.strategies.base import RoundInputs
 from myofed_coordinator.federation.updates import RoundUpdates
-from myofed_coordinator.federation.weights import TensorFile, pack, weights_digest
+from myofed_coordinator.federation.weights import ReadTensor, pack, unpack, weights_digest
 from myofed_coordinator.runs.folder import FINAL_STATES, RunEvent, RunFolder
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.federation import FinalEvaluation, Instruction, RoundReport, RunStatus, TaskMetrics, mean_dice
+from myofed_schemas.federation import (
+    ExclusionCount,
+    FinalEvaluation,
+    Instruction,
+    RoundReport,
+    RunStatus,
+    TaskMetrics,
+    mean_dice,
+)
 
 
 @dataclass
@@ -39,12 +47,14 @@ class _Inquiry:
     Attributes:
         number: The round.
         packed: What went out.
+        sha256: Of it.
         updates: Where trained weights go; None for an evaluation.
         metrics: Site -> what it said, of accepted replies.
     """
 
     number: int
     packed: bytes
+    sha256: str
     updates: RoundUpdates | None = None
     metrics: dict[str, TaskMetrics] = field(default_factory=dict)
 
@@ -52,6 +62,10 @@ class _Inquiry:
         """Mean Dice of the weights that went out on each site's validation subjects, where a site has any."""
         means = {site: mean_dice(metrics.scores) for site, metrics in sorted(self.metrics.items())}
         return {site: mean for site, mean in means.items() if mean is not None}
+
+    def exclusions(self) -> dict[str, tuple[ExclusionCount, ...]]:
+        """Whom the sites left out, where they told."""
+        return {site: metrics.exclusions for site, metrics in sorted(self.metrics.items()) if metrics.exclusions}
 
 
 class RoundLoop:
@@ -114,9 +128,9 @@ class RoundLoop:
         started, started_at = clock.monotonic(), utc_text(clock.now())
         self._note("ROUND_STARTED", number=number)
         self._note_members(number)
-        outgoing = TensorFile(self._folder.outgoing(number), self._manifest.state_dict)
+        outgoing = unpack(progress.packed, self._manifest.state_dict).__getitem__
         updates = RoundUpdates(self._folder, self._manifest, outgoing, progress.seen, round_number=number)
-        inquiry = _Inquiry(number, progress.packed, updates)
+        inquiry = _Inquiry(number, progress.packed, self._sha256(progress), updates)
         answers = self._ask(inquiry, "train")
         self._leave_out_revoked(inquiry, answers)
         self._check_quorum(inquiry, answers)
@@ -132,19 +146,22 @@ class RoundLoop:
             dice=_mean(list(inquiry.dice_per_site().values())),
             dice_per_site=inquiry.dice_per_site(),
             weights_sha256=weights_digest(packed),
+            exclusions=inquiry.exclusions(),
         )
         progress = save_checkpoint(self._folder, Checkpoint(report, packed, updates.digests, made.memory), progress)
         updates.clear()
         self._note("ROUND_FINISHED", number=number)
         return progress
 
-    def _combine(self, inquiry: _Inquiry, updates: RoundUpdates, outgoing: TensorFile, progress: Progress) -> Aggregate:
+    def _sha256(self, progress: Progress) -> str:
+        """Of the weights it has come to; they were held to it when they were made or read."""
+        return progress.reports[-1].weights_sha256 if progress.reports else self._manifest.initial_weights_sha256
+
+    def _combine(self, inquiry: _Inquiry, updates: RoundUpdates, outgoing: ReadTensor, progress: Progress) -> Aggregate:
+        weights = capped([weight_of(metrics, self._manifest) for metrics in inquiry.metrics.values()])
         inputs = RoundInputs(
-            updates=[
-                updates.update(site, weight=weight_of(metrics, self._manifest))
-                for site, metrics in inquiry.metrics.items()
-            ],
-            outgoing=outgoing.read,
+            updates=[updates.update(site, weight=w) for site, w in zip(inquiry.metrics, weights, strict=True)],
+            outgoing=outgoing,
             memory=progress.remembered if progress.memory else None,
         )
         return aggregate(self._strategy, inputs, self._manifest.state_dict)
@@ -152,11 +169,14 @@ class RoundLoop:
     def _complete(self, progress: Progress) -> RunStatus:
         """The last model is evaluated; a site that cannot is named, and the run is completed all the same."""
         reports = progress.reports
-        inquiry = _Inquiry(len(reports), progress.packed)
+        inquiry = _Inquiry(len(reports), progress.packed, self._sha256(progress))
         answers = self._ask(inquiry, "evaluate")
         per_site = inquiry.dice_per_site()
         final = FinalEvaluation(
-            dice=_mean(list(per_site.values())), dice_per_site=per_site, errors=answers.site_errors()
+            dice=_mean(list(per_site.values())),
+            dice_per_site=per_site,
+            errors=answers.site_errors(),
+            exclusions=inquiry.exclusions(),
         )
         self._note("RUN_COMPLETED", number=len(reports))
         kept = kept_round(reports, final, self._schedule)
@@ -169,7 +189,7 @@ class RoundLoop:
             manifest_digest=self._signed.digest,
             run_id=self._folder.run_id,
             round=inquiry.number,
-            weights_sha256=weights_digest(inquiry.packed),
+            weights_sha256=inquiry.sha256,
         )
         question = Question(
             task=Task(instruction, inquiry.packed, float(self._manifest.round_timeout_s)),
@@ -178,7 +198,11 @@ class RoundLoop:
             straggler_wait_s=self._schedule.straggler_wait_s if self._schedule else None,
             turn=turn_of(self._schedule if kind == "train" else None, inquiry.number),
         )
-        answers = ask(self._folder, self._engine, self._pace, question)
+
+        def told(site: str, code: str) -> None:
+            self._note("SITE_ASKED_AGAIN", number=inquiry.number, site=site, code=code)
+
+        answers = Persistence(self._folder, self._engine, self._pace, told).ask(question)
         for error in answers.site_errors():
             self._note("SITE_ERROR", number=inquiry.number, site=error.site, code=error.code)
         return answers
@@ -189,7 +213,7 @@ class RoundLoop:
             raise MyofedError("REPLY_INVALID", "expected metrics in a reply, found none")
         check_metrics(reply.metrics, self._manifest, trained=inquiry.updates is not None)
         if inquiry.updates is not None:
-            inquiry.updates.accept(site, reply.packed)
+            inquiry.updates.accept(site, reply.packed, file=reply.file)
         inquiry.metrics[site] = reply.metrics
 
     def _leave_out_revoked(self, inquiry: _Inquiry, answers: Answers) -> None:

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from myofed_coordinator.federation.collect import Pace
 from myofed_coordinator.federation.grid_engine import GridEngine
+from myofed_coordinator.federation.idle import IdleNodes
 from myofed_coordinator.federation.news import Doze, News
 from myofed_coordinator.federation.rounds import RoundLoop
 from myofed_coordinator.home import HomeFolder
@@ -55,7 +56,7 @@ def main(grid: Grid, context: Context) -> None:
     die_with_parent()
     home = HomeFolder(Path(os.environ[HOME_VARIABLE]))
     folder = RunFolder(home.run_folder(_run_id(context)))
-    engine = GridEngine(grid, announce=News(home.news).announce, runs=home.runs)
+    engine = GridEngine(grid, announce=News(home.news).announce, runs=home.runs, idle=IdleNodes(home.idle))
     with folder.locked():
         doze = Doze(News(home.replies), sleep=time.sleep)
         RoundLoop(folder, engine, Pace(SystemClock(), doze)).run()

@@ -17,6 +17,7 @@ from myofed_coordinator.enrolment.service import EnrolmentService, RegisteredSit
 from myofed_coordinator.federation.engine_proxy import EngineProxy
 from myofed_coordinator.federation.exchange import RefusedError
 from myofed_coordinator.federation.gateway import Behind, Gateway, SitesPortLog
+from myofed_coordinator.federation.idle import IdleNodes
 from myofed_coordinator.federation.news import News
 from myofed_coordinator.federation.peer_certificate import PeerCertificateProtocol, tls_1_3
 from myofed_coordinator.federation.weights_transit import sweep
@@ -46,7 +47,9 @@ def build(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> G
     return Gateway(
         Behind(
             lookup=partial(_lookup, services.enrolment),
-            engine=EngineProxy(engine, news=News(home.news), replies=News(home.replies)),
+            engine=EngineProxy(
+                engine, news=News(home.news), replies=News(home.replies), idle=IdleNodes(home.idle)
+            ),
             site_app=site_app(services, clock=system_now),
             log=SitesPortLog(home.sites_port_log, now=system_now),
         )

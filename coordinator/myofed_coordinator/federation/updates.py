@@ -5,16 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from functools import cached_property
-
-import numpy as np
+from pathlib import Path
 
 from myofed_coordinator.federation.strategies.base import Update
-from myofed_coordinator.federation.weights import TensorFile, Tensors, content_digest, distance, unpack
+from myofed_coordinator.federation.unjudged import check_unjudged
+from myofed_coordinator.federation.weights import ReadTensor, TensorFile, Tensors, content_digest, distance, unpack
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.files import write_atomically
-from myofed_schemas.step_bound import SLACK, VARIANCE, highest_rate, judged_tensors, reach_of_update, rounding
+from myofed_schemas.step_bound import highest_rate, judged_tensors, reach_of_update, rounding
 from myofed_schemas.study import StudyManifest
+from myofed_schemas.weights_moved import moved
 
 
 class RoundUpdates:
@@ -35,7 +36,7 @@ class RoundUpdates:
         self,
         folder: RunFolder,
         manifest: StudyManifest,
-        outgoing: TensorFile,
+        outgoing: ReadTensor,
         seen: Mapping[str, frozenset[str]],
         *,
         round_number: int,
@@ -44,13 +45,19 @@ class RoundUpdates:
         self._manifest = manifest
         self._outgoing = outgoing
         self._seen = seen
+        self._round = round_number
         self._reach = reach_of_update(manifest, round_number=round_number)
         self._learns = highest_rate(manifest, round_number=round_number) > 0
         self.digests: dict[str, str] = {}
         self.clear()
 
-    def accept(self, site: str, packed: bytes) -> None:
-        """The update is good whole, and on disk.
+    def accept(self, site: str, packed: bytes | memoryview, *, file: Path | None = None) -> None:
+        """The update is good whole, and on disk. Not synced: a run that goes on after a power cut asks again.
+
+        Args:
+            site: Who sent it.
+            packed: The update.
+            file: Where the same bytes lie on this disk, if they do; it is this object's then.
 
         Raises:
             MyofedError: A WEIGHTS_* code, UPDATE_REPLAYED, UPDATE_IMPLAUSIBLE or UPDATE_NORM; nothing of it is kept then.
@@ -63,9 +70,12 @@ class RoundUpdates:
         limit = self._manifest.max_update_norm
         if limit is not None:
             shared = [t for t in self._manifest.state_dict if t.name not in (self._manifest.local_tensors or ())]
-            norm = distance(tensors.__getitem__, self._outgoing.read, shared)
+            norm = distance(tensors.__getitem__, self._outgoing, shared)
             _check_norm(norm, limit)
-        write_atomically(self._file(site).path, packed)
+        if file is None:
+            write_atomically(self._file(site).path, bytes(packed))
+        else:
+            file.replace(self._file(site).path)
 
     def update(self, site: str, *, weight: float) -> Update:
         """The accepted update of this site, read when the strategy asks."""
@@ -81,21 +91,17 @@ class RoundUpdates:
 
         One that did would also make the honest sites refuse the next round, which their guards hold to the same bound.
         """
-        for name, tensor in tensors.items():
-            if name.endswith(VARIANCE) and bool((tensor < 0).any()):
-                raise MyofedError("UPDATE_IMPLAUSIBLE", f"expected variances in {name}, found one below 0")
+        check_unjudged(tensors, self._outgoing, self._manifest, round_number=self._round)
         for name in judged_tensors(self._manifest):
-            old, new = self._outgoing.read(name).astype(np.float64), tensors[name].astype(np.float64)
-            allowed = SLACK * (self._reach.decay * np.abs(old) + self._reach.travel)
-            rounded = rounding(self._manifest) * (np.abs(new) + self._reach.travel)
-            if not bool((np.abs(new - old) <= allowed + rounded).all()):
+            way = moved(self._outgoing(name), tensors[name], reach=self._reach, rounding=rounding(self._manifest))
+            if not way.within:
                 raise MyofedError(
                     "UPDATE_IMPLAUSIBLE", f"expected steps of the study's learning rate in {name}, found a longer way"
                 )
 
     @cached_property
     def _untrained(self) -> str:
-        return content_digest(self._outgoing.read, self._manifest.state_dict)
+        return content_digest(self._outgoing, self._manifest.state_dict)
 
     def _file(self, site: str) -> TensorFile:
         return TensorFile(self._folder.updates / f"{site}.safetensors", self._manifest.state_dict)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import mmap
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,10 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import TensorSpec
+from myofed_schemas.weights_layout import layout
+from myofed_schemas.weights_moved import PIECE
 from myofed_schemas.weights_transfer import largest_weights, numbers_bytes
 
 Tensor = NDArray[np.float32] | NDArray[np.int64]
@@ -32,8 +36,15 @@ def pack(tensors: Mapping[str, Tensor]) -> bytes:
     return bytes(save({name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}))
 
 
-def unpack(packed: bytes, spec: Sequence[TensorSpec]) -> Tensors:
-    """The tensors in these bytes, which are exactly those of `spec`, all finite.
+def mapped(path: Path) -> memoryview:
+    """A view of a file that may be removed meanwhile; empty for an empty one."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)) if size else memoryview(b"")
+
+
+def unpack(packed: bytes | memoryview, spec: Sequence[TensorSpec]) -> Tensors:
+    """Views of the tensors in these bytes, which are exactly those of `spec`, all finite.
 
     Args:
         packed: A safetensors file.
@@ -43,10 +54,13 @@ def unpack(packed: bytes, spec: Sequence[TensorSpec]) -> Tensors:
         MyofedError: WEIGHTS_SIZE, WEIGHTS_FORMAT, or a code of `check`.
     """
     _check_size(packed, spec)
-    try:
-        tensors = load(packed)
-    except (SafetensorError, KeyError, ValueError, TypeError):
-        raise MyofedError("WEIGHTS_FORMAT", "expected a safetensors file, found other bytes") from None
+    types = {tensor.dtype for tensor in spec}
+    tensors = {}
+    for name, place in layout(packed).items():
+        if place.dtype not in types:
+            raise MyofedError("WEIGHTS_DTYPE", "expected the manifest's types, found another")
+        flat = np.frombuffer(packed, np.dtype(place.dtype), place.count, place.offset)
+        tensors[name] = flat.reshape(place.shape)
     check(tensors, spec)
     return tensors
 
@@ -121,8 +135,10 @@ def distance(read: ReadTensor, other: ReadTensor, spec: Sequence[TensorSpec]) ->
     squares = []
     for tensor in spec:
         if tensor.dtype == "float32":
-            difference = np.subtract(read(tensor.name), other(tensor.name), dtype=np.float64).reshape(-1)
-            squares.append(float(np.dot(difference, difference)))
+            here, there = read(tensor.name).reshape(-1), other(tensor.name).reshape(-1)
+            for at in range(0, len(here), PIECE):
+                difference = np.subtract(here[at : at + PIECE], there[at : at + PIECE], dtype=np.float64)
+                squares.append(float(np.dot(difference, difference)))
     return math.sqrt(math.fsum(squares))
 
 
@@ -131,7 +147,7 @@ def weights_digest(packed: bytes) -> str:
     return hashlib.sha256(packed).hexdigest()
 
 
-def _check_size(packed: bytes, spec: Sequence[TensorSpec]) -> None:
+def _check_size(packed: bytes | memoryview, spec: Sequence[TensorSpec]) -> None:
     numbers = numbers_bytes(spec)
     if not numbers < len(packed) <= largest_weights(spec):
         raise MyofedError(
@@ -145,5 +161,6 @@ def _check_tensor(tensor: Tensor, expected: TensorSpec) -> None:
         raise MyofedError("WEIGHTS_SHAPE", f"expected shape {expected.shape}, found {tuple(tensor.shape)}, in {where}")
     if tensor.dtype.name != expected.dtype:
         raise MyofedError("WEIGHTS_DTYPE", f"expected {expected.dtype}, found {tensor.dtype.name}, in {where}")
-    if not np.isfinite(tensor).all():
+    flat = tensor.reshape(-1)
+    if not all(np.isfinite(flat[at : at + PIECE]).all() for at in range(0, len(flat), PIECE)):
         raise MyofedError("WEIGHTS_NOT_FINITE", f"expected finite values, found others, in {where}")

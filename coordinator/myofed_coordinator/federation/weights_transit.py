@@ -51,21 +51,22 @@ class WeightsTransit:
         """Where the weights with this digest lie, if they may be fetched."""
         return self.root / "out" / sha256
 
-    def take(self, site: str, sha256: str) -> bytes:
-        """The site's whole update, which is gone from the disk.
+    def take(self, site: str, sha256: str) -> Path:
+        """A file of the site's whole update, which no request of a site reaches any more.
 
         Raises:
             MyofedError: WEIGHTS_NOT_UPLOADED, WEIGHTS_DIGEST.
         """
-        path = self.uploaded(site, sha256)
+        taken = self.root / "taken" / site
+        taken.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            content = path.read_bytes()
+            self.uploaded(site, sha256).replace(taken)
         except FileNotFoundError:
             raise MyofedError("WEIGHTS_NOT_UPLOADED", "expected the update a reply names, found none") from None
-        path.unlink()
-        if hashlib.sha256(content).hexdigest() != sha256:
+        if digest_of(taken) != sha256:
+            taken.unlink()
             raise MyofedError("WEIGHTS_DIGEST", "expected an update with the digest of its reply, found another")
-        return content
+        return taken
 
     def uploaded(self, site: str, sha256: str) -> Path:
         """Where this site's whole update lies, once it has been checked."""

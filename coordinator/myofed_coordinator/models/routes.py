@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
+from myofed_coordinator.models.card import ModelCard
+from myofed_coordinator.models.card_page import markdown
+from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.models.service import ModelsService
 from myofed_schemas.ids import Sha256
 from myofed_schemas.model import ModelRecord
 
 
-def models_router(models: ModelsService) -> APIRouter:
-    """`GET /models`, `GET /models/{sha256}` and its weights."""
+def models_router(models: ModelsService, cards: CardsService) -> APIRouter:
+    """`GET /models`, `GET /models/{sha256}`, its weights and its card."""
     router = APIRouter(tags=["models"])
 
     @router.get("/models")
@@ -27,5 +31,15 @@ def models_router(models: ModelsService) -> APIRouter:
     def weights(sha256: Sha256) -> Response:
         """The weights as safetensors."""
         return Response(models.read(sha256), media_type="application/octet-stream")
+
+    @router.get("/models/{sha256}/card")
+    def card(sha256: Sha256) -> ModelCard:
+        """What the model was made from, how it scored, what is known of its privacy."""
+        return cards.show(sha256)
+
+    @router.get("/models/{sha256}/card.md", response_class=PlainTextResponse)
+    def card_page(sha256: Sha256) -> str:
+        """The card as Markdown."""
+        return markdown(cards.show(sha256))
 
     return router

@@ -61,8 +61,20 @@ class RoundRecord(WireModel):
     memory_sha256: Sha256 | None = None
 
 
+class ServerProcess(WireModel):
+    """Who took the run's lock last: the ServerApp's process.
+
+    Attributes:
+        pid: Its number.
+        started_ticks: When the kernel started it (proc(5), field 22), so that a number given out again is told apart.
+    """
+
+    pid: int = Field(ge=1)
+    started_ticks: int = Field(ge=0)
+
+
 class RunEvent(WireModel):
-    """One line of `events.jsonl`: what the ServerApp did, in codes."""
+    """One line of `events.jsonl`: what the ServerApp did, in codes; and `RUN_HUNG`, where it was killed for doing nothing."""
 
     at: UtcTime
     event: Code
@@ -160,6 +172,27 @@ class RunFolder:
         """The submission is on disk."""
         write_atomically(self.root / "submission.json", canonical_json(submission))
 
+    def look(self) -> None:
+        """The ServerApp looked for what is new: it lives."""
+        self._alive.touch(mode=0o600)
+
+    def last_look(self) -> int:
+        """Changes with every look; 0 before the first."""
+        return self._alive.stat().st_mtime_ns if self._alive.exists() else 0
+
+    def last_event(self) -> int:
+        """Grows with every event; 0 before the first."""
+        return self.events.stat().st_size if self.events.exists() else 0
+
+    def server(self) -> ServerProcess | None:
+        """The process that holds the lock, where it is held; None where none ever took it."""
+        path = self.root / "server.json"
+        return _document(ServerProcess, path) if path.exists() else None
+
+    @property
+    def _alive(self) -> Path:
+        return self.root / "alive"
+
     def note(self, event: RunEvent) -> None:
         """The event is the last line of `events.jsonl`; a line that a kill cut short gives way to it."""
         descriptor = os.open(self.events, os.O_RDWR | os.O_CREAT, 0o600)
@@ -177,6 +210,22 @@ class RunFolder:
         Raises:
             MyofedError: RUN_LOCKED.
         """
+        with self._lock():
+            me = ServerProcess(pid=os.getpid(), started_ticks=started_ticks(os.getpid()) or 0)
+            write_atomically(self.root / "server.json", canonical_json(me))
+            self.look()
+            yield
+
+    def is_locked(self) -> bool:
+        """A live ServerApp works on this run."""
+        try:
+            with self._lock():
+                return False
+        except MyofedError:
+            return True
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -186,13 +235,14 @@ class RunFolder:
         finally:
             os.close(descriptor)
 
-    def is_locked(self) -> bool:
-        """A live ServerApp works on this run."""
-        try:
-            with self.locked():
-                return False
-        except MyofedError:
-            return True
+
+def started_ticks(pid: int) -> int | None:
+    """When the kernel started this process, in its own ticks; None where there is no such process."""
+    try:
+        stat = Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
 
 
 Document = TypeVar("Document", bound=BaseModel)

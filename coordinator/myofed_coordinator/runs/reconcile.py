@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -10,8 +11,10 @@ from myofed_coordinator import certificates
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
 from myofed_coordinator.federation.weights_transit import drop
-from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, Submission
+from myofed_coordinator.runs.folder import FINAL_STATES, RunEvent, RunFolder, Submission, read_events
+from myofed_coordinator.runs.retention import prune
 from myofed_coordinator.runs.service import RunsService
+from myofed_coordinator.runs.watch import Watch, end
 from myofed_coordinator.services import Services
 from myofed_schemas.clock import utc_moment, utc_text
 from myofed_schemas.errors import MyofedError
@@ -20,7 +23,9 @@ from myofed_schemas.federation import RunStatus
 STARTS_WITHIN = timedelta(seconds=60)
 """A ServerApp that has not taken its run's lock by then is not coming."""
 MAX_ATTEMPTS = 5
-"""Submissions in a row without one finished round; then the run fails as RUN_LOST."""
+"""Submissions in a row without one finished round; then the run fails, as RUN_HUNG where the last was killed for that."""
+HUNG = "RUN_HUNG"
+PRUNE_EVERY = timedelta(hours=1)
 
 
 class Control(Protocol):
@@ -48,13 +53,22 @@ class Control(Protocol):
 class Reconciler:
     """One step after the other; every step may be the last before a kill and the first after one."""
 
-    def __init__(self, services: Services, control: Control, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        services: Services,
+        control: Control,
+        *,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._services = services
         self._runs = RunsService(services)
         self._control = control
         self._now = now
         self._registered: list[tuple[str, str]] | None = None
         self._alive: set[str] = set()
+        self._watch = Watch(monotonic)
+        self._pruned_at: datetime | None = None
         self._first = True
 
     def step(self) -> None:
@@ -63,15 +77,17 @@ class Reconciler:
         Raises:
             MyofedError: ENGINE_AWAY, or what is wrong with a run's folder; the next step tries again.
         """
-        open_runs = [folder for folder in self._runs.folders() if not folder.closed.exists()]
+        every = self._runs.folders()
+        open_runs = [folder for folder in every if not folder.closed.exists()]
         failures = self._each(open_runs, self._update_sites)  # before the engine drops a node: its run must know why
         self._sync_nodes()
         failures += self._each(open_runs, self._advance_or_close)
+        failures += self._prune(every)
         self._first = False
         if failures:
             raise failures[0]
 
-    def _each(self, folders: Sequence[RunFolder], do: Callable[[RunFolder], None]) -> list[MyofedError]:
+    def _each(self, folders: Sequence[RunFolder], do: Callable[[RunFolder], object]) -> list[MyofedError]:
         failures = []
         for folder in folders:
             try:
@@ -79,6 +95,14 @@ class Reconciler:
             except MyofedError as error:
                 failures.append(error)
         return failures
+
+    def _prune(self, folders: Sequence[RunFolder]) -> list[MyofedError]:
+        """Once an hour: weights of runs that ended long ago."""
+        now = self._now()
+        if self._pruned_at is not None and now - self._pruned_at < PRUNE_EVERY:
+            return []
+        self._pruned_at = now
+        return self._each(folders, lambda folder: prune(folder, now=now))
 
     def _advance_or_close(self, folder: RunFolder) -> None:
         if folder.status().state in FINAL_STATES:
@@ -113,7 +137,7 @@ class Reconciler:
             folder.write_sites(allowed)
 
     def _advance(self, folder: RunFolder) -> None:
-        if folder.is_locked():
+        if self._is_worked_on(folder):
             self._alive.add(folder.run_id)
             return
         status = folder.status()
@@ -127,6 +151,19 @@ class Reconciler:
         elif self._is_lost(folder, submission):
             self._resubmit(folder, status, submission)
 
+    def _is_worked_on(self, folder: RunFolder) -> bool:
+        """A live ServerApp has the run; one that hangs has been killed, and the next look finds its lock free."""
+        if not folder.is_locked():
+            self._watch.forget(folder)
+            return False
+        server = folder.server()
+        if server is not None and self._watch.hangs(folder):
+            end(server)
+            self._watch.forget(folder)
+            rounds = len(folder.status().rounds)
+            folder.note(RunEvent(at=utc_text(self._now()), event=HUNG, round=rounds, code=HUNG))
+        return True
+
     def _is_lost(self, folder: RunFolder, submission: Submission) -> bool:
         """No ServerApp works on the run and none is about to."""
         if self._first or folder.run_id in self._alive:
@@ -139,7 +176,9 @@ class Reconciler:
         progressed = len(status.rounds) > submission.rounds
         attempts = 1 if progressed else submission.attempts + 1
         if attempts > MAX_ATTEMPTS:
-            folder.write_status(_ended(status, "failed", "RUN_LOST"))
+            events = read_events(folder)
+            hung = bool(events) and events[-1].event == HUNG
+            folder.write_status(_ended(status, "failed", HUNG if hung else "RUN_LOST"))
             return
         self._submit(folder, attempts=attempts)
 
@@ -158,7 +197,7 @@ class Reconciler:
     def _close(self, folder: RunFolder) -> None:
         """The engine is told, the model is registered, the end is in the audit chain; then the run is closed for good."""
         status, now = folder.status(), self._now()
-        if folder.is_locked():
+        if self._is_worked_on(folder):
             return  # the ServerApp is about to leave
         submission = folder.submission()
         if submission is not None and status.state != "completed":

@@ -13,6 +13,7 @@ from myofed_coordinator.audit import AuditLog, Deed
 from myofed_coordinator.database import Database
 from myofed_coordinator.enrolment.service import EnrolmentService
 from myofed_coordinator.models import weights
+from myofed_coordinator.planning.check import check_planning
 from myofed_coordinator.signing import Signer, verify
 from myofed_coordinator.studies.models import DecisionRow, StudyRow, StudySiteRow
 from myofed_schemas.canonical import canonical_json, digest
@@ -76,7 +77,8 @@ class StudiesService:
             now: Aware.
 
         Raises:
-            MyofedError: WEIGHTS_*; STUDY_VERSION, not the next one; STUDY_SITE_UNKNOWN, a site that is not approved.
+            MyofedError: WEIGHTS_*; STUDY_VERSION, not the next one; STUDY_SITE_UNKNOWN, a site that is not approved;
+                PLANNING_MISMATCH, a planning section that is not as it was proposed.
         """
         _check_weights(manifest, initial_weights)
         weights.keep_weights(self._place.models, initial_weights)
@@ -91,6 +93,7 @@ class StudiesService:
                 return SignedManifest.model_validate_json(stored.document)
             _check_version(manifest, last=last)
             _check_sites(manifest, {site for site, _ in self._enrolment.approved_node_keys()})
+            check_planning(session, manifest.planning)
             detail: dict[str, str | int] = {"version": manifest.version, "digest": signed.digest}
             self._audit.append(Deed(actor, "STUDY_CREATED", manifest.study_id, detail), now=now)
             _store(session, signed, now=now)

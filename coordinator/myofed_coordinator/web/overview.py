@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from myofed_coordinator.api.runs import RunsReader
 from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.children import children_of
+from myofed_coordinator.models.card import release_of
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.service import StudyOverview
 from myofed_coordinator.web.curve import Curve, dice_curve
@@ -41,6 +42,14 @@ class RunView:
 
 
 @dataclass(frozen=True)
+class ModelView:
+    """One registered model and its card's release mark; `unknown` where its study is gone."""
+
+    record: ModelRecord
+    release: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """What the page shows.
 
@@ -61,7 +70,7 @@ class Overview:
     catalog: CatalogAnswer
     studies: tuple[StudyOverview, ...]
     runs: tuple[RunView, ...]
-    models: tuple[ModelRecord, ...]
+    models: tuple[ModelView, ...]
     children: dict[str, str]
 
 
@@ -78,7 +87,7 @@ def overview(services: Services, runs: RunsReader, *, now: datetime) -> Overview
         catalog=catalog,
         studies=studies,
         runs=tuple(_run(services, status) for status in reversed(runs.list())),
-        models=tuple(reversed(services.models.list_models())),
+        models=tuple(_model(services, record) for record in reversed(services.models.list_models())),
         children=children_of(services.home),
     )
 
@@ -97,6 +106,14 @@ def _site(record: SiteRecord, *, now: datetime) -> SiteView:
         return SiteView(record, online=False, seen="never")
     past = now - utc_moment(record.last_seen)
     return SiteView(record, online=record.state == "approved" and past < ONLINE_FOR, seen=elapsed(past))
+
+
+def _model(services: Services, record: ModelRecord) -> ModelView:
+    try:
+        release: str = release_of(services.studies.by_digest(record.statement.manifest_digest).manifest).mark
+    except MyofedError:
+        release = "unknown"  # a model restored without its study is still shown
+    return ModelView(record, release)
 
 
 def _run(services: Services, status: RunStatus) -> RunView:

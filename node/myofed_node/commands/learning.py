@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import Field
 
+from myofed_node.commands import recalibration
 from myofed_node.commands.console import JsonOption, SiteOption, reporting
 from myofed_schemas.federation import MuscleScore, TaskMetrics, mean_dice
 from myofed_schemas.ids import Sha256, StudyId
@@ -68,6 +69,7 @@ def register(app: typer.Typer) -> None:
     model.command("init", epilog="Example: myofed-node model init --study study.yaml --out initial.safetensors")(
         model_init
     )
+    recalibration.register(model)
     app.add_typer(model, name="model")
 
 
@@ -75,13 +77,31 @@ def train_local(
     study: StudyOption,
     site: SiteOption,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: the site's models.")] = None,
+    federated: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="Train this federated model on, for this site: a personal model."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="With --from: whose local tensors of this site to use.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model of this site alone, with as many steps as the whole federated run; nothing leaves."""
-    with reporting(as_json=as_json) as console:
-        from myofed_node.own_model import train_own_model
+    """Train a model of this site alone, with as many steps as the whole federated run; nothing leaves.
 
-        trained = train_own_model(_opened(site), study)
+    With --from a personal model: the federated one trained on here, or itself where this site's validation subjects are no
+    better off.
+    """
+    if run and not federated:
+        raise typer.BadParameter("expected --from beside --run, found --run alone")
+    with reporting(as_json=as_json) as console:
+        from myofed_node.own_model import train_own_model, train_personal_model
+
+        opened = _opened(site)
+        trained = (
+            train_personal_model(opened, study, model=federated, run_id=run)
+            if federated
+            else train_own_model(opened, study)
+        )
         digest = hashlib.sha256(trained.weights).hexdigest()
         path = _written(out or site / "models" / f"{digest}.safetensors", trained.weights)
         result = TrainedModel(study_id=study, model=str(path), sha256=digest, metrics=trained.metrics)

@@ -41,13 +41,16 @@ def list_studies(site: SiteOption, as_json: JsonOption = False) -> None:
 def show_study(study: StudyArgument, site: SiteOption, as_json: JsonOption = False) -> None:
     """Show what a study asks for, in words, and what would leave this site. Read it before you approve."""
     with reporting(as_json=as_json) as console:
-        from myofed_node.federation.privacy_ledger import privacy_budget
+        from myofed_node.planning_desk import plan_lines
         from myofed_node.study_desk import manifest_lines
+        from myofed_node.study_standing import study_standing
 
         desk = _desk(site)
         newest = desk.approvals.show(study).newest
-        budget = privacy_budget(newest.manifest, study_folder=desk.site.folder.study(study))
-        console.result(newest, [*manifest_lines(newest.manifest), *([budget.line()] if budget else [])])
+        standing = study_standing(desk.site, study)
+        notes = [f"  {note}" for note in desk.notes(study)]
+        planned = plan_lines(newest.manifest, site=desk.site.config.site)
+        console.result(newest, [*manifest_lines(newest.manifest), *planned, *notes, *standing.lines()])
 
 
 def approve(
@@ -95,4 +98,5 @@ def _desk(site: Path) -> StudyDesk:
 def _tell(console: Console, decided: Decided) -> None:
     decision = decided.decision.decision
     reached = "the coordinator knows" if decided.delivered else "the coordinator will know when the node runs"
-    console.result(decided, [f"{decision.study_id} version {decision.version}: {decision.decision} ({reached})"])
+    said = f"{decision.study_id} version {decision.version}: {decision.decision} ({reached})"
+    console.result(decided, [said, *(f"  {note}" for note in decided.notes)])

@@ -14,6 +14,7 @@ from myofed_node.audit import SiteAudit
 from myofed_node.config import SiteConfig, SitePolicy
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.network_policy import check_roles
+from myofed_node.federation.planning_files import PlanningFiles
 from myofed_node.federation.policy import check_policy
 from myofed_node.federation.round_log import RoundLog
 from myofed_node.federation.study_files import StudyFiles, refused
@@ -139,13 +140,14 @@ class Approvals:
             digest: Beginning of the digest of the manifest that the person read; a newer one is refused then.
 
         Raises:
-            MyofedError: MANIFEST_NOT_THE_ONE_READ, a code of `check_policy`, `assign_roles` or `check_roles`; nothing is
-                changed then.
+            MyofedError: MANIFEST_NOT_THE_ONE_READ, PLANNING_NOT_OUR_ANSWER, a code of `check_policy`, `assign_roles` or
+                `check_roles`; nothing is changed then.
         """
         signed = self.show(study_id).newest
         if not signed.digest.startswith(digest):
             raise refused("MANIFEST_NOT_THE_ONE_READ", f"digest {digest}", signed.digest[:16])
         self._check_genuine(signed)
+        PlanningFiles(self._folder).check(signed.manifest, site=self._config.site)
         check_policy(signed.manifest, self._config.policy, site=self._config.site, subjects=len(subjects))
         split = self._files.split_path(study_id, signed.manifest.version)
         kept = self._files.roles(study_id, signed.manifest.version) if split.exists() else None

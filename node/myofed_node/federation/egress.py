@@ -15,6 +15,15 @@ from typing import Any
 
 import httpx
 
+from myofed_node.federation.egress_files import (
+    PARTIAL_CONTENT,
+    Counted,
+    CutError,
+    FileCourier,
+    FileError,
+    NothingLeftError,
+    OffsetError,
+)
 from myofed_node.federation.egress_request import Outgoing, decide
 from myofed_node.federation.ledger import EgressLedger, Passage
 from myofed_schemas.errors import ErrorBody, MyofedError
@@ -49,12 +58,14 @@ class EgressSettings:
         ledger: Takes an entry for every request.
         capture: Folder for copies of all bodies (tests under a demo policy), or None.
         now: UTC.
+        courier: Carries weights between a file and the coordinator.
     """
 
     local_token: str
     ledger: EgressLedger
     capture: Path | None
     now: Callable[[], datetime]
+    courier: FileCourier
 
 
 class Egress:
@@ -74,14 +85,62 @@ class Egress:
             outgoing = decide(
                 method=scope["method"], target=target, headers=headers, local_token=self._settings.local_token
             )
-            body = await _body(receive)
+            body = await _body(receive, limit=0 if outgoing.piece else BODY_BYTES)
         except GoneError:
             return
         except MyofedError as error:
             self._note(Passage("refused", scope["method"], target[0]))
             await _answer(send, 403, ErrorBody(code=error.code).model_dump_json().encode())
             return
-        await self._pass_on(outgoing, body, send)
+        try:
+            self._settings.ledger.ready()
+        except (MyofedError, OSError):  # what cannot be noted does not leave
+            await _answer(send, 503, ErrorBody(code="LEDGER_UNUSABLE").model_dump_json().encode())
+            return
+        if outgoing.piece is not None:
+            await self._carry(self._settings.courier, outgoing, send)
+        else:
+            await self._pass_on(outgoing, body, send)
+
+    async def _carry(self, courier: FileCourier, outgoing: Outgoing, send: Send) -> None:
+        """A piece of weights passed between its file and the coordinator; whatever passed of it is in the ledger."""
+        counted = Counted()
+        carrying = asyncio.ensure_future(asyncio.to_thread(courier.carry, outgoing, counted))
+        status, content = 503, ErrorBody(code="COORDINATOR_UNREACHABLE").model_dump_json().encode()
+        try:
+            answer = await asyncio.shield(carrying)
+            status, content = answer.status, answer.content
+        except NothingLeftError:
+            counted.status = 0
+        except CutError:
+            status, content = 502, ErrorBody(code="COORDINATOR_ANSWER_CUT").model_dump_json().encode()
+        except OffsetError:
+            status, content = 409, ErrorBody(code="WEIGHTS_FILE").model_dump_json().encode()
+        except FileError:
+            status, content = 500, ErrorBody(code="WEIGHTS_FILE").model_dump_json().encode()
+        except asyncio.CancelledError:  # the node stops: what has left by then is noted all the same
+            counted.stop()
+            await asyncio.wait([carrying])
+            self._note_carried(courier, outgoing, counted)
+            raise
+        self._note_carried(courier, outgoing, counted)
+        await _answer(send, status, content)
+
+    def _note_carried(self, courier: FileCourier, outgoing: Outgoing, counted: Counted) -> None:
+        passage = Passage(
+            kind=outgoing.kind,
+            method=outgoing.method,
+            path=outgoing.path,
+            study=outgoing.study,
+            status=counted.status,
+            out_bytes=counted.out_bytes,
+            out_sha256=counted.out_sha256.hexdigest(),
+            in_bytes=counted.in_bytes,
+            in_sha256=counted.in_sha256.hexdigest(),
+        )
+        captured = self._settings.capture is not None and (counted.out_bytes or counted.status == PARTIAL_CONTENT)
+        out, into = courier.captured(outgoing, counted) if captured else (b"", b"")
+        self._note(passage, out=out, into=into)
 
     async def _pass_on(self, outgoing: Outgoing, body: bytes, send: Send) -> None:
         request = self._client.build_request(
@@ -90,11 +149,6 @@ class Egress:
             headers={**outgoing.headers, "accept-encoding": "identity"},
             content=body or None,
         )
-        try:
-            self._settings.ledger.ready()
-        except (MyofedError, OSError):  # what cannot be noted does not leave
-            await _answer(send, 503, ErrorBody(code="LEDGER_UNUSABLE").model_dump_json().encode())
-            return
         try:
             response = await self._client.send(request, stream=True)
         except NOTHING_LEFT:
@@ -152,15 +206,15 @@ def _passage(outgoing: Outgoing, body: bytes, *, status: int, content: bytes | b
     )
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive, *, limit: int) -> bytes:
     received = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise GoneError
         received += message.get("body", b"")
-        if len(received) > BODY_BYTES:
-            raise MyofedError("EGRESS_BODY", f"expected at most {BODY_BYTES} bytes, found more")
+        if len(received) > limit:
+            raise MyofedError("EGRESS_BODY", f"expected at most {limit} bytes, found more")
         if not message.get("more_body", False):
             return bytes(received)
 

@@ -14,6 +14,7 @@ from myofed_node.config import SiteConfig, load_config
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.egress import Egress, EgressSettings
 from myofed_node.federation.egress_client import EgressAddress
+from myofed_node.federation.egress_files import FileCourier, Outside
 from myofed_node.federation.ledger import EgressLedger
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
@@ -28,12 +29,9 @@ def outside_client(folder: SiteFolder, config: SiteConfig) -> httpx.AsyncClient:
     Raises:
         MyofedError: NOT_ENROLLED.
     """
-    context = ssl.create_default_context(cafile=str(folder.consortium_ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(folder.tls_certificate, folder.tls_key)
     return httpx.AsyncClient(
         base_url=load_link(folder).sites_url,
-        verify=context,
+        verify=_context(folder),
         proxy=config.outbound_proxy,
         timeout=TIMEOUT_S,
         trust_env=False,
@@ -41,6 +39,24 @@ def outside_client(folder: SiteFolder, config: SiteConfig) -> httpx.AsyncClient:
         headers={"user-agent": "myofed-egress"},
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=KEEP_ALIVE_S - 10),
     )
+
+
+def courier(folder: SiteFolder, config: SiteConfig) -> FileCourier:
+    """The same way for weights that lie in files.
+
+    Raises:
+        MyofedError: NOT_ENROLLED.
+    """
+    outside = Outside(load_link(folder).sites_url, _context(folder), config.outbound_proxy, TIMEOUT_S)
+    folder.passing_weights.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return FileCourier(outside.connection, folder.passing_weights)
+
+
+def _context(folder: SiteFolder) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(folder.consortium_ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(folder.tls_certificate, folder.tls_key)
+    return context
 
 
 def serve(folder: SiteFolder, config: SiteConfig) -> None:
@@ -55,6 +71,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         ledger=EgressLedger(folder.ledger),
         capture=folder.capture if config.capture_egress and config.policy.demo else None,
         now=system_now,
+        courier=courier(folder, config),
     )
     uvicorn.run(
         Egress(outside_client(folder, config), settings),

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from myofed_node.federation.ledger import Kind
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import FLEET_HEADERS, FLEET_PATHS
+from myofed_schemas.weights_transfer import PIECE_BYTES
 
 LOCAL_TOKEN_HEADER = "x-myofed-local-token"  # noqa: S105  the header's name
 STUDY_HEADER = "x-myofed-study"
+BODY_HEADER = "x-myofed-body"
+"""With `file`: the weights are no body on loopback, they lie or come to lie in `run/weights/`."""
+WEIGHTS_PATH = re.compile(r"/site/weights/[a-z0-9-]+/([0-9a-f]{64})")
 SITE_PATH = re.compile(r"/site(/[A-Za-z0-9_-]+)+")
 """Only plain segments: no dot, no percent sign, no empty segment, so no traversal in any decoding."""
 SITE_METHODS = ("GET", "PUT", "POST", "DELETE")
@@ -29,6 +33,21 @@ STUDY = re.compile(r"([a-z][a-z0-9-]{2,47})?")
 
 
 @dataclass(frozen=True)
+class Piece:
+    """Bytes of a file in `run/weights/`.
+
+    Attributes:
+        name: `SHA256.in` for what comes, `SHA256.out` for what leaves; the digest is that of the path.
+        first: The first byte.
+        length: How many.
+    """
+
+    name: str
+    first: int
+    length: int
+
+
+@dataclass(frozen=True)
 class Outgoing:
     """A request that may leave.
 
@@ -38,6 +57,7 @@ class Outgoing:
         path: Exactly as it will be sent.
         headers: All that leave beside what HTTP needs.
         study: For the ledger; does not leave.
+        piece: Where the weights of this request lie, if they are no body.
     """
 
     kind: Kind
@@ -45,6 +65,7 @@ class Outgoing:
     path: str
     headers: Mapping[str, str]
     study: str
+    piece: Piece | None = None
 
 
 def decide(*, method: str, target: tuple[str, bytes], headers: Mapping[str, str], local_token: str) -> Outgoing:
@@ -76,7 +97,20 @@ def decide(*, method: str, target: tuple[str, bytes], headers: Mapping[str, str]
     study = headers.get(STUDY_HEADER, "")
     if STUDY.fullmatch(study) is None:
         raise _refused("EGRESS_PATH", "a study header that names no study")
-    return Outgoing("site", method, path, _only(headers, SITE_HEADERS), study=study)
+    kept = _only(headers, SITE_HEADERS)
+    piece = _piece(method, path, kept) if BODY_HEADER in headers else None
+    return Outgoing("site", method, path, kept, study=study, piece=piece)
+
+
+def _piece(method: str, path: str, headers: Mapping[str, str]) -> Piece:
+    """What the range of a request for weights says."""
+    weights = WEIGHTS_PATH.fullmatch(path)
+    said = headers.get({"GET": "range", "PUT": "content-range"}.get(method, ""), "")
+    numbers = [int(number) for number in re.findall(r"\d+", said)]
+    if weights is None or len(numbers) < 2 or not 0 <= numbers[1] - numbers[0] < PIECE_BYTES:
+        raise _refused("EGRESS_HEADER", "a file for something else than a piece of weights")
+    suffix = "in" if method == "GET" else "out"
+    return Piece(f"{weights[1]}.{suffix}", numbers[0], numbers[1] - numbers[0] + 1)
 
 
 def _only(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

@@ -28,7 +28,7 @@ SCALES = "#scales"
 STEPS = np.float32(127)
 
 
-def encode(packed: bytes, *, incoming: bytes, encoding: Encoding, carried: bytes) -> tuple[bytes, bytes]:
+def encode(packed: bytes, *, incoming: bytes | memoryview, encoding: Encoding, carried: bytes) -> tuple[bytes, bytes]:
     """The update as it travels, and what was rounded away for the next one to carry (empty except for `delta-int8`).
 
     Args:
@@ -44,7 +44,7 @@ def encode(packed: bytes, *, incoming: bytes, encoding: Encoding, carried: bytes
         return packed, b""
     update = load(packed)
     if encoding == "delta-int8":
-        return _delta(update, load(incoming), load(carried) if carried else {})
+        return _delta(update, load(bytes(incoming)), load(carried) if carried else {})
     narrow = _bfloat16 if encoding == "bfloat16" else _float16
     return save({name: narrow(a) if a.dtype == np.float32 else a for name, a in sorted(update.items())}), b""
 

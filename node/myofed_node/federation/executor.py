@@ -5,10 +5,10 @@ A message is refused with ONE code; no text of an exception leaves. Code never c
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Protocol
@@ -17,12 +17,14 @@ from pydantic import ValidationError
 
 from myofed_node.audit import SiteAudit
 from myofed_node.federation.approvals import Approvals, ApprovedStudy, demo_mark
-from myofed_node.federation.flower_adapter import Incoming, Outcome
+from myofed_node.federation.flower_adapter import Incoming, Outcome, Weights
 from myofed_node.federation.local_tensors import LocalTensors
 from myofed_node.federation.privacy_ledger import private_round
+from myofed_node.federation.retention import forget_over
+from myofed_node.federation.term import Term
 from myofed_node.federation.training_gate import check_gate, stopped
 from myofed_node.federation.weights_guard import admit
-from myofed_node.learning.exclusions import counts_that_may_leave
+from myofed_node.learning.exclusions import RECORDS, counts_that_may_leave
 from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, TrainRequest
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import utc_text
@@ -33,17 +35,22 @@ from myofed_schemas.study import StudyManifest
 WORKER_STARTS_S = 60.0
 """A restarted worker loads torch; a task that finds none waits this long before it gives up."""
 LOST_CODES = ("WORKER_GONE", "FRAME_CUT")
-EXCLUSIONS = "exclusions.json"
-"""In the study's folder: whom the last task had to leave out, and why."""
+TURN_LOOK_S = 1.0
+"""A task that waits for the one before it looks so often whether it is still worth waiting."""
 
 
 class CallWorker(Protocol):
     """`worker_client.call`, bound to the worker's socket."""
 
     def __call__(
-        self, request: PingRequest | TrainRequest | EvaluateRequest, blob: bytes = b"", *, timeout_s: float
+        self,
+        request: PingRequest | TrainRequest | EvaluateRequest,
+        blob: bytes | memoryview = b"",
+        *,
+        timeout_s: float,
+        over: Callable[[], bool] | None = None,
     ) -> tuple[Reply, bytes]:
-        """The worker's reply and, for training, the new weights."""
+        """The worker's reply and, for training, the new weights; ROUND_OVER once `over` says so."""
 
 
 @dataclass(frozen=True)
@@ -75,36 +82,47 @@ class Executor:
         self._turn = threading.Lock()
 
     def handle(self, incoming: Incoming) -> Outcome:
-        """What was asked for is done; one message at a time.
+        """What was asked for is done; one message at a time, and none whose round is over.
 
         Raises:
             MyofedError: MESSAGE_INVALID, a code of `Approvals.check`, `check_gate`, `RoundLog.begin` or `admit`,
-                WEIGHTS_DIGEST, ROUND_TOO_LONG, TRAINING_STOPPED, WORKER_LOST, or the worker's own code; the audit chain has
+                WEIGHTS_DIGEST, ROUND_TOO_LONG, ROUND_OVER, TRAINING_STOPPED, WORKER_LOST, or the worker's own code; the audit chain has
                 it too.
         """
         instruction = parse_instruction(incoming)
         try:
-            with self._turn:
+            with self._my_turn(incoming.term):
                 outcome = self._carry_out(instruction, incoming)
         except MyofedError as error:
             self._enter("ROUND_REFUSED", instruction, {"code": error.code})
             raise
-        detail = {"weights": hashlib.sha256(outcome.packed).hexdigest()} if outcome.packed else {}
+        detail = {"weights": outcome.sha256} if outcome.packed else {}
         self._enter("ROUND_TRAINED" if instruction.kind == "train" else "MODEL_EVALUATED", instruction, detail)
         return outcome
+
+    @contextmanager
+    def _my_turn(self, term: Term) -> Iterator[None]:
+        """The task before this one has ended; it ends soon where this one superseded it."""
+        while not self._turn.acquire(timeout=min(TURN_LOOK_S, term.left_s())):
+            term.check()
+        try:
+            term.check()
+            yield
+        finally:
+            self._turn.release()
 
     def _carry_out(self, instruction: Instruction, incoming: Incoming) -> Outcome:
         approved = self._approvals.check(instruction)
         self._check_gate()
-        packed = (
-            incoming.packed
-        )  # by reference it is fetched here: never for a study that was not approved, or a paused site
-        if hashlib.sha256(packed).hexdigest() != instruction.weights_sha256:
+        # By reference they are fetched here: never for a study that was not approved, or a paused site.
+        weights = incoming.weights
+        if weights.sha256 != instruction.weights_sha256:
             raise MyofedError("WEIGHTS_DIGEST", "expected weights with the digest of the message, found others")
         log = self._approvals.round_log(instruction.study_id)
         at = utc_text(self._means.now())
         log.begin(instruction, approved.manifest, approved_at=approved.approved_at, at=at)
-        self._admit(instruction, packed, approved.manifest)
+        forget_over(self._folder.study(instruction.study_id), log, now=self._means.now())
+        self._admit(instruction, weights, approved.manifest)
         private = private_round(
             instruction, approved.manifest, approved.roles, study_folder=self._folder.study(instruction.study_id)
         )
@@ -113,7 +131,8 @@ class Executor:
             return Outcome(*kept)
         local = self._local_tensors(instruction, approved)
         request = self._request(instruction, approved)
-        reply, trained = self._work(request, local.restored(packed, instruction), approved)
+        reply, trained = self._work(request, local.restored(weights.content, instruction), approved, incoming.term)
+        incoming.term.check()
         self._approvals.check(instruction)  # an approval taken back meanwhile, or a stop: nothing leaves
         if stopped(self._folder):
             raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
@@ -136,7 +155,7 @@ class Executor:
     def _request(self, instruction: Instruction, approved: ApprovedStudy) -> TrainRequest | EvaluateRequest:
         """Test subjects are named in neither: no message of the coordinator reaches them."""
         manifest, roles, dataset = approved.manifest, approved.roles, str(self._folder.dataset)
-        record = str(self._folder.study(instruction.study_id) / EXCLUSIONS)
+        record = str(self._folder.study(instruction.study_id) / RECORDS[instruction.kind])
         if instruction.kind == "train":
             needed = max(manifest.min_subjects, self._approvals.policy.minimum_subjects) - len(roles.test)
             return TrainRequest(
@@ -148,11 +167,17 @@ class Executor:
                 min_train=max(1, self._means.min_scored_subjects),
                 min_usable=max(1, needed),
                 exclusions=record,
+                max_memory_mb=self._approvals.policy.max_memory_mb,
             )
         if not roles.validation:
             raise MyofedError("NO_VALIDATION_SUBJECTS", "expected subjects to validate on, found none")
         return EvaluateRequest(
-            manifest=manifest, dataset=dataset, subjects=roles.validation, labels=approved.labels, exclusions=record
+            manifest=manifest,
+            dataset=dataset,
+            subjects=roles.validation,
+            labels=approved.labels,
+            exclusions=record,
+            max_memory_mb=self._approvals.policy.max_memory_mb,
         )
 
     def _local_tensors(self, instruction: Instruction, approved: ApprovedStudy) -> LocalTensors:
@@ -175,14 +200,13 @@ class Executor:
         return metrics.model_copy(update={"exclusions": kept})
 
     def _work(
-        self, request: TrainRequest | EvaluateRequest, packed: bytes, approved: ApprovedStudy
+        self, request: TrainRequest | EvaluateRequest, packed: bytes | memoryview, approved: ApprovedStudy, term: Term
     ) -> tuple[Reply, bytes]:
-        self._await_worker()
+        self._await_worker(term)
         longest = self._approvals.policy.max_round_s
+        limit = float(min(approved.manifest.round_timeout_s, longest))
         try:
-            return self._means.call_worker(
-                request, packed, timeout_s=float(min(approved.manifest.round_timeout_s, longest))
-            )
+            return self._means.call_worker(request, packed, timeout_s=limit, over=term.over)
         except MyofedError as error:
             if error.code == "WORKER_TIMEOUT" and longest < approved.manifest.round_timeout_s:
                 raise MyofedError(
@@ -203,14 +227,15 @@ class Executor:
                 "TOO_FEW_TRAINED", "expected a loss over enough subjects, found that too many were left out"
             )
 
-    def _admit(self, instruction: Instruction, packed: bytes, manifest: StudyManifest) -> None:
+    def _admit(self, instruction: Instruction, weights: Weights, manifest: StudyManifest) -> None:
         initial = self._folder.models / f"{manifest.initial_weights_sha256}.safetensors"
         seen = self._approvals.seen_weights(instruction.study_id)
-        admit(instruction, packed, manifest=manifest, seen=seen, initial=initial)
+        admit(instruction, weights, manifest=manifest, seen=seen, initial=initial)
 
-    def _await_worker(self) -> None:
+    def _await_worker(self, term: Term) -> None:
         waited = 0.0
         while True:
+            term.check()
             try:
                 self._means.call_worker(PingRequest(), timeout_s=5.0)
             except MyofedError as error:

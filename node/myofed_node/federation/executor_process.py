@@ -23,7 +23,9 @@ from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 
 POLL_S = 0.1
-"""Between two looks for a task; each is one small request on loopback."""
+"""Between two looks for a task; each is one small request on loopback, of some 3 ms in two processes."""
+BUSY_POLL_S = 1.0
+"""Likewise while a task is worked on: another one is given out only where that one's message will never be whole."""
 AWAY_S = 1.0
 
 log = logging.getLogger("myofed.executor")
@@ -60,10 +62,13 @@ def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> Non
     Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, which
     the second tells it.
     """
-    transport = WeightsTransport(folder, Approvals(folder, config), WeightsLink(EgressClient(folder)))
+    transport = WeightsTransport(
+        folder, Approvals(folder, config), WeightsLink(EgressClient(folder), folder.passing_weights)
+    )
     address = f"127.0.0.1:{supernode_port}"
     link = SuperNodeLink(address, secret_file=folder.executor_secret, transport=transport)
     handler = partial(fail_closed, build(folder, config))
+    work: threading.Thread | None = None
     while True:
         try:
             ticket = link.next_task()
@@ -71,10 +76,13 @@ def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> Non
             log.warning("%s", error.code)
             time.sleep(AWAY_S)
             continue
-        if ticket is None:
+        if ticket is not None:
+            work = threading.Thread(target=_answer, args=(link, ticket, handler), daemon=True)
+            work.start()
+        elif work is not None and work.is_alive():
+            work.join(BUSY_POLL_S)
+        else:
             time.sleep(POLL_S)
-            continue
-        threading.Thread(target=_answer, args=(link, ticket, handler), daemon=True).start()
 
 
 def _answer(link: SuperNodeLink, ticket: Ticket, handler: Handler) -> None:

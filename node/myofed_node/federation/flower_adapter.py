@@ -9,6 +9,7 @@ Flower's own retry and heartbeat helpers end the whole process with SIGINT on a 
 
 from __future__ import annotations
 
+import hashlib
 import random
 import threading
 import time
@@ -16,7 +17,7 @@ import tokenize
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -37,6 +38,7 @@ from flwr.supercore.retry.retry_invoker import exponential
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+from myofed_node.federation.term import Term, term_of
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import INLINE_BYTES, PACKED
 from myofed_schemas.weights_transfer import REFERENCE_BYTES, REFERENCE_SHA256
@@ -66,27 +68,51 @@ UNREADABLE = (
 """What numpy.load raises of bytes that are no array: it reads their header as Python, and takes zip files for its own."""
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Weights as they came.
+
+    Attributes:
+        content: All bytes; a view of the file where they lie in one.
+        sha256: Of them.
+        file: Where they lie, if they came by reference.
+    """
+
+    content: bytes | memoryview
+    sha256: str
+    file: Path | None = None
+
+
 class Incoming:
     """A message as it came, nothing of it believed.
 
     Attributes:
         instruction: Scalars of its record `task`, without the weights.
+        term: Until when its answer is waited for.
     """
 
-    def __init__(self, instruction: Mapping[str, object], packed: bytes | Callable[[], bytes]) -> None:
+    def __init__(
+        self, instruction: Mapping[str, object], packed: bytes | Callable[[], Weights], term: Term | None = None
+    ) -> None:
         self.instruction = instruction
+        self.term = term or Term()
         self._packed = packed
 
-    @property
-    def packed(self) -> bytes:
+    @cached_property
+    def weights(self) -> Weights:
         """The weights; empty where it has none. Those by reference are fetched when they are first asked for.
 
         Raises:
             MyofedError: What the transport raises.
         """
-        if not isinstance(self._packed, bytes):
-            self._packed = self._packed()
-        return self._packed
+        if isinstance(self._packed, bytes):
+            return Weights(self._packed, hashlib.sha256(self._packed).hexdigest())
+        return self._packed()
+
+    @property
+    def packed(self) -> bytes | memoryview:
+        """All their bytes."""
+        return self.weights.content
 
 
 @dataclass(frozen=True)
@@ -101,17 +127,22 @@ class Outcome:
     metrics_json: str
     packed: bytes
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the trained weights."""
+        return hashlib.sha256(self.packed).hexdigest()
+
 
 class Transport(Protocol):
     """How weights move where they do not stand in a message as they are; `weights_transport.py`."""
 
-    def fetch(self, instruction: Mapping[str, object], *, total: int) -> bytes:
+    def fetch(self, instruction: Mapping[str, object], *, total: int, term: Term) -> Weights:
         """The weights this instruction names, once it was checked against the approval."""
 
     def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
         """The update in the study's encoding."""
 
-    def upload(self, instruction: Mapping[str, object], parcel: bytes) -> str:
+    def upload(self, instruction: Mapping[str, object], parcel: bytes, *, sha256: str, term: Term) -> None:
         """The coordinator has it under this digest."""
 
 
@@ -173,7 +204,7 @@ class SuperNodeLink:
         client.superseded = ticket.superseded
         try:
             with _Heartbeat(client):
-                return _work(client, handler, self._transport)
+                return _work(client, handler, self._transport, superseded=ticket.superseded)
         except httpx.HTTPError:
             raise MyofedError("SUPERNODE_AWAY", "expected the SuperNode on loopback, found no answer") from None
         finally:
@@ -229,7 +260,9 @@ class _Heartbeat:
                 continue  # the next one tries again; without any the SuperNode answers for this task
 
 
-def _work(client: RuntimeHttpClient, handler: Handler, transport: Transport | None) -> str:
+def _work(
+    client: RuntimeHttpClient, handler: Handler, transport: Transport | None, *, superseded: threading.Event
+) -> str:
     code = "OK"
     try:
         message, context, _run, _bundle = pull_task_input(client)
@@ -238,7 +271,9 @@ def _work(client: RuntimeHttpClient, handler: Handler, transport: Transport | No
         push_task_output(client, None, SubStatus.FAILED, error.code)
         raise
     try:
-        incoming, by_reference = _incoming(message, transport)
+        meta = message.metadata
+        term = term_of(created_at=meta.created_at, ttl_s=meta.ttl, now=time.time(), superseded=superseded)
+        incoming, by_reference = _incoming(message, transport, term)
         reply = Message(_result(handler(incoming), incoming, transport, by_reference=by_reference), reply_to=message)
     except MyofedError as error:
         code = error.code
@@ -258,7 +293,7 @@ def _finish(client: RuntimeHttpClient, context: Context, code: str) -> None:
         push_task_output(client, None, SubStatus.FAILED, code)
 
 
-def _incoming(message: Message, transport: Transport | None) -> tuple[Incoming, bool]:
+def _incoming(message: Message, transport: Transport | None, term: Term) -> tuple[Incoming, bool]:
     """Only the records we know, anything else in the message is an error; and whether its weights lie elsewhere."""
     content = message.content
     task = content.get("task")
@@ -269,11 +304,11 @@ def _incoming(message: Message, transport: Transport | None) -> tuple[Incoming, 
     if total is not None:
         if not isinstance(total, int) or total < 1 or inline or "weights" in content or transport is None:
             raise MyofedError("MESSAGE_INVALID", "expected weights in the message or by reference, found neither alone")
-        return Incoming(scalars, partial(transport.fetch, scalars, total=total)), True
+        return Incoming(scalars, partial(transport.fetch, scalars, total=total, term=term), term), True
     packed = _bytes_of(content["weights"]) if "weights" in content else inline
     if not isinstance(packed, bytes):
         raise MyofedError("MESSAGE_INVALID", "expected packed weights as bytes, found something else")
-    return Incoming(scalars, packed), False
+    return Incoming(scalars, packed, term), False
 
 
 def _bytes_of(record: object) -> bytes:
@@ -296,7 +331,9 @@ def _result(outcome: Outcome, incoming: Incoming, transport: Transport | None, *
     if packed and transport is not None:
         packed = transport.parcel(incoming, packed)
     if packed and transport is not None and by_reference:
-        result[REFERENCE_SHA256] = transport.upload(incoming.instruction, packed)
+        sha256 = outcome.sha256 if packed is outcome.packed else hashlib.sha256(packed).hexdigest()
+        transport.upload(incoming.instruction, packed, sha256=sha256, term=incoming.term)
+        result[REFERENCE_SHA256] = sha256
     elif len(packed) <= INLINE_BYTES:
         result[PACKED] = packed
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,13 @@ class LocalTensors:
         self._folder = study_folder / "local-tensors" / run_id
         self._names = tuple(names)
 
-    def restored(self, packed: bytes, instruction: Instruction) -> bytes:
+    @overload
+    def restored(self, packed: bytes, instruction: Instruction) -> bytes: ...
+
+    @overload
+    def restored(self, packed: bytes | memoryview, instruction: Instruction) -> bytes | memoryview: ...
+
+    def restored(self, packed: bytes | memoryview, instruction: Instruction) -> bytes | memoryview:
         """The incoming weights with the site's own tensors of the latest earlier round; unchanged where it has none.
 
         For an evaluation, which follows the last round, that round's count as well.
@@ -55,7 +62,7 @@ class LocalTensors:
         if not self._names or not earlier:
             return packed
         own = self._own(self._path(max(earlier)))
-        weights = _parsed(packed)
+        weights = _parsed(bytes(packed))
         if not own.keys() <= weights.keys():
             raise _refused("WEIGHTS_KEYS", "weights with the manifest's local tensors", "others")
         return save({**weights, **own})

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from myofed_node.config import SitePolicy
-from myofed_node.learning.accountant import SLICES_PER_SUBJECT
+from myofed_node.learning.memory import MIB, step_bytes
 from myofed_node.learning.protocol import Roles
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import StudyManifest
-from myofed_schemas.study_networks import FLOAT_BYTES, parameters, training_bytes
+from myofed_schemas.study_networks import FLOAT_BYTES, parameters
 from myofed_schemas.weights_transfer import numbers_bytes
 
 MAX_MODEL_BYTES = 512 << 20
 """A larger model would not fit a hospital's workstation four times over (weights, gradients, AdamW's two moments)."""
 IMAGE_DIMENSIONS = {"in-phase-magnitude": 2, "channels": 2}
 """What a site can form of its images: slices. A network for volumes has no input here."""
-MIB = 1 << 20
 
 
 def check_network(manifest: StudyManifest, policy: SitePolicy) -> None:
@@ -31,11 +30,7 @@ def check_network(manifest: StudyManifest, policy: SitePolicy) -> None:
     if largest > MAX_MODEL_BYTES:
         raise _refused("POLICY_MODEL_SIZE", f"a model of at most {MAX_MODEL_BYTES} bytes", f"about {largest}")
     _check_input(manifest)
-    size = manifest.image.size_px
-    batch = manifest.training.batch_size
-    if manifest.privacy and manifest.privacy.level == "example":  # whatever the batch, a subject has so many at once
-        batch = max(batch, SLICES_PER_SUBJECT)
-    needed = training_bytes(manifest.architecture, batch=batch, size=size) // MIB
+    needed = step_bytes(manifest) // MIB
     if needed > policy.max_memory_mb:
         raise _refused("POLICY_MEMORY", f"a step of at most {policy.max_memory_mb} MiB", f"about {needed} MiB")
 

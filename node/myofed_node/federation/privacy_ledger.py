@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -128,6 +129,16 @@ class PrivacyLedger:
             stream.flush()
             os.fsync(stream.fileno())
         self._forget_older_answers()
+
+    def forget_answers(self, runs: Collection[str]) -> None:
+        """No answer of these runs lies here any more; what they spent stays in the ledger.
+
+        Raises:
+            MyofedError: PRIVACY_LEDGER_BROKEN.
+        """
+        for entry in self.entries():
+            if entry.run_id in runs:
+                (self._answers / entry.question).unlink(missing_ok=True)
 
     def _forget_older_answers(self) -> None:
         """Each run's last answer stays: an earlier round is not asked again."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pydantic import Field
 
 from myofed_schemas.canonical import canonical_json
+from myofed_schemas.clock import utc_moment
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import Instruction
@@ -18,6 +21,8 @@ from myofed_schemas.wire import WireModel
 
 MAX_ASKED = 6
 """How often the same question is answered: a coordinator that resumes after a loss asks its last round again."""
+SILENT_FOR = timedelta(days=30)
+"""A run that asked nothing for so long is over, and what it left at the site may go (`retention.py`)."""
 MAX_RUNS = 5
 """Runs under one approval; more need a new decision of the site's people."""
 
@@ -40,6 +45,8 @@ class RoundLog:
     def begin(self, instruction: Instruction, manifest: StudyManifest, *, approved_at: str, at: str) -> RoundEntry:
         """The round may be done now, and the log says that it was asked for.
 
+        A run is over once a later one of the study began, and once it was silent for SILENT_FOR.
+
         In a run, rounds only go up; the last one is asked again with the same weights only (the same question has the
         same answer). An evaluation says after which round the run ended, not before the last one asked of this site (a
         site that was not sampled was asked an earlier one); nothing trains in the run after it.
@@ -55,7 +62,10 @@ class RoundLog:
         """
         if instruction.round not in range(1, manifest.rounds + 1):
             raise _refused("ROUND_OUT_OF_RANGE", f"a round of 1..{manifest.rounds}", str(instruction.round))
-        entries = [e for e in self.entries() if e.approved_at == approved_at]
+        every = self.entries()
+        if instruction.run_id in _over(every, now=utc_moment(at)):
+            raise _refused("RUN_ENDED", "the study's latest run, heard of within 30 days", "a run that is over")
+        entries = [e for e in every if e.approved_at == approved_at]
         runs = {e.instruction.run_id for e in entries}
         if instruction.run_id not in runs and len(runs) >= MAX_RUNS:
             raise _refused("RUNS_EXHAUSTED", f"at most {MAX_RUNS} runs under one approval", f"run {len(runs) + 1}")
@@ -63,6 +73,10 @@ class RoundLog:
         entry = RoundEntry(at=at, approved_at=approved_at, instruction=instruction, asked=asked)
         self._append(entry)
         return entry
+
+    def over(self, *, now: datetime) -> set[str]:
+        """Runs of which this site takes no message any more."""
+        return _over(self.entries(), now=now)
 
     def entries(self) -> list[RoundEntry]:
         """All whole lines; one that a kill cut short began no work and is left out."""
@@ -79,6 +93,16 @@ class RoundLog:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _over(entries: Sequence[RoundEntry], *, now: datetime) -> set[str]:
+    """All but the one asked for last, and that one too where it was long ago."""
+    if not entries:
+        return set()
+    last = entries[-1]
+    silent = now - utc_moment(last.at) > SILENT_FOR
+    runs = {entry.instruction.run_id for entry in entries}
+    return runs if silent else runs - {last.instruction.run_id}
 
 
 def _times_asked(instruction: Instruction, run: list[RoundEntry]) -> int:

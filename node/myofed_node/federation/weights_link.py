@@ -1,5 +1,7 @@
 """Fetches and uploads a run's weights over `/site/weights` in pieces, through the egress; a cut line is gone on with.
 
+The bytes lie in files that the egress fills and reads; only their names pass between the two processes.
+
 Pieces are short at first and longer while they arrive fast, so that a slow line loses little to a cut, and a fast one little
 to the number of requests. Each piece is one request, with one entry in the egress ledger.
 """
@@ -7,13 +9,16 @@ to the number of requests. Each piece is one request, with one entry in the egre
 from __future__ import annotations
 
 import hashlib
+import mmap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from myofed_node.federation.egress_client import EgressClient, EgressSession, Response
+from myofed_node.federation.egress_request import BODY_HEADER
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.weights_transfer import PIECE_BYTES, UploadState
 
@@ -24,6 +29,7 @@ FAST_S = 2.0
 PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between tries; the last one again and again, until the task's time is over."""
 PARTIAL_CONTENT = 206
+BY_FILE = {BODY_HEADER: "file"}
 OK = 200
 PASSING = frozenset({408, 409, 429, 502, 503, 504})
 """Statuses after which the same upload or fetch is tried again."""
@@ -76,16 +82,20 @@ class WeightsLink:
 
     Attributes:
         egress: The node's only way out.
+        folder: `run/weights`, shared with it.
         monotonic: Seconds, never going back.
         sleep: Waits.
     """
 
     egress: EgressClient
+    folder: Path
     monotonic: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
-    def fetch(self, path: str, *, sha256: str, total: int, study: str, timeout_s: float) -> bytes:
-        """All bytes under this path, which have this digest.
+    def fetch(self, path: str, *, sha256: str, total: int, study: str, timeout_s: float) -> Path:
+        """A file of all bytes under this path, which have this digest; it stays until others are fetched.
+
+        What came before a kill or a cut is gone on with.
 
         Args:
             path: `/site/weights/RUN/SHA256`.
@@ -96,22 +106,26 @@ class WeightsLink:
 
         Raises:
             MyofedError: WEIGHTS_DIGEST, WEIGHTS_TRANSFER_TIMEOUT, or the coordinator's refusal.
+            OSError: The file cannot be written.
         """
-        content = bytearray()
+        file = self._place(f"{sha256}.in")
+        for other in self.folder.glob("*.in"):
+            if other != file:
+                other.unlink(missing_ok=True)
+        if _size(file) > total:
+            file.unlink()
         pace = self._pace(timeout_s)
         with self.egress.session(study=study) as session:
-            while len(content) < total:
-                last = min(len(content) + pace.piece, total) - 1
-                headers = {"range": f"bytes={len(content)}-{last}"}
+            while (came := _size(file)) < total:
+                last = min(came + pace.piece, total) - 1
+                headers = {"range": f"bytes={came}-{last}", **BY_FILE}
                 answer = self._try(session, pace, "GET", path, headers=headers)
-                if answer is None:
-                    continue
-                if answer.status != PARTIAL_CONTENT or len(answer.body) != last + 1 - len(content):
+                if answer is not None and (answer.status != PARTIAL_CONTENT or _size(file) != last + 1):
                     raise _refused(answer)
-                content += answer.body
-        if hashlib.sha256(content).hexdigest() != sha256:
+        if _sha256(file) != sha256:
+            file.unlink()
             raise MyofedError("WEIGHTS_DIGEST", "expected weights with the digest of the message, found others")
-        return bytes(content)
+        return file
 
     def upload(
         self, path: str, content: bytes, *, study: str, timeout_s: float, going: Callable[[], None] = lambda: None
@@ -120,14 +134,23 @@ class WeightsLink:
 
         Args:
             path: `/site/weights/RUN/SHA256`, the digest of these bytes.
-            content: The update.
+            content: The update; it lies in a file until it is there.
             study: For the ledger.
             timeout_s: For everything.
             going: Called before each piece; raises where nothing more may leave.
 
         Raises:
             MyofedError: WEIGHTS_TRANSFER_TIMEOUT, the coordinator's refusal, or what `going` raises.
+            OSError: The file cannot be written.
         """
+        file = self._place(path.rsplit("/", 1)[1] + ".out")
+        file.write_bytes(content)
+        try:
+            self._upload(path, len(content), study=study, timeout_s=timeout_s, going=going)
+        finally:
+            file.unlink()
+
+    def _upload(self, path: str, total: int, *, study: str, timeout_s: float, going: Callable[[], None]) -> None:
         pace, state = self._pace(timeout_s), UploadState(offset=0, complete=False)
         known = True
         with self.egress.session(study=study) as session:
@@ -139,14 +162,17 @@ class WeightsLink:
                     state, known = _state(asked), True
                     continue
                 going()
-                piece = content[state.offset : state.offset + pace.piece]
-                end = state.offset + len(piece)
-                headers = {"content-range": f"bytes {state.offset}-{end - 1}/{len(content)}"}
-                answer = self._try(session, pace, "PUT", path, body=piece, headers=headers)
+                last = min(state.offset + pace.piece, total) - 1
+                headers = {"content-range": f"bytes {state.offset}-{last}/{total}", **BY_FILE}
+                answer = self._try(session, pace, "PUT", path, headers=headers)
                 if answer is None:
                     known = False
                 else:
                     state = _state(answer)
+
+    def _place(self, name: str) -> Path:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.folder / name
 
     def _try(
         self,
@@ -155,14 +181,13 @@ class WeightsLink:
         method: str,
         path: str,
         *,
-        body: bytes = b"",
         headers: dict[str, str] | None = None,
     ) -> Response | None:
         """The answer, or None after a pause where it may be asked for again."""
         pace.check()
         began = self.monotonic()
         try:
-            answer = session.request(method, path, body=body, headers=headers)
+            answer = session.request(method, path, headers=headers)
         except MyofedError as error:
             if error.code not in PASSING_CODES:
                 raise
@@ -176,6 +201,18 @@ class WeightsLink:
 
     def _pace(self, timeout_s: float) -> _Pace:
         return _Pace(self.monotonic, self.sleep, self.monotonic() + timeout_s, FIRST_PIECE_BYTES)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _no_time() -> MyofedError:

@@ -5,7 +5,7 @@ Nothing is fetched for a message that names no approved study: the approval is c
 
 from __future__ import annotations
 
-import hashlib
+import mmap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.encoding import encode
-from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.flower_adapter import Incoming, Weights
+from myofed_node.federation.term import Term
 from myofed_node.federation.training_gate import stopped
 from myofed_node.federation.weights_link import WeightsLink
 from myofed_node.site_folder import SiteFolder
@@ -33,12 +34,13 @@ class WeightsTransport:
         self._approvals = approvals
         self._link = link
 
-    def fetch(self, instruction: Mapping[str, object], *, total: int) -> bytes:
+    def fetch(self, instruction: Mapping[str, object], *, total: int, term: Term | None = None) -> Weights:
         """The weights this instruction names.
 
         Args:
             instruction: Scalars of the message, not checked yet.
             total: How many bytes the message says there are.
+            term: Until when the task's answer is waited for; no byte is fetched after it.
 
         Raises:
             MyofedError: MESSAGE_INVALID, a code of `Approvals.check`, TRANSPORT_NOT_APPROVED, WEIGHTS_SIZE, or one of
@@ -49,13 +51,16 @@ class WeightsTransport:
             raise MyofedError("TRANSPORT_NOT_APPROVED", "expected weights in the message, found them by reference")
         if total > largest_weights(manifest.state_dict):
             raise MyofedError("WEIGHTS_SIZE", "expected weights of the manifest's size, found larger ones")
-        return self._link.fetch(
+        file = self._link.fetch(
             _path(asked, asked.weights_sha256),
             sha256=asked.weights_sha256,
             total=total,
             study=asked.study_id,
-            timeout_s=float(manifest.round_timeout_s),
+            timeout_s=min(float(manifest.round_timeout_s), (term or Term()).left_s()),
         )
+        with file.open("rb") as stream:
+            view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        return Weights(view, asked.weights_sha256, file)
 
     def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
         """The update in the study's encoding; what was rounded away waits in the study's folder for the next round.
@@ -70,24 +75,29 @@ class WeightsTransport:
             return packed
         kept = Carried(self._folder.study(asked.study_id) / "carried")
         carried = kept.before(asked) if encoding == "delta-int8" else b""
-        parcel, left = encode(packed, incoming=incoming.packed, encoding=encoding, carried=carried)
+        parcel, left = encode(packed, incoming=incoming.weights.content, encoding=encoding, carried=carried)
         if left:
             kept.keep(asked, left)
         return parcel
 
-    def upload(self, instruction: Mapping[str, object], parcel: bytes) -> str:
-        """The coordinator has the parcel; its digest.
+    def upload(
+        self, instruction: Mapping[str, object], parcel: bytes, *, sha256: str, term: Term | None = None
+    ) -> None:
+        """The coordinator has the parcel under its digest.
 
         Raises:
-            MyofedError: TRAINING_STOPPED also while it is under way, a code of `Approvals.check` or of `WeightsLink.upload`.
+            MyofedError: TRAINING_STOPPED and ROUND_OVER also while it is under way, a code of `Approvals.check` or of
+                `WeightsLink.upload`.
         """
         asked, manifest = self._approved(instruction)
-        sha256 = hashlib.sha256(parcel).hexdigest()
-        timeout_s = float(manifest.round_timeout_s)
-        self._link.upload(
-            _path(asked, sha256), parcel, study=asked.study_id, timeout_s=timeout_s, going=self._check_going
-        )
-        return sha256
+        task = term or Term()
+
+        def going() -> None:
+            self._check_going()
+            task.check()
+
+        timeout_s = min(float(manifest.round_timeout_s), task.left_s())
+        self._link.upload(_path(asked, sha256), parcel, study=asked.study_id, timeout_s=timeout_s, going=going)
 
     def _check_going(self) -> None:
         """The kill switch holds for what is ready as well: the worker is idle while an update is still on its way."""

@@ -170,7 +170,7 @@ class SubjectCache:
         if key not in self._kept:
             self._kept[key] = self._stored(dataset, subject, manifest=manifest, labels=labels)
         self._kept.move_to_end(key)
-        while len(self._kept) > 1 and sum(_bytes(s) for s in self._kept.values()) > self.max_bytes:
+        while len(self._kept) > 1 and sum(s.bytes() for s in self._kept.values()) > self.max_bytes:
             self._kept.popitem(last=False)
         return self._kept[key]
 
@@ -218,7 +218,3 @@ def _state(dataset: Dataset, subject: str) -> tuple[tuple[str, int, int], ...]:
     found = [*dataset.images(subject=subject), *dataset.label_maps(subject=subject)]
     states = [(item.file, item.file.stat()) for item in found]
     return tuple((str(file.relative_to(dataset.root)), s.st_size, s.st_mtime_ns) for file, s in states)
-
-
-def _bytes(slices: Slices) -> int:
-    return slices.images.nbytes + slices.classes.nbytes

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from myofed_node.learning.labels import LabelSpace, label_space
 from myofed_node.learning.metrics import Region, dice_of_region, group_scores, muscle_scores, pixels_in_both
 from myofed_node.learning.subjects import Slices
+from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import GroupScore, MuscleScore
 
 EVALUATION_BATCH = 16
 """At most; a study of smaller batches is evaluated in those, so that no task takes more memory than its approved step."""
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
 
 
 def predicted_classes(network: torch.nn.Module, images: torch.Tensor, *, batch: int = EVALUATION_BATCH) -> torch.Tensor:
@@ -59,6 +66,7 @@ def evaluate_sets(
     space: LabelSpace,
     sets: Mapping[str, tuple[int, ...]],
     batch: int = EVALUATION_BATCH,
+    stop: Callable[[], bool] = never,
 ) -> tuple[tuple[MuscleScore, ...], tuple[GroupScore, ...]]:
     """The same at a site that need not draw every muscle singly: what its labels can tell, muscle by muscle and set by set.
 
@@ -70,11 +78,17 @@ def evaluate_sets(
         space: What the site draws.
         sets: From `labels.sets_of_study`.
         batch: Images at once, at most: the manifest's `batch_size`.
+        stop: Asked before each subject.
+
+    Raises:
+        MyofedError: TASK_ABANDONED.
     """
     singles = [_region(space, (k + 1,)) for k in range(len(space.muscles))]
     regions = [*singles, *(_region(space, classes) for classes in sets.values())]
-    rows = []
+    rows: list[npt.NDArray[np.float64]] = []
     for subject in subjects:
+        if stop():
+            raise MyofedError("TASK_ABANDONED", f"expected to score all subjects, stopped after {len(rows)}")
         predicted = predicted_classes(network, subject.images, batch=batch).numpy()
         table = pixels_in_both(
             predicted, subject.classes.numpy(), classes=len(space.muscles), targets=len(space.structures)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from myofed_node.learning.memory import check_room
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 ABOUT_ONE_SUBJECT = ("IMAGE_", "LABEL_", "LABELS_", "SIDECAR_", "SUBJECT_")
 """Beginnings of the codes that one subject's own files are the cause of; any other code refuses the task as a whole."""
+
+TaskKind = Literal["train", "evaluate"]
+RECORDS: dict[TaskKind, str] = {"train": "exclusions.json", "evaluate": "exclusions-evaluation.json"}
+"""Names in a study's folder: an evaluation, which reads the validation subjects alone, does not overwrite what training said."""
 
 
 class SubjectSource(Protocol):
@@ -44,7 +49,7 @@ class Exclusion(WireModel):
 
 
 class Exclusions(WireModel):
-    """`exclusions.json` in a study's folder: what the last task had to leave out.
+    """A file of RECORDS in a study's folder: what the last task of its kind had to leave out.
 
     Attributes:
         asked: Subjects the task was to read.
@@ -54,6 +59,11 @@ class Exclusions(WireModel):
     asked: int = Field(ge=0)
     excluded: tuple[Exclusion, ...]
 
+    def counts(self) -> tuple[ExclusionCount, ...]:
+        """Exact number of excluded subjects by code, sorted by code; for this node only."""
+        counted = Counter(exclusion.code for exclusion in self.excluded)
+        return tuple(ExclusionCount(code=code, subjects=number) for code, number in sorted(counted.items()))
+
 
 @dataclass
 class UsableSubjects:
@@ -62,10 +72,15 @@ class UsableSubjects:
     Attributes:
         source: Reads one subject, or raises why not.
         record: File for `Exclusions`, rewritten whenever subjects were read; None writes nothing.
+        stop: Asked before each subject; a task that nobody waits for reads no further.
+        room: Bytes that all subjects of the task may take; None: no limit.
     """
 
     source: SubjectSource
     record: Path | None = None
+    stop: Callable[[], bool] | None = None
+    room: int | None = None
+    _held: int = 0
     _asked: set[str] = field(default_factory=set)
     _codes: dict[str, str] = field(default_factory=dict)
 
@@ -75,13 +90,18 @@ class UsableSubjects:
         """The usable ones of these subjects, in this order.
 
         Raises:
-            MyofedError: A code that is not about one subject's files.
+            MyofedError: A code that is not about one subject's files, TASK_ABANDONED, or POLICY_MEMORY.
             OSError: The record cannot be written.
         """
-        found = []
+        found: list[Slices] = []
         for subject in subjects:
+            if self.stop is not None and self.stop():
+                raise MyofedError("TASK_ABANDONED", f"expected to read all subjects, stopped after {len(found)}")
             try:
-                found += self.source.read(dataset, (subject,), manifest=manifest, labels=labels)
+                came = self.source.read(dataset, (subject,), manifest=manifest, labels=labels)
+                self._held += sum(slices.bytes() for slices in came)
+                check_room(self._held, room=self.room)
+                found += came
             except MyofedError as error:
                 if not error.code.startswith(ABOUT_ONE_SUBJECT):
                     raise
@@ -98,8 +118,26 @@ class UsableSubjects:
 
     def counts(self) -> tuple[ExclusionCount, ...]:
         """Exact number of excluded subjects by code, sorted by code; for this node only."""
-        counted = Counter(self._codes.values())
-        return tuple(ExclusionCount(code=code, subjects=number) for code, number in sorted(counted.items()))
+        return self.exclusions().counts()
+
+
+def read_exclusions(path: Path) -> Exclusions | None:
+    """What the last task of this kind left out; None where none ran.
+
+    Raises:
+        MyofedError: EXCLUSIONS_DAMAGED.
+    """
+    try:
+        return Exclusions.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise MyofedError(
+            "EXCLUSIONS_DAMAGED",
+            "expected the record of whom the last task left out, found a damaged file",
+            hint="remove it; the next task writes it anew",
+            exit_code=ExitCode.FAILED,
+        ) from None
 
 
 def counts_that_may_leave(counts: Sequence[ExclusionCount], *, least: int) -> tuple[ExclusionCount, ...]:

@@ -14,8 +14,9 @@ from myofed_node.learning.evaluate import evaluate_sets
 from myofed_node.learning.exclusions import SubjectSource, check_usable
 from myofed_node.learning.labels import label_space, sets_of_study
 from myofed_node.learning.models import network_of
+from myofed_node.learning.personal import personal_model
 from myofed_node.learning.protocol import EvaluateRequest, Roles, TrainRequest
-from myofed_node.learning.schedule import steps_of_own_model, steps_of_personalisation, steps_of_round
+from myofed_node.learning.schedule import steps_of_own_model, steps_of_round
 from myofed_node.learning.train import TrainingData, never, train
 from myofed_node.learning.weights import load_weights
 from myofed_schemas.federation import GroupScore, MuscleScore, TaskMetrics
@@ -52,7 +53,12 @@ def train_task(
 
 
 def evaluate_task(
-    request: EvaluateRequest, weights: bytes, *, cache: SubjectSource, device: torch.device
+    request: EvaluateRequest,
+    weights: bytes,
+    *,
+    cache: SubjectSource,
+    device: torch.device,
+    stop: Callable[[], bool] = never,
 ) -> tuple[tuple[MuscleScore, ...], tuple[GroupScore, ...]]:
     """Dice of these weights on the request's subjects, as sufficient statistics: single muscles, and sets of the study.
 
@@ -71,6 +77,7 @@ def evaluate_task(
         space=space,
         sets=sets_of_study(manifest),
         batch=manifest.training.batch_size,
+        stop=stop,
     )
 
 
@@ -93,7 +100,7 @@ def train_local(  # noqa: PLR0913  each is one fact of the task; a dataclass wou
         dataset: The site's ORMIR-MIDS data set.
         subjects: The stored split; only train and validation are read.
         labels: What the site draws, from `labels.site_labels`.
-        personal: The last third of the schedule only: the federated model, fitted a little to this site.
+        personal: The federated model trained on at home instead, as `personal_model` chooses.
         stop: Asked before each step.
         threads: CPU threads of torch in this process from here on; 1 gives the same bytes every time.
 
@@ -102,8 +109,11 @@ def train_local(  # noqa: PLR0913  each is one fact of the task; a dataclass wou
     """
     torch.set_num_threads(threads)
     data = _training_data(dataset, subjects, manifest=manifest, cache=SubjectCache(), labels=labels)
-    steps = steps_of_personalisation(manifest) if personal else steps_of_own_model(manifest)
-    return train(weights, data, manifest=manifest, steps=steps, device=choose_device(), stop=stop)
+    if personal:
+        return personal_model(weights, data, manifest=manifest, device=choose_device(), stop=stop)
+    return train(
+        weights, data, manifest=manifest, steps=steps_of_own_model(manifest), device=choose_device(), stop=stop
+    )
 
 
 def evaluate_model(

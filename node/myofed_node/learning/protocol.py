@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import socket
 import struct
 from typing import Annotated, Literal, Self
@@ -57,6 +58,7 @@ class TrainRequest(WireModel):
         min_train: Usable subjects that must be left to train; the loss is told only where the steps saw so many.
         min_usable: Usable subjects that must be left to train and validate together.
         exclusions: File in which the worker writes whom it had to leave out; absent: nowhere.
+        max_memory_mb: The site's limit for the step and all subjects in memory together; absent: none.
     """
 
     kind: Literal["train"] = "train"
@@ -68,6 +70,7 @@ class TrainRequest(WireModel):
     min_train: int = Field(default=1, ge=1)
     min_usable: int = Field(default=1, ge=1)
     exclusions: str | None = Field(default=None, min_length=1, max_length=4096)
+    max_memory_mb: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -89,6 +92,7 @@ class EvaluateRequest(WireModel):
     subjects: tuple[SubjectLabel, ...] = Field(min_length=1)
     labels: SiteLabels | None = None
     exclusions: str | None = Field(default=None, min_length=1, max_length=4096)
+    max_memory_mb: int | None = Field(default=None, ge=1)
 
 
 Request = Annotated[PingRequest | TrainRequest | EvaluateRequest, Field(discriminator="kind")]
@@ -122,7 +126,7 @@ class Reply(WireModel):
     """Exact counts: what of them leaves the node is the executor's matter."""
 
 
-def write_frame(peer: socket.socket, document: WireModel, blob: bytes = b"") -> None:
+def write_frame(peer: socket.socket, document: WireModel, blob: bytes | memoryview = b"") -> None:
     """The peer has been sent one frame.
 
     Raises:
@@ -184,10 +188,16 @@ def _check_lengths(text_bytes: int, blob_bytes: int) -> None:
 
 def _exactly(peer: socket.socket, count: int) -> bytes:
     """`count` bytes; memory grows with what really arrives, not with what was announced."""
-    received = bytearray()
-    while len(received) < count:
-        chunk = peer.recv(min(CHUNK_BYTES, count - len(received)))
-        if not chunk:
-            raise MyofedError("FRAME_CUT", f"expected {count} bytes, found {len(received)} before the end")
-        received += chunk
-    return bytes(received)
+    if not count:
+        return b""
+    with mmap.mmap(-1, count) as memory:  # the kernel gives its pages when they are written to
+        view, came = memoryview(memory), 0
+        try:
+            while came < count:
+                chunk = peer.recv_into(view[came : came + CHUNK_BYTES])
+                if not chunk:
+                    raise MyofedError("FRAME_CUT", f"expected {count} bytes, found {came} before the end")
+                came += chunk
+        finally:
+            view.release()
+        return memory[:]

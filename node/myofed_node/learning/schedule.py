@@ -43,10 +43,9 @@ def steps_of_own_model(manifest: StudyManifest) -> Steps:
 
 
 def steps_of_personalisation(manifest: StudyManifest) -> Steps:
-    """The last third of the schedule once more, at one site: from a quarter of the rate down to its end (at least one step)."""
-    total = manifest.rounds * manifest.training.local_steps
-    count = max(1, total // 3)
-    return Steps(first=total - count, count=count, total=total, alone=True)
+    """Twice the steps of a run at one site, on a schedule of their own: long enough for what a site's own model learns."""
+    count = 2 * manifest.rounds * manifest.training.local_steps
+    return Steps(first=0, count=count, total=count, alone=True)
 
 
 def learning_rate(manifest: StudyManifest, *, step: int, total: int) -> float:

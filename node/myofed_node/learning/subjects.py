@@ -56,6 +56,10 @@ class Slices:
     images: torch.Tensor
     classes: torch.Tensor
 
+    def bytes(self) -> int:
+        """What both take in memory."""
+        return self.images.nbytes + self.classes.nbytes
+
 
 def slices_of(
     volume: LabelledVolume, *, image: StudyInput, muscles: Sequence[str], labels: SiteLabels | None = None

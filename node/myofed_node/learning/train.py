@@ -12,7 +12,7 @@ import torch
 from myofed_node.learning.accountant import sampling_rate
 from myofed_node.learning.batch import training_batch
 from myofed_node.learning.dp_sgd import private_steps
-from myofed_node.learning.evaluate import evaluate_sets
+from myofed_node.learning.evaluate import evaluate_sets, never
 from myofed_node.learning.labels import sets_of_study
 from myofed_node.learning.models import network_of
 from myofed_node.learning.objective import Objective, objective_alone, objective_of_round
@@ -53,11 +53,6 @@ class TrainingData:
     least: int = 1
 
 
-def never() -> bool:
-    """Nobody asks to stop."""
-    return False
-
-
 def train(
     weights: bytes,
     data: TrainingData,
@@ -78,7 +73,7 @@ def train(
         manifest: The approved study.
         steps: From `steps_of_round`, or all of them for a model of one site.
         device: Where to compute.
-        stop: Asked before each step.
+        stop: Asked before each validation subject and each step.
 
     Raises:
         MyofedError: WEIGHTS_*, NO_TRAINING_SUBJECTS, TASK_ABANDONED, LOSS_NOT_FINITE, PRIVACY_NETWORK, UPDATE_NOT_FINITE.
@@ -97,6 +92,7 @@ def train(
         space=objective.space,
         sets=sets_of_study(manifest),
         batch=manifest.training.batch_size,
+        stop=stop,
     )
     privacy = None if steps.alone else manifest.privacy
     if privacy and privacy.level == "example":
@@ -136,15 +132,17 @@ def _optimise(
         network.parameters(), lr=training.learning_rate, betas=BETAS, weight_decay=training.weight_decay
     )
     generator = torch.Generator().manual_seed(_seed(training.seed, steps.first))
-    images, classes, owners = _pool(data.train)
+    slices = [(number, row) for number, subject in enumerate(data.train) for row in range(len(subject.images))]
     network.train()
     losses, seen = 0.0, set[int]()
     for step in range(steps.first, steps.first + steps.count):
         if stop():
             raise MyofedError("TASK_ABANDONED", f"expected {steps.count} steps, stopped after {step - steps.first}")
-        chosen = torch.randint(len(images), (training.batch_size,), generator=generator)
-        seen.update(owners[chosen].tolist())
-        batch = training_batch(images[chosen], classes[chosen], manifest=manifest, generator=generator)
+        drawn = torch.randint(len(slices), (training.batch_size,), generator=generator)
+        chosen = [slices[number] for number in drawn.tolist()]
+        seen.update(number for number, _ in chosen)
+        images, classes = _gathered(data.train, chosen)
+        batch = training_batch(images, classes, manifest=manifest, generator=generator)
         optimiser.param_groups[0]["lr"] = learning_rate(manifest, step=step, total=steps.total)
         losses += _step(objective, optimiser, batch[0].to(device), batch[1].to(device))
     return losses / max(steps.count, 1) if len(seen) >= data.least else 0.0
@@ -162,10 +160,10 @@ def _step(objective: Objective, optimiser: torch.optim.Optimizer, images: torch.
     return value
 
 
-def _pool(subjects: Sequence[Slices]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Images and classes of all slices, and whose each is."""
-    owners = torch.cat([torch.full((len(s.images),), number) for number, s in enumerate(subjects)])
-    return torch.cat([s.images for s in subjects]), torch.cat([s.classes for s in subjects]), owners
+def _gathered(subjects: Sequence[Slices], chosen: Sequence[tuple[int, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and classes of these slices, each named by subject and row; nothing else is copied."""
+    images = torch.stack([subjects[number].images[row] for number, row in chosen])
+    return images, torch.stack([subjects[number].classes[row] for number, row in chosen])
 
 
 def _seed(seed: int, first_step: int) -> int:

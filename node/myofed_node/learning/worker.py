@@ -2,7 +2,7 @@
 
     python -m myofed_node.learning.worker --socket PATH [--threads N] [--inputs FOLDER]
 
-One task at a time; a ping is answered meanwhile. A caller that hangs up ends its task at the next step. What leaves this
+One task at a time; a ping is answered meanwhile. A caller that hangs up ends its task at the next step or subject. What leaves this
 process is weights, aggregates and codes; its log holds codes, seconds and, of an unforeseen error, type and line.
 """
 
@@ -31,6 +31,7 @@ from myofed_node.learning.device import choose_device, warm_up
 from myofed_node.learning.exclusions import UsableSubjects
 from myofed_node.learning.input_store import InputStore
 from myofed_node.learning.local import evaluate_task, train_task
+from myofed_node.learning.memory import room_for_subjects
 from myofed_node.learning.network import visible_network
 from myofed_node.learning.protocol import (
     EvaluateRequest,
@@ -75,13 +76,20 @@ class Worker:
         with self._my_turn():
             torch.set_num_threads(self.threads)
             record = Path(request.exclusions) if request.exclusions else None
-            usable = UsableSubjects(self.cache, record)
+
+            def stop() -> bool:
+                return _hung_up(peer)
+
+            usable = UsableSubjects(
+                self.cache,
+                record,
+                stop=stop,
+                room=room_for_subjects(request.manifest, max_memory_mb=request.max_memory_mb),
+            )
             if isinstance(request, TrainRequest):
-                weights, metrics = train_task(
-                    request, blob, cache=usable, device=self.device, stop=lambda: _hung_up(peer)
-                )
+                weights, metrics = train_task(request, blob, cache=usable, device=self.device, stop=stop)
                 return Reply(code="OK", metrics=metrics, exclusions=usable.counts()), weights
-            scores, groups = evaluate_task(request, blob, cache=usable, device=self.device)
+            scores, groups = evaluate_task(request, blob, cache=usable, device=self.device, stop=stop)
             return Reply(code="OK", scores=scores, group_scores=groups, exclusions=usable.counts()), b""
 
     def _state(self) -> WorkerState:

@@ -45,10 +45,11 @@ def check_socket_path(path: Path) -> None:
 def call(
     path: Path,
     request: PingRequest | TrainRequest | EvaluateRequest,
-    blob: bytes = b"",
+    blob: bytes | memoryview = b"",
     *,
     timeout_s: float,
     stop: Callable[[], bool] | None = None,
+    over: Callable[[], bool] | None = None,
 ) -> tuple[Reply, bytes]:
     """The worker has done what was asked: its reply and, for a train request, the new weights.
 
@@ -60,9 +61,10 @@ def call(
         blob: Safetensors bytes of the incoming weights; empty for a ping.
         timeout_s: Longest silence of the worker; a task is silent until it is done.
         stop: Asked again and again while a task runs; the caller hangs up once it is true.
+        over: The same, of the round: nobody waits for its answer any more.
 
     Raises:
-        MyofedError: TRAINING_STOPPED, WORKER_UNREACHABLE, WORKER_TIMEOUT, WORKER_GONE, FRAME_*, REPLY_INVALID, or the worker's own code.
+        MyofedError: TRAINING_STOPPED, ROUND_OVER, WORKER_UNREACHABLE, WORKER_TIMEOUT, WORKER_GONE, FRAME_*, REPLY_INVALID, or the worker's own code.
     """
     check_socket_path(path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
@@ -70,8 +72,8 @@ def call(
         _connect(peer, path)
         try:
             write_frame(peer, request, blob)
-            if stop is not None and not isinstance(request, PingRequest):
-                _await_reply(peer, timeout_s=timeout_s, stop=stop)
+            if not isinstance(request, PingRequest):
+                _await_reply(peer, timeout_s=timeout_s, stop=stop or _never, over=over or _never)
             text, weights = read_frame(peer)
         except TimeoutError:
             raise MyofedError(
@@ -85,11 +87,17 @@ def call(
     return reply, weights
 
 
-def _await_reply(peer: socket.socket, *, timeout_s: float, stop: Callable[[], bool]) -> None:
+def _never() -> bool:
+    return False
+
+
+def _await_reply(peer: socket.socket, *, timeout_s: float, stop: Callable[[], bool], over: Callable[[], bool]) -> None:
     until = time.monotonic() + timeout_s
     while not select.select([peer], [], [], STOP_POLL_S)[0]:
         if stop():
             raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
+        if over():
+            raise MyofedError("ROUND_OVER", "expected a round that waits for this task, found one that is over")
         if time.monotonic() >= until:
             raise TimeoutError
 

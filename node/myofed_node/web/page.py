@@ -9,7 +9,6 @@ from importlib.resources import files
 from string import Template
 
 from myofed_node.egress_report import egress_report
-from myofed_node.federation.approvals import Approvals
 from myofed_node.site_setup import Site
 from myofed_node.status import SiteStatus, site_status
 from myofed_node.store import SeriesState, SiteStore
@@ -28,7 +27,7 @@ def render_site(site: Site) -> str:
         (
             _section("This site", ("", ""), _overview(status)),
             _section("Held back", ("why", "series"), _held_back(site)),
-            _section("Studies", ("study", "version", "decision"), _studies(site)),
+            _section("Studies", ("study", "version", "decision"), _studies(status)),
             _section("What left this site", ("kind", "requests", "bytes out"), _egress(site)),
             _section("Services", ("name", "state"), tuple(sorted(status.children.items()))),
         )
@@ -68,12 +67,13 @@ def _held_back(site: Site) -> tuple[Row, ...]:
     return tuple((code, str(count)) for code, count in sorted(codes.items()))
 
 
-def _studies(site: Site) -> tuple[Row, ...]:
+def _studies(status: SiteStatus) -> tuple[Row, ...]:
+    """One that is broken says its code in place of the decision."""
     rows = []
-    for state in Approvals(site.folder, site.config).studies():
-        manifest = state.newest.manifest
-        decision = "waiting for you" if state.waits or state.decision is None else state.decision.decision
-        rows.append((f"{manifest.study_id}: {manifest.title}", str(manifest.version), decision))
+    for study in status.studies:
+        decision = "waiting for you" if study.decision == "waiting" else study.decision or ""
+        name = f"{study.study_id}: {study.title}" if study.title else study.study_id
+        rows.append((name, str(study.version or "-"), decision if study.code == "OK" else study.code))
     return tuple(rows)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench.learning import RECOMMENDED, figures
+from bench.learning import RECOMMENDED, Seed, figures
 from bench.learning_hostile import HOSTILE, tampering, with_shuffled_labels
 from bench.learning_models import Cache, Model, affine_tensors, fed_adam, mean, recipe, trimmed_mean, with_own
 from bench.learning_scores import Scores, details, means_of, with_intervals
@@ -72,17 +72,18 @@ def test_cache_trains_once_and_a_half_written_model_again(tmp_path: Path) -> Non
     assert len(made) == 2
 
 
-def test_recipe_changes_with_settings_and_manifest() -> None:
-    """No model is taken for another."""
+def test_recipe_changes_with_what_a_model_is_made_from() -> None:
+    """No model is taken for another, and a setting that a strategy does not use trains nothing anew."""
     settings = Settings()
     plain, longer = study(settings, seed=1), study(settings, seed=1, rounds=11)
+    assert len({recipe(plain), recipe(plain, "alone"), recipe(longer)}) == 3
     names = {
-        recipe(settings, plain),
-        recipe(settings, plain, "alone"),
-        recipe(settings, longer),
-        recipe(Settings(tau=0.01), plain),
+        recipe(Seed(s, 1).manifest(strategy))
+        for s in (settings, Settings(tau=0.02))
+        for strategy in ("fedadam", "fedprox")
     }
-    assert len(names) == 4
+    assert len(names) == 3
+    assert settings.patients_digest() == Settings(tau=0.02).patients_digest() != Settings(size_px=64).patients_digest()
 
 
 def test_group_only_hospital_draws_no_single_muscle_of_a_group() -> None:
@@ -126,13 +127,16 @@ def seed_scores(**dice: float) -> dict[tuple[str, str], Scores]:
         "recalibrated",
         "mixed",
         "mixed-left-out",
-        "mixed-marginal",
+        "mixed@groups",
+        "mixed-left-out@groups",
         *(f"single-{n}" for n in names),
     ]
     table = np.full((4, 2), 0.8)
     fat = np.array([[10.0, 40.0]] * 4)
     return {
-        (model, site): Scores(table * dice.get(model.replace("-", "_"), 1.0), fat, np.full((4, 2), -0.5))
+        (model, site): Scores(
+            table * dice.get(model.replace("-", "_").replace("@", "_"), 1.0), fat, np.full((4, 2), -0.5)
+        )
         for model in models
         for site in [*names, Settings().never_trained.name]
     }
@@ -140,11 +144,12 @@ def seed_scores(**dice: float) -> dict[tuple[str, str], Scores]:
 
 def test_figures_are_ratios_gains_and_losses_of_mean_dice() -> None:
     """By hand: everything is 0.8 but for three models."""
-    scores = seed_scores(fedavg=0.95, mixed=0.5, mixed_left_out=0.25)
+    scores = seed_scores(fedavg=0.95, mixed=0.5, mixed_left_out=0.25, mixed_left_out_groups=0.75)
     found = figures(Settings())(means_of([scores]))
     assert found["fedavg_over_pooled_equal_steps"] == pytest.approx(0.95)
     assert found["group_only_site_gain"] == pytest.approx(0.2)
     assert found["fully_labelled_site_loss"] == pytest.approx(-0.2)
+    assert found["group_only_site_gain_on_groups"] == pytest.approx(0.2)
     assert found["min_gain_over_single_elsewhere"] == pytest.approx(0.0)
     assert found["pooled_dice"] == pytest.approx(0.8)
 
@@ -170,3 +175,4 @@ def test_details_name_worst_and_fatty_muscle_and_the_error_of_the_fat_fraction()
     assert found["fatty_muscle_dice"] == pytest.approx(0.8)
     assert found["mean_ff_error_points"] == pytest.approx(0.5)
     assert found["dice_GR"] == pytest.approx(0.8)
+    assert found["ff_error_points_GR"] == pytest.approx(0.5)

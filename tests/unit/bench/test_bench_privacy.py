@@ -8,17 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench.privacy import measure
+from bench.privacy import figures, measure
 from bench.privacy.crafted import CRAFTED
-from bench.privacy.inversion import Target, invert, priors_of
+from bench.privacy.first_step import after_one_step, gradient_of_step
+from bench.privacy.inversion import Effort, Target, distance, invert, matched, priors_of
+from bench.privacy.kinks import attackable
 from bench.privacy.membership import Trial, auc, calibrated, true_positives
-from bench.privacy.phantoms import ARCHITECTURE
+from bench.privacy.phantoms import ARCHITECTURE, TRAINING
 from bench.privacy.priors import Population, mean_images, painted
 from bench.privacy.similarity import body, ssim
 from bench.privacy.updates import interval
 
 from myofed_node.learning.loss import dice_cross_entropy
 from myofed_node.learning.models import build
+from myofed_schemas.study import Training
 
 
 def discs(count: int, seed: int) -> Population:
@@ -60,10 +63,71 @@ def test_inversion_scores_attack_and_prior_of_each_slice() -> None:
     direction = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
     for after in (None, {n: t - 0.01 for n, t in before.items()}):
         target = Target(ARCHITECTURE, before, direction, other.images, other.classes, after=after)
-        scores = invert(target, known, iterations=2, seed=1)
+        scores = invert(target, known, effort=Effort(each=2, best=3), seed=1)
         best = torch.stack([ssim(g, other.images) for g in priors_of(target, known)]).amax(0)
         assert torch.equal(scores.prior, best)
         assert scores.gain.shape == (2,)
+
+
+def test_attacker_differentiates_the_studys_own_network() -> None:
+    """Logits and gradients are the original's; only the gradient's derivative sees the kinks."""
+    other = discs(2, seed=5)
+    network = build(ARCHITECTURE)
+    copied = attackable(ARCHITECTURE)
+    copied.load_state_dict(network.state_dict())
+    logits = [n(other.images) for n in (network, copied)]
+    assert torch.equal(*logits)
+    for made in logits:
+        dice_cross_entropy(made, other.classes).backward()
+    pairs = zip(network.named_parameters(), copied.named_parameters(), strict=True)
+    for (name, one), (same, another) in pairs:
+        assert name == same
+        torch.testing.assert_close(one.grad, another.grad, rtol=1e-4, atol=1e-7)
+
+
+def one_disc(*, sized: bool) -> tuple[Target, Population]:
+    """The bare gradient of one slice."""
+    other, network = discs(1, seed=5), build(ARCHITECTURE)
+    dice_cross_entropy(network(other.images), other.classes).backward()
+    direction = {n: p.grad for n, p in network.named_parameters() if p.grad is not None}
+    before = {n: t.detach().clone() for n, t in network.state_dict().items()}
+    return Target(ARCHITECTURE, before, direction, other.images, other.classes, sized=sized), other
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_truth_is_where_the_matched_gradient_wants_to_be(sized: bool) -> None:
+    """At the true slice nothing is left to match, and nothing leads away from it."""
+    target, other = one_disc(sized=sized)
+    pictures = other.images.clone().requires_grad_(True)
+    left = distance(target)(pictures, torch.zeros(()))
+    left.backward()
+    assert float(left.detach()) == pytest.approx(0, abs=1e-5)
+    assert float(pictures.grad.norm()) < 1e-3
+
+
+def test_bare_gradient_of_one_slice_is_inverted() -> None:
+    """From the population's mean the attack comes nearer to the truth: it finds what is there to be found."""
+    torch.manual_seed(1)
+    target, other = one_disc(sized=True)
+    start = discs(20, seed=2).images.mean(0, keepdim=True)
+    found, _ = matched(target, start, 200)
+    assert float(ssim(found, other.images)) > float(ssim(start, other.images)) + 0.1
+
+
+def test_one_step_of_adamw_gives_its_gradient_away() -> None:
+    """Size and all, although the update is its sign: where it is trusted it is right, and most of it is trusted."""
+    other, network = discs(2, seed=5), build(ARCHITECTURE)
+    training = Training.model_validate({**TRAINING, "seed": 1})
+    before = {n: t.detach().clone() for n, t in network.state_dict().items()}
+    after = after_one_step(before, other.images, other.classes, training=training)
+    found, trust = gradient_of_step(before, after, training=training)
+    dice_cross_entropy(network(other.images), other.classes).backward()
+    deep = "model.1.submodule.1.submodule.1.submodule.conv.weight"
+    truth = network.get_parameter(deep).grad
+    assert torch.nn.functional.cosine_similarity(found[deep].flatten(), truth.flatten(), dim=0) > 0.99
+    apart = ((found[deep] - truth).abs() / truth.abs().clamp_min(1e-12))[trust[deep] > 0.9]
+    assert float(apart.median()) < 0.05
+    assert float((trust[deep] > 0.9).float().mean()) > 0.5
 
 
 @pytest.mark.parametrize("name", sorted(CRAFTED))
@@ -112,3 +176,10 @@ def test_result_holds_every_part_under_its_name(tmp_path: Path, monkeypatch: pyt
         (tmp_path / f"{name}.json").write_text(json.dumps({"gain": 0.01}))
     found = measure.measure()
     assert set(found["figures"]) == {f"{name}.gain" for name in measure.names()}
+
+
+def test_packaged_figures_are_those_of_the_last_result() -> None:
+    """A model card cites what the bench wrote, number for number."""
+    made = figures.cited(json.loads(figures.RESULT.read_text()))
+    assert json.loads(figures.PACKAGED.read_text()) == made
+    assert {f["setting"] for f in made["figures"]} == {*figures.INVERSIONS.values(), *figures.MEMBERSHIPS.values()}

@@ -66,6 +66,7 @@ def test_help_of_every_command_has_an_example(path: tuple[str, ...], command: cl
         (("study", "create", "--file", "/none", "--weights", "/none"), ExitCode.USAGE, "INPUT_FILE"),
         (("runs", "show", "run-00000000"), ExitCode.BAD_INPUT, "RUN_UNKNOWN"),
         (("models", "show", "0" * 64), ExitCode.BAD_INPUT, "MODEL_UNKNOWN"),
+        (("models", "card", "0" * 64), ExitCode.BAD_INPUT, "MODEL_UNKNOWN"),
         (("models", "verify", "/none"), ExitCode.USAGE, "INPUT_FILE"),
     ],
 )
@@ -137,7 +138,10 @@ def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path) -
     services.close()
     sha256 = call(home, "models", "list")["models"][0]["statement"]["sha256"]
     out = tmp_path / "out.safetensors"
-    call(home, "models", "export", sha256[:12], "--out", str(out))
+    assert call(home, "models", "export", sha256[:12], "--out", str(out))["release"] == "consortium-only"
+    card = call(home, "models", "card", sha256[:12])
+    assert json.loads((tmp_path / "out.safetensors.card.json").read_text()) == card
+    assert (tmp_path / "out.safetensors.card.md").read_text().startswith("# Model card: Thigh muscles")
     assert out.read_bytes() == final.read_bytes()
     assert call(home, "models", "verify", str(out))["verified"] is True
     assert call(home, "sites", "revoke", "hospital-a")["state"] == "revoked"

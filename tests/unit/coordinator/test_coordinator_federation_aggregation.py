@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategy_examples import OPTIONS, as_tensors, combine, numbers, strategy, update
 from wall_examples import make_manifest, metrics, tensors
 
-from myofed_coordinator.federation.aggregation import aggregate, check_metrics, weight_of
+from myofed_coordinator.federation.aggregation import aggregate, capped, check_metrics, weight_of
 from myofed_coordinator.federation.strategies.base import RoundInputs
 from myofed_coordinator.federation.weights import Tensors, pack, unpack
 from myofed_schemas.errors import MyofedError
@@ -141,3 +141,19 @@ def test_scores_of_sets_that_a_site_draws_are_checked_like_those_of_muscles() ->
         with pytest.raises(MyofedError) as caught:
             check_metrics(metrics(group_scores=bad), manifest, trained=True)
         assert caught.value.code == "METRICS_IMPLAUSIBLE"
+
+
+@pytest.mark.parametrize(
+    ("weights", "kept"),
+    [
+        ([], []),
+        ([7.0], [7.0]),
+        ([10.0, 20.0, 1000.0], [10.0, 20.0, 100.0]),
+        ([10.0, 1000.0], [10.0, 50.0]),
+        ([10.0, 10.0, 50.0], [10.0, 10.0, 50.0]),
+        ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0]),
+    ],
+)
+def test_no_site_counts_more_than_five_times_the_median_one(weights: list[float], kept: list[float]) -> None:
+    """What a site says of its size can only be believed; with two, the smaller is the measure."""
+    assert capped(weights) == kept

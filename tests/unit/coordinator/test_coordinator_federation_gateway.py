@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from myofed_coordinator.enrolment.service import RegisteredSite
 from myofed_coordinator.federation.engine_proxy import EngineProxy
 from myofed_coordinator.federation.exchange import BODY_BYTES
 from myofed_coordinator.federation.gateway import Behind, Gateway, SitesPortLog
+from myofed_coordinator.federation.idle import IdleNodes
 from myofed_coordinator.federation.news import News
 from myofed_coordinator.federation.peer_certificate import PEER
 from myofed_schemas.errors import ErrorBody
@@ -88,6 +90,10 @@ class Port:
     def replies(self) -> News:
         return News(self.tmp_path / "replies")
 
+    @property
+    def idle(self) -> IdleNodes:
+        return IdleNodes(self.tmp_path / "idle")
+
     def ask(self, request: Request) -> tuple[int, bytes]:
         return asyncio.run(self.ask_async(request))
 
@@ -104,7 +110,7 @@ class Port:
 
         client = httpx.AsyncClient(base_url="https://engine", transport=httpx.MockTransport(remembered))
         log = SitesPortLog(self.tmp_path / "log", now=lambda: NOW)
-        engine = EngineProxy(client, news=self.news, replies=self.replies, hold_s=self.hold_s)
+        engine = EngineProxy(client, news=self.news, replies=self.replies, idle=self.idle, hold_s=self.hold_s)
         gateway = Gateway(Behind(self.sites.get, engine, site_app, log))
         sent: list[Any] = []
         parts = [{"type": "http.request", "body": request.body, "more_body": False}]
@@ -282,3 +288,29 @@ def test_delivery_is_announced_to_the_server_app(port: Port) -> None:
     assert port.replies.mark() == 0
     port.ask(fleet(PUSH))
     assert port.replies.mark() > 0
+
+
+def test_node_that_is_told_there_is_nothing_is_noted_with_the_time_of_the_question(port: Port) -> None:
+    """Each time the engine is asked for it; not when it refuses the node, and not when there is a message."""
+    node = hashlib.sha256(NODE_KEY).hexdigest()
+    port.answer = lambda request: httpx.Response(401, content=b"")
+    port.ask(fleet())
+    port.answer = lambda request: httpx.Response(200, content=MESSAGE)
+    port.ask(fleet())
+    assert port.idle.last_ns(node) == 0
+
+    def nothing(_: httpx.Request) -> httpx.Response:
+        asked.append(time.time_ns())
+        return httpx.Response(200, content=b"")
+
+    async def both() -> None:
+        waiting = asyncio.ensure_future(port.ask_async(fleet()))
+        await asyncio.sleep(0.3)
+        port.news.announce()
+        await waiting
+
+    asked: list[int] = []
+    port.answer, before = nothing, time.time_ns()
+    asyncio.run(both())
+    assert len(asked) == 2
+    assert before <= asked[0] < port.idle.last_ns(node) <= asked[1]

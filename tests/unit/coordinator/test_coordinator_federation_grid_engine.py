@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from safetensors.numpy import load, save
-from wall_examples import make_run, metrics, tensors
+from wall_examples import SPEC, make_run, metrics, tensors
 
-from myofed_coordinator.federation import grid_engine
 from myofed_coordinator.federation.engine import Reply, Task
 from myofed_coordinator.federation.grid_engine import GridEngine
+from myofed_coordinator.federation.idle import IdleNodes
 from myofed_coordinator.federation.weights import pack
 from myofed_coordinator.federation.weights_transit import WeightsTransit, append
 from myofed_coordinator.runs.folder import RunFolder, RunSites
 from myofed_schemas.federation import INLINE_BYTES, Instruction
 from myofed_schemas.study_options import Transport
+from myofed_schemas.weights_transfer import MAX_HEADER_BYTES, largest_weights
 
 INSTRUCTION = Instruction(
     kind="train",
@@ -39,7 +39,7 @@ class FakeGrid:
 
     def __init__(self) -> None:
         self.pushed: list[Any] = []
-        self.pulled: list[list[str]] = []
+        self.pulled: list[tuple[list[str], int]] = []
         self.waiting: list[Any] = []
 
     def get_nodes(self) -> list[Any]:
@@ -49,11 +49,16 @@ class FakeGrid:
         self.pushed += messages
         return [f"m{number}" for number, _ in enumerate(self.pushed)]
 
-    def pull_messages(self, tickets: Any) -> list[Any]:
-        self.pulled.append(list(tickets))
-        ready = [m for m in self.waiting if m.metadata.reply_to_message_id in tickets]
-        self.waiting = [m for m in self.waiting if m not in ready]
-        return ready
+    def pull(self, tickets: Any, *, most_bytes: int) -> Any:
+        """In place of `ReplyPull`, which has its own tests."""
+        self.pulled.append((list(tickets), most_bytes))
+        for waiting in [m for m in self.waiting if _ticket(m) in tickets]:
+            self.waiting.remove(waiting)
+            yield _ticket(waiting), waiting
+
+
+def _ticket(message: Any) -> str:
+    return str(message.metadata.reply_to_message_id)
 
 
 @pytest.fixture
@@ -64,7 +69,8 @@ def grid(monkeypatch: pytest.MonkeyPatch) -> FakeGrid:
 
 
 def engine(grid: FakeGrid, told: list[int] | None = None) -> GridEngine:
-    return GridEngine(grid, announce=lambda: (told if told is not None else []).append(len(grid.pushed)))  # type: ignore[arg-type]
+    said = told if told is not None else []
+    return GridEngine(grid, announce=lambda: said.append(len(grid.pushed)), pull=grid.pull)  # type: ignore[arg-type]
 
 
 def reply(content: RecordDict | None, *, error: tuple[int, str | None] | None = None) -> Any:
@@ -164,43 +170,28 @@ def test_task_is_one_message_a_node_and_the_nodes_are_told_after_it_was_sent(gri
     assert (message.metadata.message_type, message.metadata.group_id) == ("train", "2")
 
 
-def test_large_replies_are_pulled_one_at_a_time(grid: FakeGrid, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory does not grow with the number of sites; small ones come in one request."""
-    monkeypatch.setattr(grid_engine, "PULL_BYTES", 10)
+def test_reply_may_be_as_large_as_the_studys_weights(grid: FakeGrid, tmp_path: Path) -> None:
+    """By reference it carries none."""
     it = engine(grid)
     it.send([(7, Task(INSTRUCTION, bytes(6), 30.0))])
-    assert list(it.replies(["m0", "m1", "m2"])) == []
-    it.send([(7, Task(INSTRUCTION, bytes(2), 30.0))])
-    assert list(it.replies(["m0", "m1", "m2"])) == []
-    assert grid.pulled == [["m0"], ["m1"], ["m2"], ["m0", "m1", "m2"]]
-
-
-class CuttingGrid(FakeGrid):
-    """Flower's Grid, which takes a message apart while it pulls it and forgets it whether that worked or not."""
-
-    failure: Any = None
-
-    def pull_messages(self, tickets: Any) -> list[Any]:
-        ready = super().pull_messages(tickets)
-        if any(message.content is None for message in ready):
-            raise self.failure
-        return ready
-
-
-@pytest.mark.parametrize(
-    "failure", [DecodeError, IndexError, RecursionError, UnicodeDecodeError("utf-8", b"", 0, 1, "")]
-)
-def test_message_that_cannot_be_taken_apart_is_its_own_sites_error(grid: FakeGrid, failure: Any) -> None:
-    """The first takes what lies beside it with it; later ones are pulled alone, and the other sites' replies come."""
-    cutting = CuttingGrid()
-    cutting.failure = failure
-    it = engine(cutting)
-    good, bad = reply(result()), reply(None)
-    bad.metadata.reply_to_message_id = "m1"
-    cutting.waiting = [good, bad]
     assert list(it.replies(["m0", "m1"])) == []
-    cutting.waiting = [good, bad]
-    assert list(it.replies(["m0", "m1"])) == [Reply("m0", "OK", b"", metrics()), Reply("m1", "REPLY_INVALID")]
+    assert grid.pulled == [(["m0", "m1"], 6 + MAX_HEADER_BYTES)]
+    for transport, most in ((Transport(by="reference"), 0), (Transport(), largest_weights(SPEC))):
+        grid.pushed = []
+        it, _ = started(grid, tmp_path / str(most), transport)
+        assert list(it.replies(["m0"])) == []
+        assert grid.pulled[-1] == (["m0"], most)
+
+
+def test_code_in_place_of_a_reply_is_that_sites_error(grid: FakeGrid) -> None:
+    """What came beside it is read as ever."""
+
+    def pull(tickets: Any, *, most_bytes: int) -> Any:
+        yield "m1", "REPLY_TOO_LARGE"
+        yield "m0", reply(result())
+
+    it = GridEngine(grid, announce=lambda: None, pull=pull)  # type: ignore[arg-type]
+    assert list(it.replies(["m0", "m1"])) == [Reply("m1", "REPLY_TOO_LARGE"), Reply("m0", "OK", b"", metrics())]
 
 
 def test_nodes_are_known_by_the_digest_of_their_keys(grid: FakeGrid) -> None:
@@ -215,7 +206,7 @@ def started(grid: FakeGrid, tmp_path: Path, transport: Transport) -> tuple[GridE
     """An engine that has asked the node of hospital-a, with weights of 1."""
     run = make_run(tmp_path, transport=transport)
     run.write_sites(RunSites(node_keys={"hospital-a": KEY}))
-    it = GridEngine(grid, announce=lambda: None, runs=tmp_path)  # type: ignore[arg-type]
+    it = GridEngine(grid, announce=lambda: None, runs=tmp_path, pull=grid.pull)  # type: ignore[arg-type]
     node = it.online()[KEY]
     packed = pack(tensors(1.0))
     digest = hashlib.sha256(packed).hexdigest()
@@ -273,3 +264,20 @@ def test_encoded_update_is_read_with_what_went_out(grid: FakeGrid, tmp_path: Pat
     assert np.array_equal(load(came.packed)["net.weight"], np.full((2, 3), 2.0, np.float32))
     grid.waiting = [reply(result(packed=save(sent)))]
     assert list(it.replies(["m0"])) == [Reply("m0", "WEIGHTS_KEYS")]
+
+
+def test_message_whose_node_found_no_work_after_it_was_sent_is_lost(grid: FakeGrid, tmp_path: Path) -> None:
+    """Not before, not where another node is idle, and not where the reply is there after all."""
+    idle = IdleNodes(tmp_path / "idle")
+    it = GridEngine(grid, announce=lambda: None, pull=grid.pull, idle=idle, clock_ns=lambda: 1000)  # type: ignore[arg-type]
+    key, node = next(iter(it.online().items()))
+    task = Task(INSTRUCTION, pack(tensors(1.0)), 30.0)
+    assert it.send([(node, task)]) == ["m0"]
+    assert list(it.replies(["m0", "of-an-earlier-run"])) == []
+    idle.found_nothing("ab" * 32, asked_ns=2000)
+    idle.found_nothing(key, asked_ns=1000)
+    assert list(it.replies(["m0"])) == []
+    idle.found_nothing(key, asked_ns=1001)
+    assert list(it.replies(["m0"])) == [Reply("m0", "MESSAGE_LOST")]
+    grid.waiting = [reply(None, error=(2, "NOT_APPROVED"))]
+    assert list(it.replies(["m0"])) == [Reply("m0", "NOT_APPROVED")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from myofed_coordinator.federation.rounds import RoundLoop
 from myofed_coordinator.federation.weights import pack, unpack, weights_digest
 from myofed_coordinator.runs.folder import RunFolder, RunSites, read_events
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.federation import RunStatus
+from myofed_schemas.federation import ExclusionCount, RunStatus
 
 SITES = ("hospital-a", "hospital-b", "hospital-c")
 
@@ -194,3 +195,23 @@ def test_every_message_names_manifest_round_and_digest_of_its_weights(tmp_path: 
         assert task.instruction.manifest_digest == folder.manifest().digest
         assert task.instruction.weights_sha256 == weights_digest(task.packed)
         assert task.instruction.run_id == folder.run_id
+
+
+def test_subjects_that_sites_left_out_stand_in_the_report_of_the_round_and_of_the_evaluation(tmp_path: Path) -> None:
+    """Each as the sites told it of that task; a site that told nothing is not named."""
+    folder = make_run(tmp_path, rounds=1)
+    told = {"train": ("LABEL_GRID", 20), "evaluate": ("IMAGE_UNREADABLE", 5)}
+
+    def damaged(site: str, task: Task) -> Reply:
+        code, subjects = told[task.instruction.kind]
+        reply = add_one(site, task)
+        return replace(reply, metrics=metrics(exclusions=(ExclusionCount(code=code, subjects=subjects),)))
+
+    status = run(folder, everyone(**{"hospital-b": damaged}))
+    assert status.rounds[0].exclusions == {"hospital-b": (ExclusionCount(code="LABEL_GRID", subjects=20),)}
+    assert status.final is not None
+    assert status.final.exclusions == {"hospital-b": (ExclusionCount(code="IMAGE_UNREADABLE", subjects=5),)}
+    assert folder.status() == status
+    assert b"exclusions" in folder.report(1).read_bytes()
+    plain = run(make_run(tmp_path / "plain", rounds=1), everyone())
+    assert "exclusions" not in plain.model_dump_json()

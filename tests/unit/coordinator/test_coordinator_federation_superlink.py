@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from myofed_coordinator import up
@@ -9,6 +12,7 @@ from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.federation import superlink
 from myofed_coordinator.home import HomeFolder
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.service_loop import free_port, only_one
 
 
@@ -64,3 +68,22 @@ def test_bundle_is_one_that_flower_accepts() -> None:
     code = {"myofed_manifest/__init__.py", "myofed_manifest/client_app.py", "myofed_manifest/server_app.py"}
     assert {"pyproject.toml", *code} <= names
     assert {name for name in names if name.endswith(".py")} == code
+
+
+def test_up_sweeps_away_what_killed_processes_left_half_written(
+    home: HomeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the home and in every run's folder, before any service starts; what is young may be under way."""
+    run = home.run_folder("run-0123abcd")
+    for folder in (home.root, home.run, home.models, run, run / "updates"):
+        folder.mkdir(parents=True, exist_ok=True)
+        left = folder / ".state.json.0123abcd.tmp"
+        left.touch()
+        os.utime(left, (0, 0))
+    young = run / ".status.json.0123abcd.tmp"
+    young.touch()
+    seen: list[Path] = []
+    monkeypatch.setattr(up, "children", lambda *_, **__: seen.extend(home.root.rglob("*.tmp")) or [])
+    monkeypatch.setattr(up.ServiceLoop, "run", lambda _: ExitCode.DONE)
+    assert up.run(home, CoordinatorConfig()) is ExitCode.DONE
+    assert seen == [young]

@@ -50,7 +50,7 @@ def test_update_is_taken_once_and_from_its_own_site_only(transit: WeightsTransit
     with pytest.raises(MyofedError):
         transit.take("site-b", SHA)
     assert transit.arrived("site-a", SHA) == len(UPDATE)
-    assert transit.take("site-a", SHA) == UPDATE
+    assert transit.take("site-a", SHA).read_bytes() == UPDATE
     assert transit.arrived("site-a", SHA) == 0
 
 

@@ -9,10 +9,12 @@ from datetime import timedelta
 import pytest
 from coordinator_factories import NOW, FakeSite
 
+from myofed_coordinator.models.models import ModelRow
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_coordinator.services import Services, open_runs
 from myofed_coordinator.web.overview import elapsed, overview
 from myofed_schemas.federation import Heartbeat, RunStatus
+from myofed_schemas.model import ModelRecord, ModelStatement
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,32 @@ def test_states_of_processes_come_from_up_and_broken_ones_from_nobody(services: 
     assert overview(services, runs, now=NOW).children == {}
     services.home.status.write_text(json.dumps({"children": {"superlink": "ready"}, "pids": {"superlink": 1}}))
     assert overview(services, runs, now=NOW).children == {"superlink": "ready"}
+
+
+def test_model_without_its_study_is_still_shown(services: Services) -> None:
+    """A restored model whose manifest is unknown here appears, and nobody says that it may be released."""
+    statement = ModelStatement(
+        sha256="a" * 64,
+        size_bytes=1,
+        study_id="thigh-muscles",
+        manifest_digest="b" * 64,
+        run_id="run-0a1b2c3d",
+        rounds=1,
+        registered_at="2026-11-22T12:00:00Z",
+    )
+    record = ModelRecord(statement=statement, signature="c" * 128, signer="d" * 64)
+    with services.database.write() as session:
+        session.add(
+            ModelRow(
+                sha256=statement.sha256,
+                run_id=statement.run_id,
+                study_id=statement.study_id,
+                registered_at=statement.registered_at,
+                record=record.model_dump_json(),
+            )
+        )
+    (shown,) = overview(services, open_runs(services), now=NOW).models
+    assert (shown.record, shown.release) == (record, "unknown")
 
 
 def test_run_without_its_study_is_still_shown(services: Services) -> None:

@@ -102,6 +102,8 @@ PROTECTED = (
     "/catalog",
     "/studies",
     "/studies/thigh-muscles",
+    "/planning",
+    "/planning/plan-0a1b2c3d",
     "/runs",
     "/runs/run-0a1b2c3d",
     "/models",
@@ -110,7 +112,8 @@ PROTECTED = (
 
 
 @pytest.mark.parametrize(
-    "path", [*(API + p for p in PROTECTED), f"{API}/models/{'a' * 64}", f"{API}/models/{'a' * 64}/weights", "/live"]
+    "path",
+    [*(API + p for p in PROTECTED), *(f"{API}/models/{'a' * 64}{p}" for p in ("", "/weights", "/card", "/card.md")), "/live"],
 )
 def test_every_path_asks_for_a_login(client: TestClient, path: str) -> None:
     """Without token, with a wrong one, or with a made-up session nothing is shown."""
@@ -123,10 +126,9 @@ def test_protected_paths_above_are_all_there_are(client: TestClient) -> None:
     """A new path must be added to the test above: the OpenAPI document names every one."""
     paths = client.get(f"{API}/openapi.json", headers=BEARER).json()["paths"]
     patterns = {re.sub(r"\{\w+\}", "*", p.removeprefix(API)) for p in paths}
-    listed = {
-        "/studies/*" if p.startswith("/studies/") else "/runs/*" if p.startswith("/runs/") else p for p in PROTECTED
-    }
-    assert patterns == (listed - {"/openapi.json"}) | {"/models/*", "/models/*/weights", "/enrol", "/health"}
+    listed = {re.sub(r"^/(studies|runs|planning)/.*", r"/\1/*", p) for p in PROTECTED}
+    of_models = {"/models/*", "/models/*/weights", "/models/*/card", "/models/*/card.md"}
+    assert patterns == (listed - {"/openapi.json"}) | of_models | {"/enrol", "/health"}
 
 
 def test_page_without_session_leads_to_the_login(client: TestClient) -> None:
@@ -286,6 +288,13 @@ def test_api_answers_what_the_services_know(
     assert get("/models") == [record.model_dump(mode="json")]
     sha256 = record.statement.sha256
     assert client.get(f"{API}/models/{sha256}/weights", headers=BEARER).content == WEIGHTS
+    card = get(f"/models/{sha256}/card")
+    assert [r["dice"] for r in card["rounds"]] == [0.4, None]
+    page = client.get(f"{API}/models/{sha256}/card.md", headers=BEARER)
+    assert page.headers["content-type"].startswith("text/plain")
+    assert page.text.startswith("# Model card: Thigh muscles")
+    client.post("/login", data={"token": TOKEN})
+    assert f'href="{API}/models/{sha256}/card.md">card</a>' in client.get("/").text
 
 
 def test_page_is_well_formed(client: TestClient, services: Services, runs: FakeRuns, enrol: Enrol) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,9 +15,11 @@ from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
 from myofed_coordinator.certificates import node_key_sha256
 from myofed_coordinator.federation.engine import EngineNode
-from myofed_coordinator.runs.folder import RunFolder
+from myofed_coordinator.runs.folder import RunEvent, RunFolder, ServerProcess, read_events, started_ticks
 from myofed_coordinator.runs.reconcile import MAX_ATTEMPTS, STARTS_WITHIN, Reconciler
+from myofed_coordinator.runs.retention import KEEP_ALL_FOR
 from myofed_coordinator.runs.service import RunsService
+from myofed_coordinator.runs.watch import MARGIN_S, SILENT_S, end
 from myofed_coordinator.services import Services
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import RoundReport
@@ -65,9 +71,10 @@ class Bench:
     folder: RunFolder
     sites: list[FakeSite]
     now: datetime = NOW
+    seconds: float = 1000.0
 
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.services, self.control, now=lambda: self.now)
+        return Reconciler(self.services, self.control, now=lambda: self.now, monotonic=lambda: self.seconds)
 
     def actions(self) -> list[str]:
         return [entry.action for entry in self.services.audit.entries()]
@@ -281,3 +288,143 @@ def test_failed_run_is_closed_without_a_model(bench: Bench) -> None:
     assert not bench.folder.updates.exists(), "no update of a site outlives its run"
     assert not (bench.folder.root / "transit").exists()
     assert list(bench.services.audit.entries())[-1].detail["code"] == "QUORUM_LOST"
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from myofed_coordinator.runs.folder import RunFolder
+with RunFolder(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    time.sleep(600)
+"""
+
+
+@contextmanager
+def hanging_server_app(folder: RunFolder) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has the run's lock and does nothing with it."""
+    with subprocess.Popen([sys.executable, "-c", HANGING, str(folder.root)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_server_app_that_hangs_is_killed_and_the_run_submitted_again(bench: Bench) -> None:
+    """It holds the lock and would hold the run for ever: no look for ten minutes, and its process is ended."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    with hanging_server_app(bench.folder) as process:
+        reconciler.step()
+        bench.seconds += SILENT_S - 1
+        reconciler.step()
+        assert process.poll() is None, "it has its time"
+        bench.seconds += 2
+        reconciler.step()
+        assert process.wait(timeout=20) == -9
+        reconciler.step()
+    assert bench.control.started == [bench.folder.run_id] * 2
+    assert bench.control.stopped == [BIG]
+    last = read_events(bench.folder)[-1]
+    assert (last.event, last.code) == ("RUN_HUNG", "RUN_HUNG")
+
+
+def test_server_app_that_looks_is_left_alone_until_its_round_is_overdue(bench: Bench) -> None:
+    """Looks alone are no progress: after the round's timeout and a margin without an event it is ended as well."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    limit = bench.folder.manifest().manifest.round_timeout_s + MARGIN_S
+    began = bench.seconds
+    with hanging_server_app(bench.folder) as process:
+        while bench.seconds <= began + limit:
+            reconciler.step()
+            assert process.poll() is None
+            bench.seconds += SILENT_S / 2
+            bench.folder.look()
+        reconciler.step()
+        assert process.wait(timeout=20) == -9
+
+
+def test_event_starts_the_time_of_a_round_anew(bench: Bench) -> None:
+    """A run of many rounds may take days."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    limit = bench.folder.manifest().manifest.round_timeout_s + MARGIN_S
+    with hanging_server_app(bench.folder) as process:
+        for number in range(4):
+            bench.folder.look()
+            bench.folder.note(RunEvent(at="2026-11-22T10:00:00Z", event="ROUND_FINISHED", round=number))
+            reconciler.step()
+            bench.seconds += limit * 0.9
+            bench.folder.look()
+            reconciler.step()
+        assert process.poll() is None
+
+
+def test_run_that_hangs_again_and_again_fails_with_that_code(bench: Bench) -> None:
+    """A stated end, told apart from a ServerApp that died."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    for _ in range(MAX_ATTEMPTS):
+        with hanging_server_app(bench.folder) as process:
+            reconciler.step()
+            bench.seconds += SILENT_S + 1
+            reconciler.step()
+            process.wait(timeout=20)
+        reconciler.step()
+    status = bench.folder.status()
+    assert (status.state, status.code) == ("failed", "RUN_HUNG")
+    assert len(bench.control.started) == MAX_ATTEMPTS
+
+
+def test_run_that_hangs_after_its_end_is_closed(bench: Bench) -> None:
+    """Its status is final; the process that keeps it open is ended."""
+    reconciler = bench.reconciler()
+    reconciler.step()
+    bench.folder.write_status(bench.folder.status().model_copy(update={"state": "failed", "code": "QUORUM_LOST"}))
+    with hanging_server_app(bench.folder) as process:
+        reconciler.step()
+        bench.seconds += SILENT_S + 1
+        reconciler.step()
+        process.wait(timeout=20)
+    reconciler.step()
+    assert bench.folder.closed.exists()
+
+
+def test_process_that_only_has_the_number_of_a_dead_server_app_lives_on() -> None:
+    """Numbers are given out again; the time of start tells them apart."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        ticks = started_ticks(process.pid)
+        assert ticks is not None
+        end(ServerProcess(pid=process.pid, started_ticks=ticks - 1))
+        assert process.poll() is None
+        end(ServerProcess(pid=process.pid, started_ticks=ticks))
+        assert process.wait(timeout=20) == -9
+    assert started_ticks(process.pid) is None
+    end(ServerProcess(pid=process.pid, started_ticks=ticks))
+
+
+def test_weights_of_a_run_that_ended_long_ago_go(bench: Bench) -> None:
+    """The reconciler looks at its start and every hour."""
+    bench.folder.write_status(
+        bench.folder.status().model_copy(
+            update={"state": "failed", "code": "QUORUM_LOST", "rounds": tuple(report(n) for n in range(1, 5))}
+        )
+    )
+    for number in range(1, 5):
+        bench.folder.weights(number).write_bytes(WEIGHTS)
+    reconciler = bench.reconciler()
+    reconciler.step()
+    ended = bench.now.timestamp()
+    os.utime(bench.folder.closed, (ended, ended))
+    bench.now += KEEP_ALL_FOR - timedelta(minutes=1)
+    reconciler.step()
+    assert bench.folder.weights(1).exists()
+    bench.now += timedelta(minutes=2)
+    reconciler.step()
+    assert bench.folder.weights(1).exists(), "it looked less than an hour ago"
+    bench.now += timedelta(hours=1)
+    reconciler.step()
+    assert [number for number in range(1, 5) if bench.folder.weights(number).exists()] == [3, 4]

@@ -93,7 +93,7 @@ def test_update_is_read_by_nobody(client: TestClient, run: RunFolder) -> None:
         assert (answer.status_code, answer.json()["code"]) == (404, "WEIGHTS_UNKNOWN")
     assert offset(client, run, site=OTHER) == {"offset": 0, "complete": False}
     assert offset(client, run) == {"offset": 10, "complete": True}
-    assert WeightsTransit(run).take(SITE, SHA) == UPDATE
+    assert WeightsTransit(run).take(SITE, SHA).read_bytes() == UPDATE
 
 
 def test_upload_goes_on_where_it_stopped(client: TestClient, run: RunFolder) -> None:

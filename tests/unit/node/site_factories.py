@@ -23,11 +23,12 @@ from myofed_node.key_custody import Escrow
 from myofed_node.mids.dataset_files import write_dataset_files
 from myofed_node.site_setup import Site, make_site
 from myofed_schemas.audit import SignedAuditHead
-from myofed_schemas.canonical import canonical_json
+from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.conversion import ConvertedImage, FileResult, IngestReport, Outcome, SeriesOutcome
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.federation import HeartbeatReply
 from myofed_schemas.mids import ImageName, Suffix
+from myofed_schemas.planning_query import PlanningQuery, SignedPlanningQuery
 from myofed_schemas.sidecar import Provenance, Sidecar
 from myofed_schemas.study import SignedManifest, StudyManifest
 
@@ -186,6 +187,7 @@ class FakeCoordinator:
         self.sent: list[tuple[str, str, bytes, str]] = []
         self.manifests: list[SignedManifest] = []
         self.models: dict[str, bytes] = {}
+        self.queries: list[SignedPlanningQuery] = []
         self.refusals: dict[str, tuple[int, str]] = {}
         self.raises: dict[str, Exception] = {}
         self.clock = NOW_TEXT
@@ -221,6 +223,13 @@ class FakeCoordinator:
         self.manifests.append(signed)
         return signed
 
+    def ask(self, query: PlanningQuery) -> SignedPlanningQuery:
+        """The query is asked from now on."""
+        signature = self.key.sign(canonical_json(query)).hex()
+        signed = SignedPlanningQuery(query=query, sha256=digest(query), signature=signature, signer=self.public_key)
+        self.queries.append(signed)
+        return signed
+
     def _answers(self) -> Mapping[str, Callable[[str, bytes], bytes]]:
         return {
             "/site/heartbeat": lambda _p, _b: canonical_json(HeartbeatReply(received_at=self.clock)),
@@ -228,6 +237,8 @@ class FakeCoordinator:
             "/site/card/neuromuscular-mri": lambda _p, _b: b"{}",
             "/site/decision": lambda _p, _b: b"{}",
             "/site/studies": lambda _p, _b: json.dumps([m.model_dump(mode="json") for m in self.manifests]).encode(),
+            "/site/planning": lambda _p, _b: json.dumps([q.model_dump(mode="json") for q in self.queries]).encode(),
+            **{f"/site/planning/{q.query.query_id}": lambda _p, _b: b"{}" for q in self.queries},
             "/site/models": lambda path, _b: self.models[path.rsplit("/", 1)[1]],
             "/site/audit-head": self._cosign,
         }

@@ -35,6 +35,23 @@ def test_own_model_is_written_where_asked_and_else_among_the_sites_models(
     assert (tmp_path / "own").read_bytes() == WEIGHTS
 
 
+def test_personal_model_is_made_of_the_named_file_and_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--from` asks for it; without it a run means nothing."""
+    site = demo_site(tmp_path / "a").folder
+    asked: list[tuple[Path, str | None]] = []
+
+    def train_personal_model(_site: object, _study: str, *, model: Path, run_id: str | None) -> OwnModel:
+        asked.append((model, run_id))
+        return OwnModel(WEIGHTS, TaskMetrics(examples=2, steps=20, loss=0.5, scores=()))
+
+    monkeypatch.setattr(myofed_node.own_model, "train_personal_model", train_personal_model)
+    command = ["train-local", "--study", "thigh", "--site", str(site.root), "--run", "run-12345678"]
+    assert CliRunner().invoke(app, command).exit_code == 2
+    assert CliRunner().invoke(app, [*command, "--from", "federated"]).exit_code == 0
+    assert asked == [(Path("federated"), "run-12345678")]
+    assert (site.models / f"{SHA}.safetensors").read_bytes() == WEIGHTS
+
+
 def test_evaluation_lists_models_in_order_with_their_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mean over muscles; a model without a test subject says so."""
     site = demo_site(tmp_path / "a").folder

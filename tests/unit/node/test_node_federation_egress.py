@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,16 @@ import pytest
 from site_factories import NOW
 
 from myofed_node.federation.egress import ANSWER_BYTES, BODY_BYTES, Egress, EgressSettings
+from myofed_node.federation.egress_files import (
+    Counted,
+    CutError,
+    FileAnswer,
+    FileCourier,
+    FileError,
+    NothingLeftError,
+    OffsetError,
+)
+from myofed_node.federation.egress_request import Outgoing, Piece
 from myofed_node.federation.ledger import EgressLedger, read_ledger
 from myofed_schemas.errors import ErrorBody
 from myofed_schemas.federation import FLEET_PATHS
@@ -30,8 +42,16 @@ class Wall:
     answer: Answer
     seen: list[httpx.Request] = field(default_factory=list)
     capture: Path | None = None
+    carrier: FileCourier | None = None
+
+    @property
+    def courier(self) -> FileCourier:
+        return self.carrier or FileCourier(lambda: pytest.fail("no connection"), self.tmp_path)
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+        return asyncio.run(call(self.egress(), method, path, body, headers))
+
+    def egress(self) -> Egress:
         def remembered(request: httpx.Request) -> httpx.Response:
             self.seen.append(request)
             return self.answer(request)
@@ -40,8 +60,7 @@ class Wall:
             base_url="https://coordinator:8444", transport=httpx.MockTransport(remembered), follow_redirects=False
         )
         ledger = EgressLedger(self.tmp_path / "egress.jsonl")
-        egress = Egress(client, EgressSettings(TOKEN, ledger, self.capture, lambda: NOW))
-        return asyncio.run(call(egress, method, path, body, headers))
+        return Egress(client, EgressSettings(TOKEN, ledger, self.capture, lambda: NOW, self.courier))
 
     def entries(self) -> list[tuple[str, str, int]]:
         return [(e.kind, e.path, e.status) for e in read_ledger(self.tmp_path / "egress.jsonl")]
@@ -185,6 +204,114 @@ def test_answer_that_is_cut_or_endless_is_502(wall: Wall, monkeypatch: pytest.Mo
     assert wall.entries() == [("engine", FLEET_PATHS[0], 200)]
 
 
+WEIGHTS = f"/site/weights/run-0123abcd/{'a' * 64}"
+PIECE = {"x_myofed_local_token": TOKEN, "x_myofed_study": "thigh", "x_myofed_body": "file"}
+
+
+class Carrier(FileCourier):
+    """A courier whose line is one function."""
+
+    def __init__(self, folder: Path, line: Callable[[Counted], FileAnswer]) -> None:
+        super().__init__(lambda: pytest.fail("no connection"), folder)
+        self._line = line
+
+    def carry(self, outgoing: Outgoing, counted: Counted) -> FileAnswer:
+        assert outgoing.piece == Piece(f"{'a' * 64}.out", 0, 4)
+        return self._line(counted)
+
+
+def sent(counted: Counted, status: int = 200) -> FileAnswer:
+    counted.left(memoryview(b"piec"))
+    counted.status = status
+    counted.came(memoryview(b"state"))
+    return FileAnswer(status, b"state")
+
+
+def fails(error: type[Exception]) -> Callable[[Counted], FileAnswer]:
+    def line(counted: Counted) -> FileAnswer:
+        if error is CutError:
+            counted.left(memoryview(b"pi"))
+        raise error
+
+    return line
+
+
+def put_piece(wall: Wall, line: Callable[[Counted], FileAnswer]) -> tuple[int, bytes]:
+    wall.carrier = Carrier(wall.tmp_path, line)
+    return wall.ask("PUT", WEIGHTS, **{**PIECE, "content_range": "bytes 0-3/9"})
+
+
+def test_body_beside_a_file_is_refused(wall: Wall) -> None:
+    """One of them leaves, and which must not be open."""
+    status, body = wall.ask("PUT", WEIGHTS, b"x", **{**PIECE, "content_range": "bytes 0-3/9"})
+    assert (status, code(body)) == (403, "EGRESS_BODY")
+    assert wall.entries() == [("refused", WEIGHTS, 0)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "expected", "left"),
+    [
+        (NothingLeftError, 503, "COORDINATOR_UNREACHABLE", 0),
+        (CutError, 502, "COORDINATOR_ANSWER_CUT", 2),
+        (FileError, 500, "WEIGHTS_FILE", 0),
+        (OffsetError, 409, "WEIGHTS_FILE", 0),
+    ],
+)
+def test_piece_that_did_not_pass_is_a_code_and_noted_with_what_passed(
+    wall: Wall, error: type[Exception], status: int, expected: str, left: int
+) -> None:
+    """The ledger has an entry for each try."""
+    found, body = put_piece(wall, fails(error))
+    assert (found, code(body)) == (status, expected)
+    (entry,) = read_ledger(wall.tmp_path / "egress.jsonl")
+    assert (entry.kind, entry.study, entry.out_bytes, entry.status) == ("site", "thigh", left, 0)
+
+
+def test_piece_stands_in_the_ledger_with_both_digests(wall: Wall) -> None:
+    """And in the capture of a demo, read from its file."""
+    assert put_piece(wall, sent) == (200, b"state")
+    wall.capture = wall.tmp_path / "capture"
+    (wall.tmp_path / f"{'a' * 64}.out").write_bytes(b"pieces")
+    put_piece(wall, sent)
+    for entry in read_ledger(wall.tmp_path / "egress.jsonl"):
+        assert (entry.method, entry.path, entry.out_bytes, entry.in_bytes) == ("PUT", WEIGHTS, 4, 5)
+        assert entry.out_sha256 == hashlib.sha256(b"piec").hexdigest()
+        assert entry.in_sha256 == hashlib.sha256(b"state").hexdigest()
+    assert (wall.capture / "00000002.out").read_bytes() == b"piec"
+
+
+def test_piece_under_way_when_the_node_stops_stands_in_the_ledger(wall: Wall) -> None:
+    """It is told to end, and what left by then is noted."""
+    began = threading.Event()
+
+    def line(counted: Counted) -> FileAnswer:
+        counted.left(memoryview(b"pi"))
+        began.set()
+        while True:
+            counted.check()
+            time.sleep(0.01)
+
+    wall.carrier = Carrier(wall.tmp_path, line)
+
+    async def stopped() -> None:
+        headers = {**PIECE, "content_range": "bytes 0-3/9"}
+        task = asyncio.ensure_future(call(wall.egress(), "PUT", WEIGHTS, b"", headers))
+        await asyncio.to_thread(began.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(stopped())
+    assert [(e.status, e.out_bytes) for e in read_ledger(wall.tmp_path / "egress.jsonl")] == [(0, 2)]
+
+
+def test_piece_does_not_leave_where_it_cannot_be_noted(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full."""
+    monkeypatch.setattr("myofed_node.federation.ledger.ROOM_BYTES", 1 << 60)
+    status, body = put_piece(wall, lambda counted: pytest.fail("carried"))
+    assert (status, code(body)) == (503, "LEDGER_UNUSABLE")
+
+
 def test_bodies_are_captured_in_test_mode_only(wall: Wall) -> None:
     """With a capture folder, both bodies lie there under the entry's number; without, nowhere."""
     wall.ask("POST", FLEET_PATHS[0], b"question")
@@ -206,7 +333,9 @@ def test_sender_that_goes_away_sends_nothing(wall: Wall) -> None:
             raise AssertionError(message)
 
         client = httpx.AsyncClient(base_url="https://c", transport=httpx.MockTransport(wall.answer))
-        egress = Egress(client, EgressSettings(TOKEN, EgressLedger(wall.tmp_path / "e"), None, lambda: NOW))
+        egress = Egress(
+            client, EgressSettings(TOKEN, EgressLedger(wall.tmp_path / "e"), None, lambda: NOW, wall.courier)
+        )
         path = FLEET_PATHS[0].encode()
         await egress({"type": "lifespan"}, receive, send)
         scope = {"type": "http", "method": "POST", "raw_path": path, "query_string": b"", "headers": []}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myofed_node.federation.egress_request import decide
+from myofed_node.federation.egress_request import Piece, decide
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import FLEET_PATHS
 
@@ -41,6 +41,41 @@ def test_other_path_or_method_is_refused(method: str, path: str, query: bytes, h
     with pytest.raises(MyofedError) as caught:
         decide(method=method, target=(path, query), headers=headers, local_token=TOKEN)
     assert caught.value.code == "EGRESS_PATH"
+
+
+WEIGHTS = f"/site/weights/run-0123abcd/{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", "/site/studies", {"range": "bytes=0-3"}),
+        ("GET", WEIGHTS, {}),
+        ("GET", WEIGHTS, {"range": "bytes=0-"}),
+        ("GET", WEIGHTS, {"range": "bytes=9-3"}),
+        ("GET", WEIGHTS, {"range": f"bytes=0-{16 << 20}"}),
+        ("PUT", WEIGHTS, {"range": "bytes=0-3"}),
+        ("DELETE", WEIGHTS, {"range": "bytes=0-3"}),
+        ("GET", WEIGHTS + "/offset", {"range": "bytes=0-3"}),
+    ],
+)
+def test_file_for_something_else_than_a_piece_of_weights_is_refused(
+    method: str, path: str, headers: dict[str, str]
+) -> None:
+    """No other request reads or writes a file of the site."""
+    asked = {**LOCAL, "x-myofed-body": "file", **headers}
+    with pytest.raises(MyofedError) as caught:
+        decide(method=method, target=(path, b""), headers=asked, local_token=TOKEN)
+    assert caught.value.code == "EGRESS_HEADER"
+
+
+def test_file_of_a_piece_has_the_name_of_its_path() -> None:
+    """What comes and what leaves are two files; the header itself does not leave."""
+    asked = {**LOCAL, "x-myofed-body": "file", "range": "bytes=4-9", "content-range": "bytes 0-3/10"}
+    came = decide(method="GET", target=(WEIGHTS, b""), headers=asked, local_token=TOKEN)
+    left = decide(method="PUT", target=(WEIGHTS, b""), headers=asked, local_token=TOKEN)
+    assert (came.piece, left.piece) == (Piece(f"{'a' * 64}.in", 4, 6), Piece(f"{'a' * 64}.out", 0, 4))
+    assert set(came.headers) == {"range", "content-range"}
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-myofed-local-token": ""}, {"x-myofed-local-token": "t" * 63}])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -23,7 +25,9 @@ from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.executor import Executor, Means
 from myofed_node.federation.executor_process import fail_closed
 from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.term import Term
 from myofed_node.federation.training_gate import turn
+from myofed_node.learning.exclusions import RECORDS
 from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, TrainRequest
 from myofed_node.site_setup import Site
 from myofed_schemas.errors import MyofedError
@@ -56,7 +60,7 @@ class FakeWorker:
     pings: int = 0
     reply: Reply | None = None
 
-    def __call__(self, request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+    def __call__(self, request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None) -> tuple[Reply, bytes]:
         if isinstance(request, PingRequest):
             self.pings += 1
             if self.raises and self.raises[0].code == "WORKER_UNREACHABLE":  # type: ignore[attr-defined]
@@ -91,7 +95,7 @@ class Bench:
         )
         return Executor(self.site.folder, approvals, means)
 
-    def message(self, *, packed: bytes | None = None, **changes: object) -> Incoming:
+    def message(self, *, packed: bytes | None = None, term: Term | None = None, **changes: object) -> Incoming:
         number = changes.get("round", 1)
         assert isinstance(number, int)
         sent = weights(number + (changes.get("kind") == "evaluate"))
@@ -103,7 +107,7 @@ class Bench:
             "round": 1,
             "weights_sha256": hashlib.sha256(sent).hexdigest(),
         }
-        return Incoming(instruction=values | changes, packed=sent if packed is None else packed)
+        return Incoming(instruction=values | changes, packed=sent if packed is None else packed, term=term)
 
     def refused(self, message: Incoming) -> str:
         with pytest.raises(MyofedError) as caught:
@@ -205,6 +209,7 @@ def test_approved_round_is_trained_without_the_test_subjects(bench: Bench) -> No
     roles = Approvals(bench.site.folder, bench.site.config).roles("thigh")
     assert request.subjects.test == ()
     assert (request.subjects.train, request.subjects.validation) == (roles.train, roles.validation)
+    assert request.max_memory_mb == bench.site.config.policy.max_memory_mb
     assert roles.test
     action, detail = bench.entries()[-1]
     assert (action, detail["weights"]) == ("ROUND_TRAINED", hashlib.sha256(b"trained").hexdigest())
@@ -226,7 +231,9 @@ def test_nothing_leaves_when_the_approval_was_taken_back_during_the_work(bench: 
     approvals = Approvals(bench.site.folder, bench.site.config)
     answer = bench.worker.__call__
 
-    def revoke_while_working(request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+    def revoke_while_working(
+        request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None
+    ) -> tuple[Reply, bytes]:
         if not isinstance(request, PingRequest):
             approvals.revoke("thigh", by="tester", now=NOW)
         return answer(request, blob, timeout_s=timeout_s)
@@ -268,7 +275,9 @@ def test_nothing_leaves_when_the_site_stopped_training_during_the_work(bench: Be
     """Also where the worker had finished before it saw that its caller was gone."""
     answer = bench.worker.__call__
 
-    def stop_while_working(request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+    def stop_while_working(
+        request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None
+    ) -> tuple[Reply, bytes]:
         if not isinstance(request, PingRequest):
             turn(bench.site.folder, "stopped", by="chief", now=NOW)
         return answer(request, blob, timeout_s=timeout_s)
@@ -391,7 +400,7 @@ def test_fedbn_puts_the_sites_own_tensors_back_before_each_round(tmp_path: Path)
     bench = make_bench(tmp_path, **fedbn, state_dict=shapes, initial_weights_sha256=digest)
     blobs: list[bytes] = []
 
-    def worker(request: Any, blob: bytes = b"", *, timeout_s: float) -> tuple[Reply, bytes]:
+    def worker(request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None) -> tuple[Reply, bytes]:
         if not isinstance(request, PingRequest):
             blobs.append(blob)
         reply, trained = bench.worker(request, blob, timeout_s=timeout_s)
@@ -457,7 +466,9 @@ def test_subjects_left_out_are_told_by_code_and_bucket_where_the_policy_lets_the
         bench.executor.handle(bench.message(kind="evaluate", round=1)).metrics_json
     )
     assert trained.exclusions == evaluated.exclusions == (ExclusionCount(code="IMAGE_UNREADABLE", subjects=5),)
-    assert bench.worker.asked[0].exclusions == str(bench.site.folder.study("thigh") / "exclusions.json")
+    records = [Path(asked.exclusions or "") for asked in bench.worker.asked]
+    assert records == [bench.site.folder.study("thigh") / name for name in RECORDS.values()]
+    assert records[0] != records[1], "the evaluation, which reads fewer subjects, must not overwrite what training said"
 
 
 def test_worker_is_told_how_many_usable_subjects_the_policy_needs(bench: Bench) -> None:
@@ -477,3 +488,78 @@ def test_study_with_privacy_is_told_no_exclusions(tmp_path: Path) -> None:
     bench.worker.reply = Reply(code="OK", metrics=metrics, exclusions=(ExclusionCount(code="LABEL_GRID", subjects=9),))
     told = TaskMetrics.model_validate_json(bench.executor.handle(bench.message()).metrics_json)
     assert told.exclusions == ()
+
+
+def test_message_whose_round_is_over_is_dropped_before_it_counts(bench: Bench) -> None:
+    """It waited too long; the worker is not asked, the log of rounds knows nothing of it."""
+    assert bench.refused(bench.message(term=Term(until=-1.0))) == "ROUND_OVER"
+    assert bench.worker.asked == []
+    assert Approvals(bench.site.folder, bench.site.config).round_log("thigh").entries() == []
+    assert bench.entries()[-1][1]["code"] == "ROUND_OVER"
+
+
+def test_answer_that_comes_after_the_round_does_not_leave(bench: Bench) -> None:
+    """One limit for everything a task does: fetching, waiting for the worker, and training."""
+    seconds = [0.0]
+    term = Term(until=100.0, monotonic=lambda: seconds[0])
+    answer = bench.worker.__call__
+
+    def slow(request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None) -> tuple[Reply, bytes]:
+        if not isinstance(request, PingRequest):
+            assert not over()
+            seconds[0] = 101.0
+            assert over()
+        return answer(request, blob, timeout_s=timeout_s)
+
+    means = Means(call_worker=slow, now=lambda: NOW, min_scored_subjects=1, sleep=bench.slept.append)
+    executor = Executor(bench.site.folder, Approvals(bench.site.folder, bench.site.config), means)
+    with pytest.raises(MyofedError) as caught:
+        fail_closed(executor, bench.message(term=term))
+    assert caught.value.code == "ROUND_OVER"
+
+
+def test_worker_that_never_comes_is_not_waited_for_longer_than_the_round(bench: Bench) -> None:
+    """A minute of patience is no reason to hold up the next message."""
+    seconds = [0.0]
+    bench.worker.raises = [MyofedError("WORKER_UNREACHABLE", "nobody")] * 1000
+
+    def tick() -> float:
+        seconds[0] += 1.0
+        return seconds[0]
+
+    assert bench.refused(bench.message(term=Term(until=20.0, monotonic=tick))) == "ROUND_OVER"
+    assert len(bench.slept) < 20
+
+
+def test_later_task_ends_the_one_before_it_and_has_its_turn(bench: Bench) -> None:
+    """A stale task holds the executor no longer than the worker needs to see that its caller is gone."""
+    stale, begun = Term(), threading.Event()
+    answer = bench.worker.__call__
+
+    def worker(request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None) -> tuple[Reply, bytes]:
+        if not isinstance(request, PingRequest) and not begun.is_set():
+            begun.set()
+            assert stale.superseded.wait(20)
+            assert over()
+            raise MyofedError("ROUND_OVER", "hung up")
+        return answer(request, blob, timeout_s=timeout_s)
+
+    means = Means(call_worker=worker, now=lambda: NOW, min_scored_subjects=1, sleep=bench.slept.append)
+    executor = Executor(bench.site.folder, Approvals(bench.site.folder, bench.site.config), means)
+    ended: list[str] = []
+
+    def first() -> None:
+        with pytest.raises(MyofedError) as caught:
+            executor.handle(bench.message(term=stale))
+        ended.append(caught.value.code)
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert begun.wait(20)
+    with pytest.raises(MyofedError) as caught:
+        executor.handle(bench.message(term=Term(until=time.monotonic() + 0.2)))
+    assert caught.value.code == "ROUND_OVER", "a task that waits its turn has a limit as well"
+    stale.superseded.set()
+    outcome = executor.handle(bench.message(round=2))
+    thread.join(20)
+    assert (outcome.packed, ended) == (b"trained", ["ROUND_OVER"])

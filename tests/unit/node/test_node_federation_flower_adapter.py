@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import threading
+import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +19,16 @@ import pytest
 from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 
 from myofed_node.federation import flower_adapter
-from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink, Ticket
+from myofed_node.federation.flower_adapter import Incoming, Outcome, SuperNodeLink, Ticket, Weights
+from myofed_node.federation.term import Term
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import INLINE_BYTES
 
 HOSTILE = "from pathlib import Path\nPath('/tmp/myofed-hostile').touch()\nraise SystemExit\n"
 
 
-def message(content: RecordDict) -> Message:
-    """A message as the SuperNode hands it out."""
+def message(content: RecordDict, *, age_s: float = 0.0) -> Message:
+    """A message as the SuperNode hands it out, sent so long ago."""
     from flwr.app.message import make_message
     from flwr.app.metadata import Metadata
 
@@ -36,8 +39,8 @@ def message(content: RecordDict) -> Message:
         dst_node_id=2,
         reply_to_message_id="",
         group_id="1",
-        created_at=0.0,
-        ttl=1e9,
+        created_at=time.time() - age_s,
+        ttl=600.0,
         message_type="train",
         src_task_id=0,
         dst_task_id=0,
@@ -59,12 +62,13 @@ class FakeSuperNode:
     """What Flower's three functions do, without a network."""
 
     content: RecordDict
+    age_s: float = 0.0
     replies: list[Message] = field(default_factory=list)
     ended: list[tuple[str, str]] = field(default_factory=list)
 
     def pull(self, client: Any) -> tuple[Message, Context, object, object]:
         context = Context(1, 2, {}, RecordDict(), {})
-        return message(self.content), context, SimpleNamespace(fab_id="x"), bundle()
+        return message(self.content, age_s=self.age_s), context, SimpleNamespace(fab_id="x"), bundle()
 
     def push(self, client: Any, reply: Message, context: Context) -> None:
         self.replies.append(reply)
@@ -301,18 +305,18 @@ class FakeTransport:
 
     done: list[str] = field(default_factory=list)
 
-    def fetch(self, instruction: Any, *, total: int) -> bytes:
+    def fetch(self, instruction: Any, *, total: int, term: Term) -> Weights:
         assert dict(instruction) == {"kind": "train"}
         self.done.append(f"fetch {total}")
-        return b"incoming"
+        return Weights(memoryview(b"incoming"), hashlib.sha256(b"incoming").hexdigest())
 
     def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
         self.done.append("parcel")
-        return incoming.packed + packed
+        return bytes(incoming.packed) + packed
 
-    def upload(self, instruction: Any, parcel: bytes) -> str:
+    def upload(self, instruction: Any, parcel: bytes, *, sha256: str, term: Term) -> None:
+        assert sha256 == hashlib.sha256(parcel).hexdigest()
         self.done.append(f"upload {parcel.decode()}")
-        return "0" * 64
 
 
 def by_transport(
@@ -355,12 +359,12 @@ def test_weights_by_reference_are_fetched_when_they_are_asked_for(
 
     def handler(incoming: Incoming) -> Outcome:
         transport.done.append("checked")
-        return Outcome("{}", b"+" + incoming.packed)
+        return Outcome("{}", b"+" + bytes(incoming.packed))
 
     code, fake = by_transport(monkeypatch, secret, {"kind": "train", "reference_bytes": 8}, handler, transport)
     assert code == "OK"
     assert transport.done == ["checked", "fetch 8", "parcel", "upload incoming+incoming"]
-    assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "reference_sha256": "0" * 64}
+    assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "reference_sha256": hashlib.sha256(b"incoming+incoming").hexdigest()}
 
 
 def test_refused_message_fetches_nothing(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
@@ -400,3 +404,38 @@ def test_full_disk_under_an_update_is_one_code_and_the_site_answers(
     (sent,) = fake.replies
     assert code == "SYSTEM_ERROR"
     assert (sent.has_error(), sent.error.reason) == (True, "SYSTEM_ERROR")
+
+
+def test_task_knows_until_when_its_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """From when the coordinator sent it, not from when it came: it may have waited at the site, or on the way."""
+    left: list[float] = []
+
+    def look(incoming: Incoming) -> Outcome:
+        left.append(incoming.term.left_s())
+        return Outcome("{}", b"")
+
+    for age_s in (0.0, 400.0, 700.0, -400.0):
+        fake = FakeSuperNode(task(), age_s=age_s)
+        monkeypatch.setattr(flower_adapter, "pull_task_input", fake.pull)
+        monkeypatch.setattr(flower_adapter, "push_message", fake.push)
+        monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
+        SuperNodeLink("127.0.0.1:9", secret_file=secret).work(Ticket("token"), look)
+    assert left == [pytest.approx(600, abs=5), pytest.approx(200, abs=5), 0.0, pytest.approx(600, abs=5)]
+
+
+def test_superseded_ticket_ends_the_term_of_its_task(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
+    """A later task of the SuperNode: nobody takes the answer of the one before it."""
+    ticket, over = Ticket("token"), []
+
+    def look(incoming: Incoming) -> Outcome:
+        over.append(incoming.term.over())
+        ticket.superseded.set()
+        over.append(incoming.term.over())
+        return Outcome("{}", b"")
+
+    fake = FakeSuperNode(task())
+    monkeypatch.setattr(flower_adapter, "pull_task_input", fake.pull)
+    monkeypatch.setattr(flower_adapter, "push_message", fake.push)
+    monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
+    SuperNodeLink("127.0.0.1:9", secret_file=secret).work(ticket, look)
+    assert over == [False, True]

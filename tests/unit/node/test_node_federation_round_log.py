@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from site_factories import NOW_TEXT, study
+from site_factories import NOW, NOW_TEXT, study
 
-from myofed_node.federation.round_log import MAX_ASKED, MAX_RUNS, RoundLog
+from myofed_node.federation.round_log import MAX_ASKED, MAX_RUNS, SILENT_FOR, RoundLog
+from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import Instruction
 
@@ -31,14 +33,14 @@ def log(tmp_path: Path) -> RoundLog:
     return RoundLog(tmp_path / "rounds.jsonl")
 
 
-def begin(log: RoundLog, asked: Instruction, *, approved_at: str = NOW_TEXT) -> int:
-    return log.begin(asked, MANIFEST, approved_at=approved_at, at=NOW_TEXT).asked
+def begin(log: RoundLog, asked: Instruction, *, approved_at: str = NOW_TEXT, at: datetime = NOW) -> int:
+    return log.begin(asked, MANIFEST, approved_at=approved_at, at=utc_text(at)).asked
 
 
-def refused(log: RoundLog, asked: Instruction, code: str) -> None:
+def refused(log: RoundLog, asked: Instruction, code: str, *, at: datetime = NOW) -> None:
     before = log.entries()
     with pytest.raises(MyofedError) as caught:
-        begin(log, asked)
+        begin(log, asked, at=at)
     assert caught.value.code == code
     assert log.entries() == before
 
@@ -114,3 +116,24 @@ def test_line_cut_short_by_a_kill_began_no_work(log: RoundLog, tmp_path: Path) -
         stream.write(b'{"at":"2026')
     assert begin(log, instruction(2)) == 1
     assert [e.instruction.round for e in log.entries()] == [1, 2]
+
+
+def test_run_is_over_once_a_later_one_began(log: RoundLog) -> None:
+    """What the guard knew of it may be gone: nothing of it is taken any more, under whatever approval."""
+    begin(log, instruction(1))
+    begin(log, instruction(1, run_id="run-00000002"))
+    refused(log, instruction(2), "RUN_ENDED")
+    refused(log, instruction(1, kind="evaluate"), "RUN_ENDED")
+    assert log.over(now=NOW) == {"run-00000001"}
+    assert begin(log, instruction(2, run_id="run-00000002")) == 1
+
+
+def test_run_that_was_silent_for_long_is_over(log: RoundLog) -> None:
+    """A later one may begin."""
+    begin(log, instruction(1))
+    begin(log, instruction(2), at=NOW + SILENT_FOR)
+    late = NOW + 2 * SILENT_FOR + timedelta(seconds=1)
+    assert log.over(now=NOW + 2 * SILENT_FOR) == set()
+    assert log.over(now=late) == {"run-00000001"}
+    refused(log, instruction(3), "RUN_ENDED", at=late)
+    assert begin(log, instruction(1, run_id="run-00000002"), at=late) == 1

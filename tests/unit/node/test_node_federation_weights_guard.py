@@ -13,7 +13,8 @@ from learning_factories import architecture, initial, manifest, stripes
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from myofed_node.federation.weights_guard import Seen, SeenWeights, admit
+from myofed_node.federation.flower_adapter import Weights
+from myofed_node.federation.weights_guard import SeenWeights, admit
 from myofed_node.learning.models import initial_weights, state_dict_spec
 from myofed_node.learning.schedule import steps_of_round
 from myofed_node.learning.train import BETAS as TRAINED_WITH
@@ -50,7 +51,8 @@ class Site:
 
     def admit(self, number: int, packed: bytes, *, kind: str = "train") -> None:
         instruction = asked(number, packed, kind=kind)
-        admit(instruction, packed, manifest=self.study, seen=self.seen, initial=self.initial)
+        weights = Weights(packed, hashlib.sha256(packed).hexdigest())
+        admit(instruction, weights, manifest=self.study, seen=self.seen, initial=self.initial)
 
     def refused(self, number: int, packed: bytes, *, kind: str = "train") -> str:
         before = self.seen.last(RUN)
@@ -176,7 +178,7 @@ def test_resumed_run_may_only_ask_the_same(site: Site) -> None:
     site.admit(2, second)
     site.admit(2, second)
     assert site.refused(2, trained(site.study, initial(), number=2)) == "WEIGHTS_IMPLAUSIBLE"
-    site.seen.keep(RUN, Seen(3, second))
+    site.seen.keep(RUN, 3, Weights(second, ""))
     assert site.refused(2, second) == "WEIGHTS_IMPLAUSIBLE"
 
 
@@ -203,3 +205,31 @@ def test_tensors_that_stay_at_the_site_are_not_judged(tmp_path: Path) -> None:
 def test_bound_is_of_the_optimiser_that_trains() -> None:
     """One constant on both sides of the wall between torch and the executor."""
     assert step_bound.BETAS == TRAINED_WITH
+
+
+def test_weights_that_lie_in_a_file_are_not_written_again(tmp_path: Path) -> None:
+    """Another name of the same bytes, also twice; they stay when the file's first name goes."""
+    file, seen = tmp_path / "came.in", SeenWeights(tmp_path / "seen")
+    file.write_bytes(initial())
+    weights = Weights(memoryview(initial()), hashlib.sha256(initial()).hexdigest(), file)
+    for _ in range(2):
+        seen.keep(RUN, 1, weights)
+    (kept,) = (tmp_path / "seen").iterdir()
+    assert kept.samefile(file)
+    file.unlink()
+    found = seen.last(RUN)
+    assert found is not None
+    assert (found.position, found.packed) == (1, initial())
+
+
+def test_file_system_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing half-made is left."""
+
+    def refuses(*_: object) -> None:
+        raise OSError(18, "another device")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuses)
+    seen = SeenWeights(tmp_path / "seen")
+    seen.keep(RUN, 1, Weights(initial(), "", tmp_path / "came.in"))
+    (kept,) = (tmp_path / "seen").iterdir()
+    assert kept.read_bytes() == initial()

@@ -15,6 +15,7 @@ from site_factories import NOW, FakeCoordinator, demo_site, enrol, study
 
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.term import Term
 from myofed_node.federation.training_gate import state_path, turn
 from myofed_node.federation.weights_transport import WeightsTransport
 from myofed_node.site_setup import Site
@@ -37,13 +38,15 @@ BASE = packed(0, 0)
 class FakeLink:
     """What was moved."""
 
+    file: Path
     fetched: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     uploaded: list[tuple[str, bytes]] = field(default_factory=list)
     going: list[Callable[[], None]] = field(default_factory=list)
 
-    def fetch(self, path: str, **named: Any) -> bytes:
+    def fetch(self, path: str, **named: Any) -> Path:
         self.fetched.append((path, named))
-        return BASE
+        self.file.write_bytes(BASE)
+        return self.file
 
     def upload(self, path: str, content: bytes, *, going: Callable[[], None], **named: Any) -> None:
         self.uploaded.append((path, content))
@@ -54,7 +57,7 @@ class FakeLink:
 class Bench:
     site: Site
     manifest: StudyManifest
-    link: FakeLink = field(default_factory=FakeLink)
+    link: FakeLink
 
     @property
     def transport(self) -> WeightsTransport:
@@ -83,7 +86,7 @@ def bench(tmp_path: Path, transport: Transport | None) -> Bench:
     approvals = Approvals(site.folder, site.config)
     approvals.store_manifest(coordinator.offer(manifest))
     approvals.approve(manifest.study_id, by="tester", now=NOW, subjects=[f"S{n}" for n in range(8)])
-    return Bench(site, manifest)
+    return Bench(site, manifest, FakeLink(tmp_path / "weights.in"))
 
 
 def refused(call: Any) -> str:
@@ -108,7 +111,7 @@ def test_nothing_is_fetched_for_a_study_that_is_not_approved(tmp_path: Path) -> 
 def test_nothing_leaves_of_a_stopped_site_though_the_update_is_ready(tmp_path: Path, *, damaged: bool) -> None:
     """The worker is idle and the switch is turned: neither a parcel nor an upload, and one under way is told to end."""
     it = bench(tmp_path, Transport(by="reference"))
-    it.transport.upload(it.asked(), b"update")
+    it.transport.upload(it.asked(), b"update", sha256="0" * 64)
     going = it.link.going[0]
     going()
     turn(it.site.folder, "stopped", by="tester", now=NOW)
@@ -121,14 +124,26 @@ def test_nothing_leaves_of_a_stopped_site_though_the_update_is_ready(tmp_path: P
 def test_weights_are_fetched_and_uploaded_under_the_runs_path(tmp_path: Path) -> None:
     """By their digests, within the round's time."""
     it = bench(tmp_path, Transport(by="reference"))
-    assert it.transport.fetch(it.asked(), total=99) == BASE
-    digest = hashlib.sha256(BASE).hexdigest()
+    came, digest = it.transport.fetch(it.asked(), total=99), hashlib.sha256(BASE).hexdigest()
+    assert (bytes(came.content), came.sha256, came.file) == (BASE, digest, it.link.file)
     named = {"sha256": digest, "total": 99, "study": it.manifest.study_id}
     timeout_s = float(it.manifest.round_timeout_s)
     assert it.link.fetched == [(f"/site/weights/run-00000001/{digest}", {**named, "timeout_s": timeout_s})]
     update = hashlib.sha256(b"update").hexdigest()
-    assert it.transport.upload(it.asked(), b"update") == update
+    it.transport.upload(it.asked(), b"update", sha256=update)
     assert it.link.uploaded == [(f"/site/weights/run-00000001/{update}", b"update")]
+
+
+def test_weights_move_for_as_long_as_the_task_has_and_no_longer(tmp_path: Path) -> None:
+    """What waiting and training took of the round is gone; an upload under way ends with the round."""
+    it, seconds = bench(tmp_path, Transport(by="reference")), [0.0]
+    term = Term(until=4.0, monotonic=lambda: seconds[0])
+    it.transport.fetch(it.asked(), total=99, term=term)
+    assert it.link.fetched[0][1]["timeout_s"] == 4.0
+    it.transport.upload(it.asked(), b"update", sha256="0" * 64, term=term)
+    it.link.going[0]()
+    seconds[0] = 5.0
+    assert refused(it.link.going[0]) == "ROUND_OVER"
 
 
 def test_update_is_written_as_the_manifest_says(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from learning_factories import MUSCLES, set_site, stripes
 from myofed_node.learning.evaluate import evaluate, evaluate_sets, predicted_classes
 from myofed_node.learning.labels import label_space, sets_of_study
 from myofed_node.learning.subjects import Slices
+from myofed_schemas.errors import MyofedError
 
 
 class Oracle(torch.nn.Module):
@@ -75,3 +76,11 @@ def test_site_that_draws_every_muscle_is_scored_at_both_levels() -> None:
     assert [s.subjects for s in muscles] == [1, 1]
     assert [g.subjects for g in groups] == [1]
     assert evaluate(Oracle(), [stripes(4)], muscles=study.muscles) == muscles
+
+
+def test_evaluation_that_nobody_waits_for_ends_at_the_next_subject() -> None:
+    """The worker has one task at a time."""
+    answers = [False, True]
+    with pytest.raises(MyofedError) as caught:
+        evaluate_sets(Oracle(), [stripes(4)] * 3, space=label_space(MUSCLES), sets={}, stop=lambda: answers.pop(0))
+    assert (caught.value.code, answers) == ("TASK_ABANDONED", [])

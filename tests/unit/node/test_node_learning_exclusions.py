@@ -170,3 +170,18 @@ def test_as_many_as_needed_are_enough() -> None:
     check_usable(train=2, others=1, min_train=2, min_usable=3)
     with pytest.raises(MyofedError):
         check_usable(train=2, others=1, min_train=2, min_usable=4)
+
+
+def test_subjects_that_do_not_fit_beside_the_step_are_refused_while_they_are_read(dataset: Path) -> None:
+    """The limit holds for training and validation subjects together; what fits exactly is taken."""
+    every = SubjectCache().read(dataset, ("p1", "p2", "p3"), manifest=manifest())
+    sizes = [slices.bytes() for slices in every]
+    usable = UsableSubjects(SubjectCache(), room=sum(sizes))
+    usable.read(dataset, ("p1", "p2"), manifest=manifest())
+    usable.read(dataset, ("p3",), manifest=manifest())
+    tight = UsableSubjects(SubjectCache(), room=sum(sizes) - 1)
+    tight.read(dataset, ("p1", "p2"), manifest=manifest())
+    with pytest.raises(MyofedError) as refusal:
+        tight.read(dataset, ("p3",), manifest=manifest())
+    assert refusal.value.code == "POLICY_MEMORY"
+    assert tight.counts() == (), "it is no subject's own fault"

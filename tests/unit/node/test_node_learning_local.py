@@ -73,10 +73,11 @@ def test_trained_model_scores_better_on_subjects_it_never_saw() -> None:
     assert after > before + 0.2
 
 
-def test_personal_model_goes_a_short_way_from_the_federated_one() -> None:
-    """A third of the steps, the last of the schedule."""
+def test_personal_model_starts_from_the_federated_one_and_takes_twice_the_steps_of_a_run() -> None:
+    """Who tests is not read here either."""
     study = manifest(rounds=3)
     arguments = {"manifest": study, "dataset": Path("d"), "subjects": ROLES}
     _, metrics = train_local(initial(), personal=True, **arguments)
-    assert metrics.steps == 4
+    assert metrics.steps == 2 * 3 * 4
+    assert "d" not in Subjects.read_names
     assert train_local(initial(), personal=True, **arguments) != train_local(initial(), **arguments)

@@ -57,10 +57,9 @@ def test_only_a_site_that_draws_sets_does_fewer_steps() -> None:
     assert steps_of_round(study, round_number=1, labels=labels).count == 1
 
 
-def test_personalisation_is_the_last_third_of_the_schedule() -> None:
-    """At least one step, at a rate that has fallen already, and kept near nothing."""
+def test_personalisation_is_twice_a_run_on_a_schedule_of_its_own() -> None:
+    """From the study's first rate down to its end, kept near nothing."""
     steps = steps_of_personalisation(manifest())
-    assert (steps.first, steps.count, steps.total, steps.alone) == (8, 4, 12, True)
-    assert steps_of_personalisation(manifest(rounds=1, training={"local_steps": 1})).count == 1
+    assert (steps.first, steps.count, steps.total, steps.alone) == (0, 24, 24, True)
     own = steps_of_own_model(manifest())
     assert (own.first, own.count, own.total, own.alone) == (0, 12, 12, True)

@@ -212,3 +212,39 @@ def test_damaged_subject_is_counted_in_the_reply_and_written_down_for_the_site(t
     assert refusal.value.code == "TOO_FEW_USABLE_SUBJECTS"
     assert json.loads(record.read_bytes())["excluded"] == [{"code": "IMAGE_UNREADABLE", "subject": "p1"}]
     assert sorted(path.name for path in store.folder.iterdir()) == ["p2", "p3"]
+
+
+def test_evaluation_and_reading_of_a_caller_that_hung_up_end_at_the_next_subject(tmp_path: Path) -> None:
+    """A stale task of many subjects would keep the worker from the next one."""
+    reads: list[str] = []
+
+    class Slow(Subjects):
+        def read(
+            self, dataset: Path, subjects: Sequence[str], *, manifest: StudyManifest, labels: object = None
+        ) -> list[Slices]:
+            reads.extend(subjects)
+            time.sleep(0.1)
+            return super().read(dataset, subjects, manifest=manifest, labels=labels)
+
+    many = tuple(f"s{number}" for number in range(300))
+    request = EvaluateRequest(manifest=manifest(), dataset="/nowhere", subjects=many)
+    with running(tmp_path, Slow()) as path:
+        with pytest.raises(MyofedError) as refusal:
+            call(path, request, initial(), timeout_s=20, over=lambda: len(reads) > 2)
+        assert refusal.value.code == "ROUND_OVER"
+        deadline = time.monotonic() + 10
+        while ping(path).busy:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert len(reads) < len(many)
+
+
+def test_task_whose_subjects_do_not_fit_is_refused_by_the_sites_limit(tmp_path: Path) -> None:
+    """The executor names it; the step alone would fit."""
+    with running(tmp_path) as path:
+        many = Roles(train=tuple(f"s{number}" for number in range(300)))
+        fits = train_request(subjects=many).model_copy(update={"max_memory_mb": 4096})
+        call(path, fits, initial(), timeout_s=30)
+        with pytest.raises(MyofedError) as refusal:
+            call(path, fits.model_copy(update={"max_memory_mb": 1}), initial(), timeout_s=30)
+    assert refusal.value.code == "POLICY_MEMORY"

@@ -118,3 +118,12 @@ def test_client_needs_no_torch() -> None:
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+def test_round_that_is_over_hangs_up_on_the_worker(tmp_path: Path) -> None:
+    """Nobody waits for the answer any more: the worker's task ends with the connection."""
+    worker_that(tmp_path / "s", stay_silent)
+    request = EvaluateRequest(manifest=manifest(), dataset="/nowhere", subjects=("a",))
+    with pytest.raises(MyofedError) as refusal:
+        call(tmp_path / "s", request, timeout_s=20.0, over=lambda: True)
+    assert refusal.value.code == "ROUND_OVER"

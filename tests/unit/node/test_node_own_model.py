@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load, save
 from site_factories import NOW, FakeCoordinator, demo_site, enrol, study, write_labels
 
 import myofed_node.own_model
 from myofed_node.coordinator_api import CoordinatorApi
-from myofed_node.own_model import evaluate_models, train_own_model
+from myofed_node.own_model import evaluate_models, train_own_model, train_personal_model
 from myofed_node.site_setup import Site
 from myofed_node.study_desk import StudyDesk
 from myofed_schemas.canonical import digest
@@ -79,6 +81,55 @@ def test_own_model_starts_from_the_studys_weights_and_never_sees_test_subjects(
     monkeypatch.setattr(myofed_node.own_model, "train_local", train_local)
     trained = train_own_model(site, "thigh")
     assert (trained.weights, trained.metrics) == (b"trained", metrics)
+
+
+def _personal(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, run_id: str | None = None) -> bytes:
+    """Of a study that keeps tensor `b` at the sites: what the training starts from."""
+    desk = _approve(site)
+    manifest = desk.approved_manifest("thigh").model_copy(update={"local_tensors": ("b",)})
+    monkeypatch.setattr(StudyDesk, "approved_manifest", lambda _self, _study: manifest)
+    model = tmp_path / "federated"
+    model.write_bytes(save({"a": np.ones(1, np.float32), "b": np.ones(1, np.float32)}))
+    seen: list[bytes] = []
+
+    def train_local(weights: bytes, **named: Any) -> tuple[bytes, TaskMetrics]:
+        assert named["personal"]
+        seen.append(weights)
+        return b"trained", TaskMetrics(examples=1, steps=1, loss=1.0, scores=())
+
+    monkeypatch.setattr(myofed_node.own_model, "train_local", train_local)
+    assert train_personal_model(site, "thigh", model=model, run_id=run_id).weights == b"trained"
+    return seen[0]
+
+
+def _keep(site: Site, run_id: str, value: float) -> None:
+    folder = site.folder.study("thigh") / "local-tensors" / run_id
+    folder.mkdir(parents=True)
+    (folder / "0001.safetensors").write_bytes(save({"b": np.full(1, value, np.float32)}))
+
+
+def test_personal_model_of_several_runs_asks_which(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is guessed: none named, or one that is not there."""
+    _keep(site, "run-aaaaaaaa", 2.0)
+    _keep(site, "run-bbbbbbbb", 3.0)
+    for run_id in (None, "run-cccccccc"):
+        with pytest.raises(MyofedError) as caught:
+            _personal(site, tmp_path, monkeypatch, run_id=run_id)
+        assert caught.value.code == "RUN_UNNAMED"
+    assert load(_personal(site, tmp_path, monkeypatch, run_id="run-bbbbbbbb"))["b"].tolist() == [3.0]
+
+
+def test_personal_model_begins_with_the_sites_own_tensors(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the only run; a site that never trained begins with what was released, and cannot name a run."""
+    assert load(_personal(site, tmp_path, monkeypatch))["b"].tolist() == [1.0]
+    with pytest.raises(MyofedError) as caught:
+        _personal(site, tmp_path, monkeypatch, run_id="run-aaaaaaaa")
+    assert caught.value.code == "RUN_UNNAMED"
+    _keep(site, "run-aaaaaaaa", 2.0)
+    found = load(_personal(site, tmp_path, monkeypatch))
+    assert (found["a"].tolist(), found["b"].tolist()) == ([1.0], [2.0])
 
 
 def test_models_are_measured_on_the_test_subjects_of_the_stored_split(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,15 +42,17 @@ def _beat(site: Site, coordinator: FakeCoordinator, last: ServiceState = START) 
     [
         ("/site/heartbeat", "COORDINATOR_AWAY"),
         ("/site/studies", "COORDINATOR_AWAY"),
+        ("/site/planning", "COORDINATOR_AWAY"),
         ("/site/audit-head", "COORDINATOR_AWAY"),
     ],
 )
 def test_part_that_fails_stops_no_other(site: Site, coordinator: FakeCoordinator, path: str, code: str) -> None:
-    """All four are tried at every beat; the state is the first code."""
+    """All five are tried at every beat; the state is the first code."""
     coordinator.refusals[path] = (503, "")
     state = _beat(site, coordinator)
     assert state.code == code
-    assert {"POST /site/heartbeat", "GET /site/studies", "POST /site/audit-head"} <= set(coordinator.paths())
+    asked = {"POST /site/heartbeat", "GET /site/studies", "GET /site/planning", "POST /site/audit-head"}
+    assert asked <= set(coordinator.paths())
 
 
 def test_failed_beat_keeps_what_was_known(site: Site, coordinator: FakeCoordinator) -> None:
@@ -130,3 +134,26 @@ def test_port_that_is_taken_is_told(tmp_path: Path) -> None:
         with pytest.raises(MyofedError) as caught:
             run(site, stop=threading.Event(), clock=lambda: NOW)
     assert caught.value.code == "WEB_PORT_TAKEN"
+
+
+def test_what_runs_left_is_swept_at_the_start_and_once_a_day(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study that is broken is the state's code; the beats go on."""
+    stop, hours, swept = threading.Event(), iter([0, 0, 0, 1, 23, 24]), list[datetime]()
+
+    def beat(_service: Service, last: ServiceState, *, now: datetime) -> ServiceState:
+        if now - NOW == timedelta(hours=25):
+            stop.set()
+        return last.model_copy(update={"code": "OK"})
+
+    def forget(_folder: object, *, now: datetime) -> None:
+        swept.append(now)
+        raise MyofedError("PRIVACY_LEDGER_BROKEN", "of one study")
+
+    def clock() -> datetime:
+        return NOW + timedelta(hours=next(hours, 25))
+
+    monkeypatch.setattr(Service, "beat", beat)
+    monkeypatch.setattr(myofed_node.service, "forget_everywhere", forget)
+    quick = replace(site, config=site.config.model_copy(update={"heartbeat_s": 0}))
+    run(quick, stop=stop, clock=clock)
+    assert [(now - NOW) // timedelta(hours=1) for now in swept] == [0, 24]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -183,3 +184,26 @@ def test_manifest_in_words_says_what_leaves_and_its_digest() -> None:
     text = "\n".join(manifest_lines(study()))
     assert "leaves this site" in text
     assert study().digest() in text
+
+
+def test_small_site_is_told_before_it_approves_that_no_dice_of_its_own_leaves(
+    desk: StudyDesk, coordinator: FakeCoordinator
+) -> None:
+    """Before the split by what it gives on average, after it by what it gave; a large enough site is told nothing."""
+    coordinator.offer(study(split={"test_percent": 40, "validation_percent": 20, "salt": "x"}))
+    desk.fetch()
+    assert desk.notes("thigh") == (), "a demo policy lets a Dice over one subject leave"
+    policy = desk.site.config.policy.model_copy(update={"min_scored_subjects": 2})
+    careful = replace(desk, site=replace(desk.site, config=desk.site.config.model_copy(update={"policy": policy})))
+    (note,) = careful.notes("thigh")
+    assert note.startswith(
+        "few subjects: about 1 validate, fewer than policy.min_scored_subjects (2): no Dice of a muscle"
+    )
+    assert desk.approve("thigh", by="pi", now=NOW).notes == ()
+    roles = desk.approvals.roles("thigh")
+    policy = policy.model_copy(update={"min_scored_subjects": 6})
+    careful = replace(desk, site=replace(desk.site, config=desk.site.config.model_copy(update={"policy": policy})))
+    assert [note.split(",")[0] for note in careful.notes("thigh")] == [
+        f"few subjects: {len(roles.validation)} validate",
+        f"few subjects: {len(roles.test)} test",
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from myofed_node import up
 from myofed_node.confinement import find_confinement
 from myofed_node.site_setup import Site
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.service_loop import only_one
 
 PORTS = up.Ports(egress=1111, supernode=2222)
@@ -83,3 +85,20 @@ def test_every_service_is_kept_from_the_key(site: Site) -> None:
         start = list(spec.argv).index("myofed_node.confinement")
         assert list(spec.argv)[start + 1 : start + 3] == [way.value, str(site.folder.deid_keys)]
         assert str(site.folder.confinement(spec.name)) in spec.argv
+
+
+def test_up_sweeps_away_what_killed_processes_left_half_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the site's own folders, before any service starts; the data set is left to those who write it."""
+    enrol(site, FakeCoordinator())
+    deep = site.folder.study("thigh-muscles") / "local-tensors" / "run-0123abcd"
+    folders = [site.folder.root, site.folder.run, site.folder.keys, site.folder.models, deep]
+    for folder in (*folders, site.folder.dataset):
+        folder.mkdir(parents=True, exist_ok=True)
+        left = folder / ".state.json.0123abcd.tmp"
+        left.touch()
+        os.utime(left, (0, 0))
+    seen: list[Path] = []
+    monkeypatch.setattr(up, "children", lambda *_: seen.extend(site.folder.root.rglob("*.tmp")) or [])
+    monkeypatch.setattr(up.ServiceLoop, "run", lambda _: ExitCode.DONE)
+    assert up.run(site.folder, site.config) is ExitCode.DONE
+    assert seen == [site.folder.dataset / ".state.json.0123abcd.tmp"]

@@ -71,6 +71,7 @@ def test_plan_holds_every_sites_thighs_at_the_median_spacing() -> None:
     assert (plan.spacing_mm, plan.size_px) == (1.25, (192, 192))
     assert plan.network_channels == (16, 32, 64, 128, 256, 256)
     assert plan.strides == (2, 2, 2, 2, 2)
+    assert (plan.normalisation, plan.levels) == ("z-score", 6)
 
 
 def test_plan_names_what_some_and_what_all_draw() -> None:
@@ -85,6 +86,7 @@ def test_plan_names_what_some_and_what_all_draw() -> None:
     assert plan.muscles == ("GR", "VL")
     assert plan.muscles_everywhere == ("VL",)
     assert plan.channels == ("in-phase", "t1w")
+    assert plan.channels_everywhere == ()
 
 
 @pytest.mark.parametrize(("spacing", "thigh"), [(0.1, 9000.0), (40.0, 10.0)])

@@ -15,6 +15,7 @@ from myofed_schemas.step_bound import (
     Reach,
     highest_rate,
     largest_step,
+    reach_of_local,
     reach_of_round,
     reach_of_rounds,
     reach_of_update,
@@ -131,3 +132,13 @@ def test_moments_without_a_bound_have_none() -> None:
     many = study(rounds=600, strategy="fedadam", strategy_options=options)
     assert reach_of_round(many, round_number=600).cap == math.inf
     assert math.isfinite(reach_of_round(many, round_number=2).cap)
+
+
+def test_tensor_that_stays_at_a_site_makes_every_rounds_steps() -> None:
+    """Also where the coordinator's own rate is another: no FedAdam moves it."""
+    plain = study({"learning_rate_end": 0.01, "weight_decay": 0.0}, rounds=5)
+    once = reach_of_update(plain, round_number=1)
+    assert reach_of_local(plain, round_number=1) == Reach(once.decay, once.travel, once.cap)
+    assert reach_of_local(plain, round_number=3).travel == pytest.approx(3 * once.travel)
+    adam = study({"learning_rate_end": 0.01, "weight_decay": 0.0}, rounds=5, strategy="fedadam", strategy_options=ADAM)
+    assert reach_of_local(adam, round_number=3) == reach_of_local(plain, round_number=3)

@@ -166,3 +166,29 @@ def test_options_not_used_leave_no_trace_in_the_digest() -> None:
         manifest(max_update_norm=10.0),
     ]
     assert len({plain.digest(), *(m.digest() for m in used)}) == len(used) + 1
+
+
+def noisy(limit: float, **changes: object) -> object:
+    """72 shared weights under noise of deviation 2: a norm of 2 (sqrt(72) + 4) = 24.97, with the update's own 1: 24.99."""
+    privacy = {**PRIVACY, "level": "update", "clip_norm": 1.0, "noise_multiplier": 2.0}
+    return manifest_of("fedavg", **{"max_update_norm": limit, "privacy": privacy} | changes)
+
+
+def test_norm_bound_that_the_studys_own_noise_breaks_is_refused() -> None:
+    """Every honest update would be an error of its site; the message says what to set."""
+    noisy(25.0)
+    with pytest.raises(ValidationError, match="max_update_norm is 24.9, but the study's own noise") as caught:
+        noisy(24.9)
+    assert "norm up to 24.9906" in str(caught.value)
+    assert "72 weights" in str(caught.value)
+
+
+def test_noise_counts_only_where_the_bound_does() -> None:
+    """Not in counters, not in tensors that stay at the sites, not in gradients."""
+    counter = {"name": "norm.num_batches_tracked", "shape": (10**6,), "dtype": "int64"}
+    noisy(25.0, state_dict=(TWO[0], counter))
+    with pytest.raises(ValidationError, match="80 weights"):
+        noisy(25.0, state_dict=TWO)
+    privacy = {**PRIVACY, "level": "update", "clip_norm": 1.0, "noise_multiplier": 2.0}
+    manifest_of("fedbn", max_update_norm=25.0, privacy=privacy)
+    noisy(0.1, privacy={**privacy, "level": "example"})

@@ -55,7 +55,18 @@ def test_every_top_level_wire_type_has_an_example() -> None:
     import myofed_schemas.ledger  # noqa: F401
 
     wire_modules = {
-        f"myofed_schemas.{m}" for m in ("study", "federation", "enrolment", "audit", "catalog", "ledger", "model")
+        f"myofed_schemas.{m}"
+        for m in (
+            "study",
+            "study_planning",
+            "planning_query",
+            "federation",
+            "enrolment",
+            "audit",
+            "catalog",
+            "ledger",
+            "model",
+        )
     }
     shown: set[type] = set()
 

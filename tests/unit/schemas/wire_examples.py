@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from myofed_schemas import audit, catalog, enrolment, errors, federation, ledger, model, study
+from myofed_schemas import (
+    audit,
+    catalog,
+    enrolment,
+    errors,
+    federation,
+    ledger,
+    model,
+    planning,
+    planning_query,
+    study,
+    study_planning,
+)
 
 SHA = "ab" * 32
 PEM = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n"
@@ -104,6 +116,35 @@ ROUND = federation.RoundReport(
     weights_sha256=SHA,
 )
 HEAD = audit.AuditHead(owner="hospital-a", sequence=3, digest=SHA)
+QUERY = planning_query.PlanningQuery(
+    query_id="plan-0123abcd",
+    study_id="thigh-muscles",
+    title="Thigh muscles",
+    purpose="Segmentation of single thigh muscles",
+    sites=("hospital-a", "hospital-b"),
+    muscles=("VL", "RF"),
+    min_answers=2,
+    asked_at=NOW,
+)
+FINGERPRINT = planning.Fingerprint(
+    site="hospital-a",
+    policy=catalog.DisclosurePolicy(k=10, round_to=5, demo=False),
+    subjects=catalog.SuppressedCount(value=25, rounded_to=5),
+    spacing_mm=(planning.Percentile(percent=50, value=1.2),),
+    thigh_mm=(planning.Percentile(percent=90, value=190.0),),
+    echo_times_ms=(1.2, 2.3),
+    channels=("in-phase",),
+    structures=("VL", "quadriceps"),
+)
+PLANNING = study_planning.Planning(
+    query_id="plan-0123abcd",
+    query_sha256=SHA,
+    answers=(study_planning.AnswerUsed(site="hospital-a", sha256=SHA),),
+    spacing_mm=1.25,
+    size_px=(160, 160),
+    normalisation="z-score",
+    levels=6,
+)
 
 WIRE_EXAMPLES: dict[str, BaseModel] = {
     "error-body": errors.ErrorBody(code="NOT_APPROVED", hint="Ask the site to approve the study."),
@@ -112,6 +153,19 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         image=study.InputChannels(
             kind="channels", channels=("in-phase", "t1w"), dropout=0.3, spacing_mm=2.0, size_px=(96, 96)
         )
+    ),
+    "study-manifest-of-planning": manifest(planning=PLANNING),
+    "planning-query": QUERY,
+    "signed-planning-query": planning_query.SignedPlanningQuery(
+        query=QUERY, sha256=SHA, signature=SIGNATURE, signer=SHA
+    ),
+    "planning-answer": planning_query.PlanningAnswer(
+        query_id="plan-0123abcd",
+        query_sha256=SHA,
+        site="hospital-a",
+        answer="told",
+        fingerprint=FINGERPRINT,
+        salt="01" * 16,
     ),
     "signed-manifest": study.SignedManifest(
         manifest=manifest(), digest=manifest().digest(), signature=SIGNATURE, signer=SHA
@@ -141,6 +195,9 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         exclusions=(federation.ExclusionCount(code="LABEL_GRID", subjects=5),),
     ),
     "round-report": ROUND,
+    "round-report-of-exclusions": ROUND.model_copy(
+        update={"exclusions": {"hospital-a": (federation.ExclusionCount(code="LABEL_GRID", subjects=5),)}}
+    ),
     "run-status": federation.RunStatus(
         run_id="run-0123abcd",
         study_id="thigh-muscles",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from simulation_factories import NAMES, job, quiet, study, write_sites
 
 from myofed_coordinator.federation.weights import weights_digest
+from myofed_node.learning.exclusions import RECORDS, read_exclusions
+from myofed_node.learning.split import split_subjects
 from myofed_schemas.federation import Instruction
 from myofed_schemas.study_options import Privacy
 from myofed_simulation.errand import Answer, Desk, Errand
@@ -118,3 +121,21 @@ def test_sites_do_not_see_each_others_folders(tmp_path: Path) -> None:
     ready = prepared(source, tmp_path)
     answer(errand(ready))
     assert [path.name for path in (ready.run.root / "sites").iterdir()] == [NAMES[0]]
+
+
+def test_damaged_subject_is_left_out_as_at_a_node(tmp_path: Path, folders: Folders) -> None:
+    """By its code, counted, and written down for each kind of task; the others train."""
+    ready = prepared(folders, tmp_path, min_subjects=1)
+    site = ready.sites[0]
+    data = tmp_path / "data"
+    shutil.copytree(site.dataset, data)
+    roles = split_subjects(site.subjects, ready.manifest.split)
+    for image in (data / f"sub-{roles.validation[0]}").rglob("*.nii.gz"):
+        image.write_bytes(b"no image")
+    damaged = site.model_copy(update={"dataset": str(data)})
+    trained = answer(errand(ready, site=damaged))
+    assert trained.metrics is not None
+    assert [(c.code, c.subjects) for c in trained.metrics.exclusions] == [("IMAGE_UNREADABLE", 1)]
+    record = read_exclusions(Desk(ready.run).site(site.name) / RECORDS["train"])
+    assert record is not None
+    assert [exclusion.subject for exclusion in record.excluded] == [roles.validation[0]]
