@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from myofed_coordinator.federation.again import Persistence
-from myofed_coordinator.federation.aggregation import Aggregate, aggregate, capped, check_enough, check_metrics, weight_of
+from myofed_coordinator.federation.aggregation import (
+    Aggregate,
+    aggregate,
+    capped,
+    check_enough,
+    check_metrics,
+    weight_of,
+)
 from myofed_coordinator.federation.checkpoint import Checkpoint, Progress, load_progress, save_checkpoint
 from myofed_coordinator.federation.collect import (
     Answers,

@@ -47,9 +47,7 @@ def build(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> G
     return Gateway(
         Behind(
             lookup=partial(_lookup, services.enrolment),
-            engine=EngineProxy(
-                engine, news=News(home.news), replies=News(home.replies), idle=IdleNodes(home.idle)
-            ),
+            engine=EngineProxy(engine, news=News(home.news), replies=News(home.replies), idle=IdleNodes(home.idle)),
             site_app=site_app(services, clock=system_now),
             log=SitesPortLog(home.sites_port_log, now=system_now),
         )

@@ -113,7 +113,11 @@ PROTECTED = (
 
 @pytest.mark.parametrize(
     "path",
-    [*(API + p for p in PROTECTED), *(f"{API}/models/{'a' * 64}{p}" for p in ("", "/weights", "/card", "/card.md")), "/live"],
+    [
+        *(API + p for p in PROTECTED),
+        *(f"{API}/models/{'a' * 64}{p}" for p in ("", "/weights", "/card", "/card.md")),
+        "/live",
+    ],
 )
 def test_every_path_asks_for_a_login(client: TestClient, path: str) -> None:
     """Without token, with a wrong one, or with a made-up session nothing is shown."""

@@ -364,7 +364,10 @@ def test_weights_by_reference_are_fetched_when_they_are_asked_for(
     code, fake = by_transport(monkeypatch, secret, {"kind": "train", "reference_bytes": 8}, handler, transport)
     assert code == "OK"
     assert transport.done == ["checked", "fetch 8", "parcel", "upload incoming+incoming"]
-    assert dict(fake.replies[0].content["result"]) == {"metrics": "{}", "reference_sha256": hashlib.sha256(b"incoming+incoming").hexdigest()}
+    assert dict(fake.replies[0].content["result"]) == {
+        "metrics": "{}",
+        "reference_sha256": hashlib.sha256(b"incoming+incoming").hexdigest(),
+    }
 
 
 def test_refused_message_fetches_nothing(monkeypatch: pytest.MonkeyPatch, secret: Path) -> None:
