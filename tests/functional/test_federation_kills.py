@@ -26,7 +26,7 @@ QUICK = Size(
 """Kills of what is back within seconds: a SuperNode or executor is given up by the engine after a minute only."""
 
 
-@pytest.mark.timeout(900)  # some 40 processes start: a minute where nothing else runs
+@pytest.mark.timeout(900)  # some 40 processes start: 57 s of CPU
 def test_a_run_whose_processes_are_killed_ends_like_an_undisturbed_one() -> None:
     """Three of the fifty kills of `make prove NAME=federation-kills`, in three rounds of two sites."""
     tried, failed = killed_federation(3, seed=1, size=QUICK)

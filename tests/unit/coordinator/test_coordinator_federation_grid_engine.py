@@ -242,10 +242,13 @@ def test_reply_by_reference_brings_the_sites_own_upload(grid: FakeGrid, tmp_path
         ("0" * 64, Reply("m0", "WEIGHTS_NOT_UPLOADED")),
         (uploaded(run, b"of another", site="hospital-b"), Reply("m0", "WEIGHTS_NOT_UPLOADED")),
         ("../../x", Reply("m0", "REPLY_INVALID")),
-        (uploaded(run, update), Reply("m0", "OK", update, metrics())),
     ):
         grid.waiting = [reply(result(reference_sha256=digest))]
         assert list(it.replies(["m0"])) == [came]
+    grid.waiting = [reply(result(reference_sha256=uploaded(run, update)))]
+    (found,) = it.replies(["m0"])
+    assert found.file is not None
+    assert (found.code, bytes(found.packed), found.file.read_bytes()) == ("OK", update, update)
 
 
 def test_reference_in_a_run_that_has_none_is_refused(grid: FakeGrid, tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def noisy(limit: float, **changes: object) -> object:
 def test_norm_bound_that_the_studys_own_noise_breaks_is_refused() -> None:
     """Every honest update would be an error of its site; the message says what to set."""
     noisy(25.0)
-    with pytest.raises(ValidationError, match="max_update_norm is 24.9, but the study's own noise") as caught:
+    with pytest.raises(ValidationError, match=r"max_update_norm is 24\.9, but the study's own noise") as caught:
         noisy(24.9)
     assert "norm up to 24.9906" in str(caught.value)
     assert "72 weights" in str(caught.value)
