@@ -63,5 +63,6 @@ def _validated(weights: bytes, data: TrainingData, *, manifest: StudyManifest, d
         sets=sets_of_study(manifest),
         batch=manifest.training.batch_size,
     )
-    means = [score.dice_sum / score.subjects for score in (*muscles, *sets) if score.subjects]
+    counted = [(score.dice_sum, score.subjects) for score in muscles] + [(one.dice_sum, one.subjects) for one in sets]
+    means = [total / subjects for total, subjects in counted if subjects]
     return sum(means) / len(means) if means else 0.0
