@@ -69,7 +69,7 @@ class SitePolicy(WireModel):
     """
 
     demo: bool = False
-    minimum_subjects: int = Field(default=20, ge=1)
+    minimum_subjects: int = Field(default=40, ge=1)
     card_k: int = Field(default=CARD_K_FLOOR, ge=1)
     card_round_to: int = Field(default=CARD_ROUND_TO_FLOOR, ge=1)
     hold_head: bool = True

@@ -19,7 +19,7 @@ TRAINING = {
     "seed": 1,
 }
 """Of these, and of rounds, split and strategy, a fingerprint says nothing: they are the demonstration's (docs/learning.md)."""
-MIN_SUBJECTS, MIN_SUBJECTS_DEMO = 20, 3
+MIN_SUBJECTS, MIN_SUBJECTS_DEMO = 40, 3
 HEADER = """\
 # Draft of {study}, from {query}. `planning` is as it was proposed and stays as it is; `image` and `architecture`
 # follow it, and may be changed: sites see both. Everything else is a beginning for people to finish (docs/study.md).

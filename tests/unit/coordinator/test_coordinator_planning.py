@@ -216,7 +216,7 @@ def test_draft_of_the_answers_becomes_the_study_that_was_proposed(services: Serv
     assert (manifest.image.spacing_mm, manifest.image.size_px) == (1.25, (160, 160))
     assert len(manifest.architecture.channels) == manifest.planning.levels == 6  # type: ignore[union-attr]
     assert manifest.planning.answer_of("hospital-b") == digest(answer(query, "hospital-b"))
-    assert (manifest.min_sites, manifest.min_subjects, manifest.demo) == (2, 20, False)
+    assert (manifest.min_sites, manifest.min_subjects, manifest.demo) == (2, 40, False)
 
 
 def test_overview_says_who_is_missing(services: Services, query: PlanningQuery) -> None:

@@ -22,7 +22,7 @@ REFUSED: list[tuple[str, SitePolicy, StudyManifest, int]] = [
     ("POLICY_NOT_NAMED", DEMO_POLICY, study(sites=("beta",)), 50),
     ("POLICY_DEMO", REAL, study(demo=True), 50),
     ("POLICY_DEMO", DEMO_POLICY, study(demo=False), 50),
-    ("POLICY_TOO_FEW_SUBJECTS", REAL, study(demo=False, min_subjects=1), 19),
+    ("POLICY_TOO_FEW_SUBJECTS", REAL, study(demo=False, min_subjects=1), 39),
     ("POLICY_TOO_FEW_SUBJECTS", DEMO_POLICY, study(min_subjects=30), 29),
     ("POLICY_TOO_MANY_STEPS", DEMO_POLICY, study(**training(local_steps=501)), 50),
     ("POLICY_TOO_FEW_DRAWS", FIVE_DRAWS, study(**training(local_steps=2, batch_size=2)), 50),
@@ -49,7 +49,7 @@ def test_study_against_the_policy_is_refused(
 def test_study_within_the_policy_passes() -> None:
     """Exactly at the limits."""
     check_policy(study(**training(local_steps=500, batch_size=32)), DEMO_POLICY, site="alpha", subjects=3)
-    check_policy(study(demo=False, min_subjects=1), REAL, site="alpha", subjects=20)
+    check_policy(study(demo=False, min_subjects=1), REAL, site="alpha", subjects=40)
 
 
 FLOOR = PrivacyFloor(level="update", max_clip_norm=1.0, min_noise_multiplier=4.0, max_epsilon=8.0)

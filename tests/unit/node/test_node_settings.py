@@ -39,4 +39,4 @@ def test_hospital_starts_with_the_floors() -> None:
     """Without a word, the policy is one for real patients."""
     config = initial_config("alpha", demo=False, settings=[])
     assert not config.policy.demo
-    assert (config.policy.card_k, config.policy.minimum_subjects) == (10, 20)
+    assert (config.policy.card_k, config.policy.minimum_subjects) == (10, 40)
