@@ -24,8 +24,21 @@ ROUNDS = int(os.environ.get("MYOFED_BENCH_ROUNDS", "6"))
 """With the first. MYOFED_BENCH_ROUNDS asks for fewer where a look is enough."""
 STEPS = 20
 KINDS = {"empty": 0, "unet": STEPS, "model100mb": 0}
+"""Name -> steps."""
 MODEL_MB = 100.0
 Measured = dict[str, Rounds]
+
+
+def look(kind: str) -> dict[str, Any]:
+    """One kind of round of all three systems, and nothing else: `python -m bench.round model100mb`."""
+    kinds = {kind: KINDS[kind]}
+    with round_ours.our_federation() as it:
+        ours = {k: round_ours.measure(it, kind=k, rounds=ROUNDS, steps=steps) for k, steps in kinds.items()}
+    with round_stock.stock_federation() as it:
+        stock = {k: round_stock.measure(it, kind=k, rounds=ROUNDS, steps=steps) for k, steps in kinds.items()}
+    nvflare = {k: round_nvflare.measure(kind=k, rounds=ROUNDS, steps=steps) for k, steps in kinds.items()}
+    ratios = _ratios(ours, stock, "stock", cpu=True) | _ratios(ours, nvflare, "nvflare", cpu=False)
+    return {"ours": _figures(ours), "stock": _figures(stock), "nvflare": _figures(nvflare), "ratios": ratios}
 
 
 def measure() -> dict[str, Any]:
@@ -92,3 +105,7 @@ def _ratios(ours: Measured, peer: Measured, name: str, *, cpu: bool) -> dict[str
 def _spread(rounds: Rounds) -> float:
     middle = statistics.median(rounds.wall_s)
     return max(abs(wall - middle) for wall in rounds.wall_s) / middle
+
+
+if __name__ == "__main__":
+    print(json.dumps(look(sys.argv[1]), indent=1))

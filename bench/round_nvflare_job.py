@@ -1,6 +1,6 @@
 """Runs in NVFlare's own environment: starts its POC federation, submits one job, waits for its end.
 
-`python round_nvflare_job.py FOLDER KIND SETTINGS`, the last as JSON: rounds, least, and what the client is given
+`python round_nvflare_job.py FOLDER KIND SETTINGS`, the last as JSON: rounds, and what the client is given
 """
 
 import json
@@ -25,7 +25,7 @@ def main(folder: str, kind: str, settings: str) -> None:
     recipe = NumpyFedAvgRecipe(
         name=f"bench-{kind}",
         initial_ckpt=str(initial),
-        min_clients=said["least"],
+        min_clients=3,
         num_rounds=said["rounds"],
         train_script=str(Path(__file__).with_name("round_nvflare_client.py")),
         train_args=f"{folder} {Path(__file__).parents[1]} {said['client']}",
