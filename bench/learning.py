@@ -55,8 +55,8 @@ from myofed_schemas.federation import mean_dice
 from myofed_schemas.study import StudyManifest
 
 CACHE = Path(__file__).parents[1] / ".bench-cache" / "learning"
-SEEDS = (4, 5, 6)
-"""Not 1: the settings were chosen on its test subjects."""
+SEEDS = (7, 8, 9)
+"""Not 1 to 6: the settings were chosen on those."""
 RECOMMENDED = "fedbn"
 MIXED = ("mixed", "mixed-left-out")
 """Judged on the groups of the hospital that draws groups, too."""
