@@ -106,6 +106,7 @@ system-deps:  ## Debian packages that tests use (run as root)
 	command -v iptables >/dev/null || missing="$$missing iptables"; \
 	command -v dcmdump >/dev/null || missing="$$missing dcmtk"; \
 	command -v dciodvfy >/dev/null || missing="$$missing dicom3tools"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	ldconfig -p | grep -q libGL.so.1 || missing="$$missing libgl1"; \
 	ldconfig -p | grep -q libgthread-2.0.so.0 || missing="$$missing libglib2.0-0"; \
 	if [ -n "$$missing" ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
