@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 
 from fastapi import Request
 
+from myofed_coordinator.accounts.gate import CHANGES_NOTHING
+from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
 COOKIE = "__Host-myofed"
 """The prefix makes a browser insist on Secure, Path=/ and no domain (RFC 6265bis, section 4.1.3.2)."""
 SESSION = timedelta(hours=12)
+TOKEN_ACCOUNT = "token"  # noqa: S105  the account's name
+"""Name under which the holder of the administrator's token stands in the audit chain."""
 FAILURES_ALLOWED = 10
 WINDOW = timedelta(minutes=1)
 CALLERS_KEPT = 1000
@@ -82,17 +86,31 @@ class Login:
         expires = str(int((self._clock() + SESSION).timestamp()))
         return f"{expires}.{self._mac(expires)}"
 
-    def require(self, request: Request) -> None:
-        """The caller is logged in: by bearer token, or by a session cookie that has not expired.
+    def admit(self, request: Request, *, csrf: str) -> Person:
+        """The administrator: by bearer token, or by a session cookie that has not expired.
 
         Raises:
-            MyofedError: LOGIN_REQUIRED, TOO_MANY_ATTEMPTS.
+            MyofedError: LOGIN_REQUIRED, CSRF, TOO_MANY_ATTEMPTS.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             self._check_token(token, caller=caller_of(request))
         elif not self.has_session(request):
             raise _login_required()
+        elif request.method not in CHANGES_NOTHING and not hmac.compare_digest(
+            csrf.encode(), self.csrf_token(request).encode()
+        ):
+            raise MyofedError(
+                "CSRF",
+                "expected the session's CSRF token, found none or another one",
+                hint="load the page again",
+                exit_code=ExitCode.REFUSED,
+            )
+        return Person(TOKEN_ACCOUNT, frozenset({Role.ADMINISTRATOR}))
+
+    def csrf_token(self, request: Request) -> str:
+        """The token that every change by this request's session must say; empty where there is no session."""
+        return self._mac(f"csrf {request.cookies[COOKIE]}") if self.has_session(request) else ""
 
     def has_session(self, request: Request) -> bool:
         """The request carries a session cookie of ours that has not expired."""

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
+from myofed_coordinator.accounts import gate
 from myofed_coordinator.api.guards import with_bounded_bodies, with_security_headers
 from myofed_coordinator.api.login import Login
 from myofed_coordinator.api.refusals import add_refusals
@@ -56,10 +57,22 @@ class PeoplePort:
 
 
 def build_people_app(port: PeoplePort) -> ASGIApp:
-    """The ASGI app of the people's port; everything but /enrol, /health and the login page asks for a login.
+    """The ASGI app of the people's port; what needs no login says so, everything else names its permission.
 
     Raises:
         MyofedError: ADMIN_TOKEN, the token is too short to be one.
+        UndeclaredRouteError: A route does not say what it asks for.
+    """
+    app = people_app(port)
+    return with_security_headers(with_bounded_bodies(app))
+
+
+def people_app(port: PeoplePort) -> FastAPI:
+    """The app inside the guards, every route of it declared; for `build_people_app` and for tests of its routes.
+
+    Raises:
+        MyofedError: ADMIN_TOKEN.
+        UndeclaredRouteError: A route does not say what it asks for.
     """
     app = FastAPI(
         title="myofed coordinator",
@@ -73,9 +86,11 @@ def build_people_app(port: PeoplePort) -> ASGIApp:
     add_refusals(app)
     app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=_REFUSALS)
     app.include_router(_health(port.services), responses=_REFUSALS)
-    app.include_router(_api(app, port), prefix=API, dependencies=[Depends(login.require)], responses=_REFUSALS)
+    app.include_router(_api(app, port), prefix=API, responses=_REFUSALS)
     add_pages(app, port.services, port.runs, login=login, clock=port.clock)
-    return with_security_headers(with_bounded_bodies(app))
+    gate.set_doorkeeper(app, login)
+    gate.check_declared(app)
+    return app
 
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody, "description": "Refused, with a code"}}
@@ -91,7 +106,7 @@ def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
     cards = CardsService(port.services.models, port.services.studies, port.runs)
     router.include_router(models_router(port.services.models, cards))
 
-    @router.get("/openapi.json", include_in_schema=False)
+    @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(gate.signed_in)])
     def openapi() -> dict[str, Any]:
         return app.openapi()
 
@@ -99,7 +114,7 @@ def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
 
 
 def _health(services: Services) -> APIRouter:
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["health"], dependencies=[Depends(gate.public)])
 
     @router.get("/health")
     def health() -> Health:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from myofed_coordinator.accounts.gate import NotSignedInError
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
@@ -37,6 +38,10 @@ _CODE_OF_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "MALFORMED"
 
 def add_refusals(app: FastAPI) -> None:
     """Every refusal of this app is an ErrorBody with a code and no text of an exception."""
+
+    @app.exception_handler(NotSignedInError)
+    def _to_login(_request: Request, error: NotSignedInError) -> RedirectResponse:
+        return RedirectResponse(error.login, status_code=303)
 
     @app.exception_handler(MyofedError)
     def _expected(_request: Request, error: MyofedError) -> JSONResponse:

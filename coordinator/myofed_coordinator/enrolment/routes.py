@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission
 from myofed_coordinator.api.login import Attempts, caller_of
 from myofed_coordinator.enrolment.service import EnrolmentService
 from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, SiteRecord
@@ -17,7 +19,7 @@ REFUSALS_ALLOWED = 30
 
 def enrol_router(enrolment: EnrolmentService, *, clock: Callable[[], datetime]) -> APIRouter:
     """`POST /enrol`: needs no login, the token is the admission."""
-    router = APIRouter(tags=["enrolment"])
+    router = APIRouter(tags=["enrolment"], dependencies=[Depends(gate.public)])
     attempts = Attempts(REFUSALS_ALLOWED)
 
     @router.post("/enrol")
@@ -35,7 +37,7 @@ def enrol_router(enrolment: EnrolmentService, *, clock: Callable[[], datetime]) 
 
 def sites_router(enrolment: EnrolmentService) -> APIRouter:
     """`GET /sites`."""
-    router = APIRouter(tags=["sites"])
+    router = APIRouter(tags=["sites"], dependencies=[Depends(gate.require(Permission.SEE_SITES))])
 
     @router.get("/sites")
     def sites() -> list[SiteRecord]:

@@ -202,10 +202,13 @@ def test_session_cookie_is_out_of_reach_of_scripts_and_other_sites(client: TestC
 
 
 def test_log_out_ends_the_session(client: TestClient) -> None:
-    """The cookie is taken back."""
+    """The cookie is taken back; a page elsewhere, which does not know the session's CSRF token, cannot do it."""
     client.post("/login", data={"token": TOKEN})
-    assert client.get("/").status_code == 200
-    assert client.post("/logout").headers["location"] == "/login"
+    page = client.get("/")
+    assert page.status_code == 200
+    assert client.post("/logout").json()["code"] == "CSRF"
+    csrf = re.findall(r'name="csrf" value="([^"]+)"', page.text)[0]
+    assert client.post("/logout", data={"csrf": csrf}).headers["location"] == "/login"
     assert client.get("/").status_code == 303
 
 
