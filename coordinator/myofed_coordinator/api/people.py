@@ -11,7 +11,9 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
 from myofed_coordinator.accounts import gate
-from myofed_coordinator.api.guards import with_bounded_bodies, with_security_headers
+from myofed_coordinator.accounts.own_routes import own_account_router, session_router, tokens_router
+from myofed_coordinator.accounts.routes import accounts_router, setup_router
+from myofed_coordinator.api.guards import with_bounded_bodies, with_own_changes, with_security_headers
 from myofed_coordinator.api.login import Login
 from myofed_coordinator.api.refusals import add_refusals
 from myofed_coordinator.api.runs import RunsReader, runs_router
@@ -64,7 +66,7 @@ def build_people_app(port: PeoplePort) -> ASGIApp:
         UndeclaredRouteError: A route does not say what it asks for.
     """
     app = people_app(port)
-    return with_security_headers(with_bounded_bodies(app))
+    return with_security_headers(with_own_changes(with_bounded_bodies(app)))
 
 
 def people_app(port: PeoplePort) -> FastAPI:
@@ -82,11 +84,11 @@ def people_app(port: PeoplePort) -> FastAPI:
         redirect_slashes=False,
         strict_content_type=False,
     )
-    login = Login(port.token, clock=port.clock)
+    login = Login(port.token, port.services, clock=port.clock)
     add_refusals(app)
     app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=_REFUSALS)
     app.include_router(_health(port.services), responses=_REFUSALS)
-    app.include_router(_api(app, port), prefix=API, responses=_REFUSALS)
+    app.include_router(_api(app, port, login), prefix=API, responses=_REFUSALS)
     add_pages(app, port.services, port.runs, login=login, clock=port.clock)
     gate.set_doorkeeper(app, login)
     gate.check_declared(app)
@@ -96,9 +98,14 @@ def people_app(port: PeoplePort) -> FastAPI:
 _REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody, "description": "Refused, with a code"}}
 
 
-def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
+def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router = APIRouter()
-    router.include_router(sites_router(port.services.enrolment))
+    router.include_router(session_router(login, port.services.accounts))
+    router.include_router(own_account_router(port.services.accounts, clock=port.clock))
+    router.include_router(tokens_router(port.services.tokens, clock=port.clock))
+    router.include_router(setup_router(port.services.accounts, clock=port.clock))
+    router.include_router(accounts_router(port.services.accounts, clock=port.clock))
+    router.include_router(sites_router(port.services.enrolment, clock=port.clock))
     router.include_router(catalog_router(port.services.catalog))
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))

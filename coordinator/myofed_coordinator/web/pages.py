@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from importlib.resources import files
+from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -12,14 +13,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from myofed_coordinator.accounts import gate
-from myofed_coordinator.accounts.permissions import Permission
-from myofed_coordinator.api.login import COOKIE, SESSION, Login, caller_of
+from myofed_coordinator.accounts.permissions import Permission, Person
+from myofed_coordinator.api.login import Login, give_cookies, take_cookie
 from myofed_coordinator.api.runs import RunsReader
 from myofed_coordinator.services import Services
 from myofed_coordinator.web.overview import overview
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 
+SignedInPerson = Annotated[Person, Depends(gate.page())]
 STATIC = {"myofed.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
 
 
@@ -69,18 +71,18 @@ def _login_pages(templates: Environment, login: Login, *, name: str) -> APIRoute
     async def enter(request: Request) -> Response:
         fields = parse_qs((await request.body()).decode("ascii", errors="replace"))
         try:
-            session = login.session_for(fields.get("token", [""])[0], caller=caller_of(request))
+            session = login.session_for(fields.get("token", [""])[0], request)
         except MyofedError as error:
             return page(error.code, status=429 if error.code == "TOO_MANY_ATTEMPTS" else 401)
         answer = RedirectResponse("/", status_code=303)
-        seconds = int(SESSION.total_seconds())
-        answer.set_cookie(COOKIE, session, max_age=seconds, secure=True, httponly=True, samesite="strict", path="/")
+        give_cookies(answer, session)
         return answer
 
-    @router.post("/logout", dependencies=[Depends(gate.page())])
-    def leave() -> Response:
+    @router.post("/logout")
+    def leave(person: SignedInPerson, request: Request) -> Response:
+        login.sign_out(person, request)
         answer = RedirectResponse("/login", status_code=303)
-        answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="strict", path="/")
+        take_cookie(answer)
         return answer
 
     return router
