@@ -22,6 +22,7 @@ from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
 from myofed_coordinator.planning.service import PlanningService
+from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
 from myofed_coordinator.signing import load_signer
 from myofed_coordinator.studies.service import StudiesService, StudyPlace
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
-from myofed_coordinator.accounts.service import AccountsService
+from myofed_coordinator.accounts.service import AccountsService, deed_on
 from myofed_coordinator.accounts.throttle import Attempts
 from myofed_coordinator.accounts.wire import (
     AccountName,
@@ -51,22 +51,22 @@ def accounts_router(accounts: AccountsService, *, clock: Callable[[], datetime])
     @router.put("/accounts/{account}/roles")
     def roles(account: AccountName, body: RolesChange, person: Manager) -> AccountRecord:
         """Exactly these roles, from the next request on."""
-        return accounts.set_roles(account, body, actor=person.account, now=clock())
+        return accounts.set_roles(account, body, actor=deed_on(account, person), now=clock())
 
     @router.post("/accounts/{account}/reset")
     def reset(account: AccountName, person: Manager) -> SetupLink:
         """A new set-up link, shown this once; what opened before opens nothing any more."""
-        return accounts.reset(account, actor=person.account, now=clock())
+        return accounts.reset(account, actor=deed_on(account, person), now=clock())
 
     @router.post("/accounts/{account}/disable")
     def disable(account: AccountName, person: Manager) -> AccountRecord:
         """Shuts somebody out, from the next request on."""
-        return accounts.disable(account, actor=person.account, now=clock())
+        return accounts.disable(account, actor=deed_on(account, person), now=clock())
 
     @router.post("/accounts/{account}/enable")
     def enable(account: AccountName, person: Manager) -> AccountRecord:
         """Lets somebody in again who was shut out."""
-        return accounts.enable(account, actor=person.account, now=clock())
+        return accounts.enable(account, actor=deed_on(account, person), now=clock())
 
     return router
 

@@ -83,10 +83,10 @@ class AccountsService:
         """A new set-up link; password, second factor, sessions and API tokens of before open nothing any more.
 
         Raises:
-            MyofedError: ACCOUNT_UNKNOWN; ACCOUNT_OIDC; ACCOUNT_OWN.
+            MyofedError: ACCOUNT_UNKNOWN; ACCOUNT_OIDC.
         """
         with self._database.write() as session:
-            row = _other(session, account, actor=actor)
+            row = account_row(session, account)
             if row.oidc_subject is not None:
                 raise refusals.by_provider()
             _forget_ways_in(session, row)
@@ -98,11 +98,11 @@ class AccountsService:
         """The account has exactly these roles from the next request on.
 
         Raises:
-            MyofedError: ACCOUNT_UNKNOWN; ACCOUNT_OIDC; ACCOUNT_OWN; SECOND_FACTOR_MISSING, the roles need one and the
+            MyofedError: ACCOUNT_UNKNOWN; ACCOUNT_OIDC; SECOND_FACTOR_MISSING, the roles need one and the
                 account was set up without.
         """
         with self._database.write() as session:
-            row = _other(session, account, actor=actor)
+            row = account_row(session, account)
             if row.oidc_subject is not None:
                 raise refusals.by_provider()
             if row.state == "active" and row.totp_secret is None and self.needs_second_factor(change.roles):
@@ -117,10 +117,10 @@ class AccountsService:
         """Nothing of this account opens anything from the next request on; it can be enabled again.
 
         Raises:
-            MyofedError: ACCOUNT_UNKNOWN, ACCOUNT_OWN.
+            MyofedError: ACCOUNT_UNKNOWN.
         """
         with self._database.write() as session:
-            row = _other(session, account, actor=actor)
+            row = account_row(session, account)
             if row.state != "disabled":
                 row.state, row.setup_sha256, row.setup_expires_at = "disabled", None, None
                 session.execute(delete(SessionRow).where(SessionRow.account == account))
@@ -131,10 +131,10 @@ class AccountsService:
         """The account opens again with what it opened with before; one that was never set up waits for a `reset`.
 
         Raises:
-            MyofedError: ACCOUNT_UNKNOWN, ACCOUNT_OWN.
+            MyofedError: ACCOUNT_UNKNOWN.
         """
         with self._database.write() as session:
-            row = _other(session, account, actor=actor)
+            row = account_row(session, account)
             if row.state == "disabled":
                 row.state = "active" if row.password or row.oidc_subject else "invited"
                 self._audit.append(Deed(actor, "ACCOUNT_ENABLED", account), now=now)
@@ -281,6 +281,19 @@ class AccountsService:
         return codes
 
 
+def deed_on(account: str, person: Person) -> str:
+    """The actor of an administrator's deed on this account, for the people's port: nobody changes the own account there.
+
+    At the machine itself the operator may: the command line is the way in when all others are lost.
+
+    Raises:
+        MyofedError: ACCOUNT_OWN.
+    """
+    if account == person.account:
+        raise refusals.own_account()
+    return person.account
+
+
 def roles_of(row: AccountRow) -> frozenset[Role]:
     """The roles of this account."""
     return frozenset(Role(name) for name in row.roles.split(","))
@@ -326,12 +339,6 @@ def record(row: AccountRow) -> AccountRecord:
 def digest_of(secret: str) -> str:
     """What is kept of a random secret of 256 bits."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _other(session: Session, account: str, *, actor: str) -> AccountRow:
-    if account == actor:
-        raise refusals.own_account()
-    return account_row(session, account)
 
 
 def _with_password(session: Session, account: str) -> AccountRow:

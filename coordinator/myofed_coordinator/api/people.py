@@ -23,7 +23,9 @@ from myofed_coordinator.enrolment.routes import enrol_router, sites_router
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.models.routes import models_router
 from myofed_coordinator.planning.routes import planning_router
-from myofed_coordinator.services import Services
+from myofed_coordinator.runs.routes import starts_router
+from myofed_coordinator.runs.starts import StartsService
+from myofed_coordinator.services import Services, open_runs
 from myofed_coordinator.studies.routes import studies_router
 from myofed_coordinator.web.pages import add_pages
 from myofed_schemas.errors import ErrorBody
@@ -110,6 +112,7 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(runs_router(port.runs))
+    router.include_router(starts_router(StartsService(port.services, open_runs(port.services)), clock=port.clock))
     cards = CardsService(port.services.models, port.services.studies, port.runs)
     router.include_router(models_router(port.services.models, cards))
 
