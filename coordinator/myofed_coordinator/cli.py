@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
-from myofed_coordinator.commands import planning, registry, sites, studies
+from myofed_coordinator.commands import accounts, planning, registry, sites, studies
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
@@ -28,6 +28,7 @@ app.add_typer(studies.study, name="study")
 app.add_typer(studies.runs, name="runs")
 app.add_typer(registry.models, name="models")
 app.add_typer(registry.catalog, name="catalog")
+app.add_typer(accounts.accounts, name="accounts")
 app.add_typer(audit, name="audit")
 app.command("invite")(sites.invite)
 
@@ -47,6 +48,9 @@ def init(
     engine_port: Annotated[int, typer.Option(help="Flower's port on loopback; 0 = a free one.")] = 0,
     database_url: Annotated[str | None, typer.Option(help="PostgreSQL by URL; SQLite without.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Marks everything as a demonstration.")] = False,
+    four_eyes: Annotated[
+        bool, typer.Option("--four-eyes/--no-four-eyes", help="A second person confirms the start of a run.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Makes a coordinator's home: CA, keys, settings, database.
@@ -60,6 +64,7 @@ def init(
             public_names=tuple(public_name or ()),
             engine_port=engine_port,
             database_url=database_url,
+            four_eyes=four_eyes,
             demo=demo,
         )
     except ValidationError as error:

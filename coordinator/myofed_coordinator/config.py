@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
+from myofed_coordinator.accounts.oidc_settings import OidcSettings
 from myofed_coordinator.home import HomeFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -35,6 +36,9 @@ class CoordinatorConfig(WireModel):
         engine_port: Port of Flower's SuperLink on 127.0.0.1; 0 lets `up` choose a free one.
         database_url: SQLAlchemy URL; None is SQLite in the home folder.
         certificate_days: How long a site's certificate is valid.
+        second_factor_for_all: Every account needs a second factor, not administrators and study leads alone.
+        four_eyes: A run starts once somebody else than who asked for it has confirmed.
+        oidc: The identity provider where people may sign in; None for accounts of this coordinator alone.
         demo: A demonstration on synthetic patients; said on every page.
     """
 
@@ -46,6 +50,9 @@ class CoordinatorConfig(WireModel):
     engine_port: int = Field(default=0, ge=0, le=65_535)
     database_url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+[a-z0-9]+)?://")
     certificate_days: int = Field(default=365, ge=1, le=825)
+    second_factor_for_all: bool = False
+    four_eyes: bool = True
+    oidc: OidcSettings | None = None
     demo: bool = False
 
     @property
@@ -98,6 +105,9 @@ _COMMENTS = {
     "engine_port": "Flower's port on 127.0.0.1; 0 = a free one at each start.",
     "database_url": "null = SQLite in this folder; else e.g. postgresql+psycopg://user@host/database",
     "certificate_days": "Validity of a site's certificate in days.",
+    "second_factor_for_all": "true = every account needs a second factor; administrators and study leads always do.",
+    "four_eyes": "false = a run starts without the confirmation of a second person.",
+    "oidc": "null = accounts of this coordinator only; else the identity provider, see docs/accounts.md.",
     "demo": "true marks a demonstration on synthetic patients.",
 }
 

@@ -73,6 +73,11 @@ class HomeFolder:
         return self.keys / "admin.token"
 
     @property
+    def accounts_key(self) -> Path:
+        """32 random bytes: seals the second factors of accounts, and makes device cookies."""
+        return self.keys / "accounts.key"
+
+    @property
     def database(self) -> Path:
         """SQLite database, unless the configuration names another by URL."""
         return self.root / "coordinator.sqlite"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from myofed_coordinator.accounts.vault import new_key
 from myofed_coordinator.audit import AuditLog, Deed
 from myofed_coordinator.certificates import Issued, issue_server, new_authority
 from myofed_coordinator.config import CoordinatorConfig, check_reachable, save_config, split_address
@@ -105,6 +106,7 @@ def _make_keys(home: HomeFolder, config: CoordinatorConfig, *, now: datetime) ->
     write_atomically(home.loopback_ca, loopback_authority.certificate_pem)
     write_atomically(home.signing_key, new_signer().pem())
     write_atomically(home.superexec_secret, secrets.token_hex(32).encode())
+    write_atomically(home.accounts_key, new_key())
     write_atomically(home.admin_token, secrets.token_urlsafe(32).encode())
 
 

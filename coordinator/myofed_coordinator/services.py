@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from myofed_coordinator.accounts.login import LoginService
+from myofed_coordinator.accounts.passwords import Passwords
+from myofed_coordinator.accounts.service import AccountsPlace, AccountsService
+from myofed_coordinator.accounts.sessions import SessionsService
+from myofed_coordinator.accounts.tokens import TokensService
+from myofed_coordinator.accounts.vault import load_vault
 from myofed_coordinator.audit import AuditLog
 from myofed_coordinator.catalog.service import CatalogService
 from myofed_coordinator.certificates import load_issued
@@ -15,6 +22,7 @@ from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
 from myofed_coordinator.planning.service import PlanningService
+from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
 from myofed_coordinator.signing import load_signer
 from myofed_coordinator.studies.service import StudiesService, StudyPlace
 
@@ -36,6 +44,10 @@ class Services:
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
+    accounts: AccountsService
+    sessions: SessionsService
+    tokens: TokensService
+    login: LoginService
 
     def close(self) -> None:
         """No connection is open any more."""
@@ -60,6 +72,8 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     audit = AuditLog(home.audit)
     enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
+    people = AccountsPlace(config, Passwords(), cache(partial(load_vault, home.accounts_key)))
+    accounts, sessions = AccountsService(database, audit, people), SessionsService(database, audit)
     return Services(
         home=home,
         config=config,
@@ -71,6 +85,10 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
+        accounts=accounts,
+        sessions=sessions,
+        tokens=TokensService(database, audit),
+        login=LoginService(database, audit, people, (accounts, sessions)),
     )
 
 

@@ -103,6 +103,7 @@ class Federation:
             f"127.0.0.1:{self.sites_port}",
             "--engine-port",
             str(self._engine_port),
+            "--no-four-eyes",
         )
         self._up("coordinator", ["myofed-coordinator", "up", str(self.home)])
 

@@ -74,15 +74,17 @@ class Person:
         account: Login name, as it stands in the audit chain.
         roles: At least one.
         site: The site that a site representative speaks for; None for everybody else.
+        scope: All that the API token used may do at most; None where the person came by login.
     """
 
     account: str
     roles: frozenset[Role]
     site: SiteId | None = None
+    scope: frozenset[Permission] | None = None
 
     def may(self, permission: Permission) -> bool:
-        """Whether one of the roles grants it."""
-        return permission in granted(self.roles)
+        """Whether one of the roles grants it, and the token used is not narrower."""
+        return permission in granted(self.roles) and (self.scope is None or permission in self.scope)
 
 
 def granted(roles: Iterable[Role]) -> frozenset[Permission]:

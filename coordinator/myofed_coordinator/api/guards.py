@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from myofed_coordinator.accounts.gate import CHANGES_NOTHING
 from myofed_coordinator.api.refusals import answer
 
 MAX_BODY_BYTES = 65_536
@@ -49,6 +50,26 @@ def with_bounded_bodies(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, send)
 
     return guarded
+
+
+def with_own_changes(app: ASGIApp) -> ASGIApp:
+    """The same app, which changes nothing for a page of another site, whether a cookie came with it or not.
+
+    Browsers say `Sec-Fetch-Site` themselves and no page can alter it (W3C Fetch Metadata); programs do not send it. It
+    also keeps a foreign page from signing a browser in as somebody else, which a session's CSRF token cannot.
+    """
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _is_of_ours(scope["method"], Headers(scope=scope)):
+            await answer("CSRF", status=403)(scope, receive, send)
+            return
+        await app(scope, receive, send)
+
+    return guarded
+
+
+def _is_of_ours(method: str, headers: Headers) -> bool:
+    return method in CHANGES_NOTHING or headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
 
 
 def _is_bounded(headers: Headers) -> bool:

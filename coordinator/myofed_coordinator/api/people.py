@@ -10,7 +10,10 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.types import ASGIApp
 
-from myofed_coordinator.api.guards import with_bounded_bodies, with_security_headers
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.own_routes import own_account_router, session_router, tokens_router
+from myofed_coordinator.accounts.routes import accounts_router, setup_router
+from myofed_coordinator.api.guards import with_bounded_bodies, with_own_changes, with_security_headers
 from myofed_coordinator.api.login import Login
 from myofed_coordinator.api.refusals import add_refusals
 from myofed_coordinator.api.runs import RunsReader, runs_router
@@ -20,7 +23,9 @@ from myofed_coordinator.enrolment.routes import enrol_router, sites_router
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.models.routes import models_router
 from myofed_coordinator.planning.routes import planning_router
-from myofed_coordinator.services import Services
+from myofed_coordinator.runs.routes import starts_router
+from myofed_coordinator.runs.starts import StartsService
+from myofed_coordinator.services import Services, open_runs
 from myofed_coordinator.studies.routes import studies_router
 from myofed_coordinator.web.pages import add_pages
 from myofed_schemas.errors import ErrorBody
@@ -56,10 +61,22 @@ class PeoplePort:
 
 
 def build_people_app(port: PeoplePort) -> ASGIApp:
-    """The ASGI app of the people's port; everything but /enrol, /health and the login page asks for a login.
+    """The ASGI app of the people's port; what needs no login says so, everything else names its permission.
 
     Raises:
         MyofedError: ADMIN_TOKEN, the token is too short to be one.
+        UndeclaredRouteError: A route does not say what it asks for.
+    """
+    app = people_app(port)
+    return with_security_headers(with_own_changes(with_bounded_bodies(app)))
+
+
+def people_app(port: PeoplePort) -> FastAPI:
+    """The app inside the guards, every route of it declared; for `build_people_app` and for tests of its routes.
+
+    Raises:
+        MyofedError: ADMIN_TOKEN.
+        UndeclaredRouteError: A route does not say what it asks for.
     """
     app = FastAPI(
         title="myofed coordinator",
@@ -69,29 +86,37 @@ def build_people_app(port: PeoplePort) -> ASGIApp:
         redirect_slashes=False,
         strict_content_type=False,
     )
-    login = Login(port.token, clock=port.clock)
+    login = Login(port.token, port.services, clock=port.clock)
     add_refusals(app)
     app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=_REFUSALS)
     app.include_router(_health(port.services), responses=_REFUSALS)
-    app.include_router(_api(app, port), prefix=API, dependencies=[Depends(login.require)], responses=_REFUSALS)
+    app.include_router(_api(app, port, login), prefix=API, responses=_REFUSALS)
     add_pages(app, port.services, port.runs, login=login, clock=port.clock)
-    return with_security_headers(with_bounded_bodies(app))
+    gate.set_doorkeeper(app, login)
+    gate.check_declared(app)
+    return app
 
 
 _REFUSALS: dict[int | str, dict[str, Any]] = {"default": {"model": ErrorBody, "description": "Refused, with a code"}}
 
 
-def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
+def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router = APIRouter()
-    router.include_router(sites_router(port.services.enrolment))
+    router.include_router(session_router(login, port.services.accounts))
+    router.include_router(own_account_router(port.services.accounts, clock=port.clock))
+    router.include_router(tokens_router(port.services.tokens, clock=port.clock))
+    router.include_router(setup_router(port.services.accounts, clock=port.clock))
+    router.include_router(accounts_router(port.services.accounts, clock=port.clock))
+    router.include_router(sites_router(port.services.enrolment, clock=port.clock))
     router.include_router(catalog_router(port.services.catalog))
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(runs_router(port.runs))
+    router.include_router(starts_router(StartsService(port.services, open_runs(port.services)), clock=port.clock))
     cards = CardsService(port.services.models, port.services.studies, port.runs)
     router.include_router(models_router(port.services.models, cards))
 
-    @router.get("/openapi.json", include_in_schema=False)
+    @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(gate.signed_in)])
     def openapi() -> dict[str, Any]:
         return app.openapi()
 
@@ -99,7 +124,7 @@ def _api(app: FastAPI, port: PeoplePort) -> APIRouter:
 
 
 def _health(services: Services) -> APIRouter:
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["health"], dependencies=[Depends(gate.public)])
 
     @router.get("/health")
     def health() -> Health:

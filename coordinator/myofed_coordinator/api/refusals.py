@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
+from myofed_coordinator.accounts.gate import NotSignedInError
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
@@ -22,7 +23,17 @@ STATUS_OF_CODE = {
     "DECISION_OUT_OF_ORDER": 409,
     "HEAD_WENT_BACK": 409,
     "PLANNING_ANSWERED": 409,
+    "ACCOUNT_UNKNOWN": 404,
+    "TOKEN_UNKNOWN": 404,
+    "START_UNKNOWN": 404,
+    "ACCOUNT_EXISTS": 409,
+    "SITE_ENROLLED": 409,
+    "START_CHANGED": 409,
+    "START_DECIDED": 409,
+    "RUN_ACTIVE": 409,
+    "NOT_APPROVED": 409,
     "LOGIN_REQUIRED": 401,
+    "LOGIN_FAILED": 401,
     "TOO_MANY_ATTEMPTS": 429,
     "BODY_TOO_LARGE": 413,
     "MALFORMED": 422,
@@ -37,6 +48,10 @@ _CODE_OF_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "MALFORMED"
 
 def add_refusals(app: FastAPI) -> None:
     """Every refusal of this app is an ErrorBody with a code and no text of an exception."""
+
+    @app.exception_handler(NotSignedInError)
+    def _to_login(_request: Request, error: NotSignedInError) -> RedirectResponse:
+        return RedirectResponse(error.login, status_code=303)
 
     @app.exception_handler(MyofedError)
     def _expected(_request: Request, error: MyofedError) -> JSONResponse:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission
 from myofed_schemas.federation import RunStatus
 from myofed_schemas.ids import RunId
 
@@ -27,7 +29,7 @@ class RunsReader(Protocol):
 
 def runs_router(runs: RunsReader) -> APIRouter:
     """`GET /runs` and `GET /runs/{run_id}`."""
-    router = APIRouter(tags=["runs"])
+    router = APIRouter(tags=["runs"], dependencies=[Depends(gate.require(Permission.SEE_RUNS))])
 
     @router.get("/runs")
     def every() -> Sequence[RunStatus]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission
 from myofed_coordinator.catalog.service import CatalogQuery, CatalogService
 from myofed_schemas.catalog import CatalogAnswer
 
@@ -14,7 +16,7 @@ Facet = Annotated[str | None, Query(max_length=48)]
 
 def catalog_router(catalog: CatalogService) -> APIRouter:
     """`GET /catalog`."""
-    router = APIRouter(tags=["catalog"])
+    router = APIRouter(tags=["catalog"], dependencies=[Depends(gate.require(Permission.SEE_CATALOG))])
 
     @router.get("/catalog")
     def query(

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, read_input, show
+from myofed_coordinator.runs.starts import Eyes, Reason, StartRecord, StartsService
 from myofed_coordinator.services import open_runs
 from myofed_coordinator.studies import draft
 from myofed_coordinator.studies.summary import StudySummary, detail, summarise
@@ -19,6 +21,10 @@ from myofed_schemas.federation import FinalEvaluation, RoundReport, RunStatus
 study = new_group("Studies: what the sites are asked to do, and who approved it.")
 runs = new_group("Runs of studies.")
 StudyArgument = Annotated[str, typer.Argument(help="The study's id, e.g. thigh-muscles.", show_default=False)]
+
+StartArgument = Annotated[
+    str, typer.Argument(help="The start's id, e.g. start-202611301612000a1b2c3d.", show_default=False)
+]
 
 
 @study.command()
@@ -70,13 +76,71 @@ def show_study(study_id: StudyArgument, home: HomeOption, json: JsonOption = Fal
 
 @study.command()
 def start(study_id: StudyArgument, home: HomeOption, json: JsonOption = False) -> None:
-    """Starts a run of the newest version, once enough sites approved it; `up` carries it out.
+    """Starts a run of the newest version, or asks for its start where a second person has to confirm (four eyes).
 
     Example: myofed-coordinator study start thigh-muscles --home /srv/myofed
+
+    The exit status is 23 while the start waits for the confirmation.
     """
     with opened(home) as services:
-        status = open_runs(services).start(study_id, actor=actor(), now=system_now())
-    show(status, lines=[_run_line(status)], as_json=json)
+        runs_ = open_runs(services)
+        asked = StartsService(services, runs_).ask(study_id, _eyes(), now=system_now())
+        if asked.run_id is not None:
+            status = runs_.show(asked.run_id)
+            show(status, lines=[_run_line(status)], as_json=json)
+            return
+    show(asked, lines=[_start_line(asked), "Another person confirms it."], as_json=json)
+    raise typer.Exit(int(ExitCode.PENDING))
+
+
+@study.command()
+def starts(home: HomeOption, json: JsonOption = False) -> None:
+    """Shows every start that was asked for, newest first.
+
+    Example: myofed-coordinator study starts --home /srv/myofed
+    """
+    with opened(home) as services:
+        found = StartsService(services, open_runs(services)).list_starts(now=system_now())
+    show({"starts": dumped(found)}, lines=[_start_line(s) for s in found] or ["No start yet."], as_json=json)
+
+
+@study.command()
+def confirm(start_id: StartArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Confirms a start that another person asked for: its run begins.
+
+    Example: myofed-coordinator study confirm start-202611301612000a1b2c3d --home /srv/myofed
+
+    The person is who is logged in at this machine. Whoever asked for the start here, or with the administrator's token,
+    cannot confirm it with the other of the two.
+    """
+    with opened(home) as services:
+        done = StartsService(services, open_runs(services)).confirm(start_id, _eyes(), now=system_now())
+    show(done, lines=[_start_line(done)], as_json=json)
+
+
+@study.command()
+def decline(
+    start_id: StartArgument,
+    reason: Annotated[str, typer.Option(help="Why; who asked for the start reads it.", show_default=False)],
+    home: HomeOption,
+    json: JsonOption = False,
+) -> None:
+    """Declines a start that waits; its run does not begin.
+
+    Example: myofed-coordinator study decline start-202611301612000a1b2c3d --reason 'wrong quarter' --home /srv/myofed
+    """
+    try:
+        TypeAdapter(Reason).validate_python(reason)
+    except ValidationError as error:
+        raise MyofedError(
+            "REASON_TEXT",
+            "a reason has 1 to 200 letters, digits, spaces and . , : ; ( ) / -",
+            exit_code=ExitCode.USAGE,
+        ) from error
+    with opened(home) as services:
+        starts_ = StartsService(services, open_runs(services))
+        done = starts_.decline(start_id, _eyes(), reason=reason, now=system_now())
+    show(done, lines=[_start_line(done)], as_json=json)
 
 
 @study.command()
@@ -124,6 +188,16 @@ def show_run(
     if status.final is not None:
         lines.append(f"  final evaluation: Dice {_dice(status.final.dice)}{_trouble(status.final)}")
     show(status, lines=[_run_line(status), *lines], as_json=json)
+
+
+def _eyes() -> Eyes:
+    """Whoever is logged in at this machine."""
+    return Eyes(actor(), "machine")
+
+
+def _start_line(start_: StartRecord) -> str:
+    decided = f" by {start_.decided_by}" if start_.decided_by else ""
+    return f"{start_.start_id} {start_.study_id} version {start_.version}, asked by {start_.asked_by}: {start_.state}{decided}"
 
 
 def _study_line(summary: StudySummary) -> str:

@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
 
-from myofed_coordinator.api.login import Attempts, caller_of
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission, Person
+from myofed_coordinator.accounts.throttle import Attempts
+from myofed_coordinator.api.login import caller_of
 from myofed_coordinator.enrolment.service import EnrolmentService
-from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, SiteRecord
+from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, Invite, SiteRecord
+from myofed_schemas.ids import SiteId
+from myofed_schemas.wire import WireModel
+
+Manager = Annotated[Person, Depends(gate.require(Permission.MANAGE_SITES))]
+
+
+class InviteWish(WireModel):
+    """How an invite shall be."""
+
+    valid_hours: int = Field(default=72, ge=1, le=24 * 90)
+    pre_approve: bool = False
+
+
+class SiteState(WireModel):
+    """What became of a site."""
+
+    site: SiteId
+    state: Literal["approved", "revoked"]
+
 
 REFUSALS_ALLOWED = 30
 """Refused enrolments a minute and caller before the port says "later"; a token has 256 bits, this only bounds the work."""
@@ -17,7 +41,7 @@ REFUSALS_ALLOWED = 30
 
 def enrol_router(enrolment: EnrolmentService, *, clock: Callable[[], datetime]) -> APIRouter:
     """`POST /enrol`: needs no login, the token is the admission."""
-    router = APIRouter(tags=["enrolment"])
+    router = APIRouter(tags=["enrolment"], dependencies=[Depends(gate.public)])
     attempts = Attempts(REFUSALS_ALLOWED)
 
     @router.post("/enrol")
@@ -33,13 +57,33 @@ def enrol_router(enrolment: EnrolmentService, *, clock: Callable[[], datetime]) 
     return router
 
 
-def sites_router(enrolment: EnrolmentService) -> APIRouter:
-    """`GET /sites`."""
+def sites_router(enrolment: EnrolmentService, *, clock: Callable[[], datetime]) -> APIRouter:
+    """`/sites`: the list for everybody, letting in and shutting out for administrators."""
     router = APIRouter(tags=["sites"])
 
-    @router.get("/sites")
+    @router.get("/sites", dependencies=[Depends(gate.require(Permission.SEE_SITES))])
     def sites() -> list[SiteRecord]:
         """Every site that was invited, has asked to join, is in, or was revoked."""
         return enrolment.list_sites()
+
+    @router.post("/sites/{site}/invite", status_code=201)
+    def invite(site: SiteId, body: InviteWish, person: Manager) -> Invite:
+        """A one-time invite, shown this once; hand it over by a way you trust."""
+        valid = timedelta(hours=body.valid_hours)
+        return enrolment.create_invite(
+            site, actor=person.account, now=clock(), valid=valid, pre_approved=body.pre_approve
+        )
+
+    @router.post("/sites/{site}/approve")
+    def approve(site: SiteId, person: Manager) -> SiteState:
+        """Lets a site in that has asked: its certificate waits for its next `join`."""
+        enrolment.approve(site, actor=person.account, now=clock())
+        return SiteState(site=site, state="approved")
+
+    @router.post("/sites/{site}/revoke")
+    def revoke(site: SiteId, person: Manager) -> SiteState:
+        """Shuts a site out, from its next request on; it comes back only with a new invite."""
+        enrolment.revoke(site, actor=person.account, now=clock())
+        return SiteState(site=site, state="revoked")
 
     return router

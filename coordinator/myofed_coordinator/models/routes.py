@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import PlainTextResponse
 
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission
 from myofed_coordinator.models.card import ModelCard
 from myofed_coordinator.models.card_page import markdown
 from myofed_coordinator.models.cards import CardsService
@@ -16,28 +18,33 @@ from myofed_schemas.model import ModelRecord
 def models_router(models: ModelsService, cards: CardsService) -> APIRouter:
     """`GET /models`, `GET /models/{sha256}`, its weights and its card."""
     router = APIRouter(tags=["models"])
+    see = [Depends(gate.require(Permission.SEE_MODELS))]
 
-    @router.get("/models")
+    @router.get("/models", dependencies=see)
     def every() -> list[ModelRecord]:
         """All registered models, oldest first, each record signed."""
         return models.list_models()
 
-    @router.get("/models/{sha256}")
+    @router.get("/models/{sha256}", dependencies=see)
     def one(sha256: Sha256) -> ModelRecord:
         """The newest record of one model."""
         return models.show(sha256)
 
-    @router.get("/models/{sha256}/weights", response_class=Response)
+    @router.get(
+        "/models/{sha256}/weights",
+        dependencies=[Depends(gate.require(Permission.FETCH_MODELS))],
+        response_class=Response,
+    )
     def weights(sha256: Sha256) -> Response:
         """The weights as safetensors."""
         return Response(models.read(sha256), media_type="application/octet-stream")
 
-    @router.get("/models/{sha256}/card")
+    @router.get("/models/{sha256}/card", dependencies=see)
     def card(sha256: Sha256) -> ModelCard:
         """What the model was made from, how it scored, what is known of its privacy."""
         return cards.show(sha256)
 
-    @router.get("/models/{sha256}/card.md", response_class=PlainTextResponse)
+    @router.get("/models/{sha256}/card.md", dependencies=see, response_class=PlainTextResponse)
     def card_page(sha256: Sha256) -> str:
         """The card as Markdown."""
         return markdown(cards.show(sha256))

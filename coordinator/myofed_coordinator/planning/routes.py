@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission
 from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.planning.summary import QueryDetail, QuerySummary, detail, summarise
 from myofed_schemas.study_planning import QueryId
@@ -11,7 +13,7 @@ from myofed_schemas.study_planning import QueryId
 
 def planning_router(planning: PlanningService) -> APIRouter:
     """`GET /planning` and `GET /planning/{query_id}`."""
-    router = APIRouter(tags=["planning"])
+    router = APIRouter(tags=["planning"], dependencies=[Depends(gate.require(Permission.SEE_STUDIES))])
 
     @router.get("/planning")
     def every() -> list[QuerySummary]:

@@ -39,15 +39,7 @@ class RunsService:
         Raises:
             MyofedError: STUDY_UNKNOWN, NOT_APPROVED, RUN_ACTIVE where an earlier run of the study has not ended.
         """
-        signed = self._services.studies.ready_to_start(study_id)
-        active = [run.run_id for run in self.list() if run.study_id == study_id and run.state not in FINAL_STATES]
-        if active:
-            raise MyofedError(
-                "RUN_ACTIVE",
-                f"expected no active run of this study, found {active[0]}",
-                hint="wait for its end, or stop it with `study stop`",
-                exit_code=ExitCode.BAD_INPUT,
-            )
+        signed = self.check_startable(study_id)
         run_id = f"run-{now.astimezone(UTC):%Y%m%d%H%M%S}{secrets.token_hex(4)}"
         sites = self.participants(signed)
         status = RunStatus(
@@ -64,6 +56,23 @@ class RunsService:
         )
         self._make_folder(signed, sites, status)
         return status
+
+    def check_startable(self, study_id: str) -> SignedManifest:
+        """The newest version, which a run could be started of now.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN, NOT_APPROVED, RUN_ACTIVE where an earlier run of the study has not ended.
+        """
+        signed = self._services.studies.ready_to_start(study_id)
+        active = [run.run_id for run in self.list() if run.study_id == study_id and run.state not in FINAL_STATES]
+        if active:
+            raise MyofedError(
+                "RUN_ACTIVE",
+                f"expected no active run of this study, found {active[0]}",
+                hint="wait for its end, or stop it with `study stop`",
+                exit_code=ExitCode.BAD_INPUT,
+            )
+        return signed
 
     def stop(self, run_id: str, *, actor: str, now: datetime) -> RunStatus:
         """The run ends as stopped: at once, or at its ServerApp's next look; an ended run stays as it is.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 
+from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.permissions import Permission
 from myofed_coordinator.studies.service import StudiesService
 from myofed_coordinator.studies.summary import StudyDetail, StudySummary, detail, summarise
 from myofed_schemas.ids import StudyId
@@ -11,7 +13,7 @@ from myofed_schemas.ids import StudyId
 
 def studies_router(studies: StudiesService) -> APIRouter:
     """`GET /studies` and `GET /studies/{study_id}`."""
-    router = APIRouter(tags=["studies"])
+    router = APIRouter(tags=["studies"], dependencies=[Depends(gate.require(Permission.SEE_STUDIES))])
 
     @router.get("/studies")
     def every() -> list[StudySummary]:

@@ -9,10 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
 from postgres_cluster import NoClusterError, private_cluster
 from sqlalchemy import delete, make_url
 
+from myofed_coordinator.accounts.passwords import Passwords
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Base
 from myofed_coordinator.home import HomeFolder
@@ -26,6 +28,13 @@ DEFAULT_POSTGRES = "postgresql://root@127.0.0.1:5432/test"
 def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test here cuts the power."""
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2id, at the lowest cost: no test here is an attack on a stolen table."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr("myofed_coordinator.services.Passwords", lambda: Passwords(cheap))
 
 
 @pytest.fixture(scope="session")

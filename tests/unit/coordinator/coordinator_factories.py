@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b32decode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from safetensors.numpy import save
 
+from myofed_coordinator.accounts.permissions import Role
+from myofed_coordinator.accounts.second_factor import code_at
+from myofed_coordinator.accounts.service import AccountsService
+from myofed_coordinator.accounts.wire import Credentials, NewAccount
 from myofed_coordinator.models import weights as weights_module
 from myofed_coordinator.signing import Signer, new_signer
 from myofed_schemas.catalog import DatasetCard, DisclosurePolicy, SuppressedCount
@@ -65,6 +70,34 @@ class FakeSite:
         }
         made = StudyDecision.model_validate({**fields, **changes})
         return SignedDecision(decision=made, signature=self.identity.sign(made))
+
+
+@dataclass
+class FakePerson:
+    """Somebody with an account, who remembers what was shown once."""
+
+    account: str
+    password: str
+    totp_key: bytes
+    recovery_codes: tuple[str, ...]
+
+    def credentials(self, *, now: datetime, **changes: str) -> Credentials:
+        code = code_at(self.totp_key, now=now) if self.recovery_codes else ""
+        given = {"account": self.account, "password": self.password, "code": code}
+        return Credentials.model_validate({**given, **changes})
+
+
+def make_person(
+    accounts: AccountsService, account: str, role: Role, *, now: datetime, site: str | None = None
+) -> FakePerson:
+    """An active account, set up ten minutes before `now` with a second factor, so that a code of `now` is fresh."""
+    before = now - timedelta(minutes=10)
+    password = f"tibia wren quartz {account}"
+    wanted = NewAccount(account=account, roles=(role,), site=site)
+    secret = accounts.add(wanted, actor="token", now=before).setup_secret
+    key = b32decode(accounts.offer_setup(secret, now=before).totp_key)
+    codes = accounts.complete_setup(secret, password=password, code=code_at(key, now=before), now=before)
+    return FakePerson(account, password, key, codes)
 
 
 def make_site(name: str) -> FakeSite:

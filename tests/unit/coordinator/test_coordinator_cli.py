@@ -62,6 +62,14 @@ def test_help_of_every_command_has_an_example(path: tuple[str, ...], command: cl
         (("sites", "revoke", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
         (("study", "show", "nothing"), ExitCode.BAD_INPUT, "STUDY_UNKNOWN"),
         (("study", "start", "nothing"), ExitCode.BAD_INPUT, "STUDY_UNKNOWN"),
+        (("study", "confirm", "start-00000000"), ExitCode.BAD_INPUT, "START_UNKNOWN"),
+        (("study", "decline", "start-00000000", "--reason", "no"), ExitCode.BAD_INPUT, "START_UNKNOWN"),
+        (("study", "decline", "start-00000000", "--reason", "<b>"), ExitCode.USAGE, "REASON_TEXT"),
+        (("accounts", "add", "Ann Lee", "--role", "auditor"), ExitCode.USAGE, "USAGE"),
+        (("accounts", "add", "ann", "--role", "site-representative"), ExitCode.USAGE, "USAGE"),
+        (("accounts", "add", "token", "--role", "auditor"), ExitCode.BAD_INPUT, "ACCOUNT_EXISTS"),
+        (("accounts", "roles", "nobody", "--role", "auditor"), ExitCode.BAD_INPUT, "ACCOUNT_UNKNOWN"),
+        (("accounts", "reset", "nobody"), ExitCode.BAD_INPUT, "ACCOUNT_UNKNOWN"),
         (("study", "stop", "nothing"), ExitCode.BAD_INPUT, "NO_ACTIVE_RUN"),
         (("study", "create", "--file", "/none", "--weights", "/none"), ExitCode.USAGE, "INPUT_FILE"),
         (("runs", "show", "run-00000000"), ExitCode.BAD_INPUT, "RUN_UNKNOWN"),
@@ -120,15 +128,21 @@ def enrolled(home: HomeFolder, folder: Path) -> None:
     services.close()
 
 
-def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path) -> None:
-    """Invite, approve, create, start, stop, register, export, verify: each command sees what the one before did."""
+def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Invite, approve, create, start by two people, stop, register, export, verify: each command sees what the one before did."""
     draft = make_manifest(WEIGHTS, sites=("hospital-a",)).model_dump(mode="json")
     (tmp_path / "study.yaml").write_text(yaml.safe_dump({k: v for k, v in draft.items() if k not in COMPLETED_HERE}))
     (tmp_path / "initial.safetensors").write_bytes(WEIGHTS)
     enrolled(home, tmp_path)
     assert call(home, "study", "list")["studies"][0]["decisions"] == {"hospital-a": "approved"}
     assert call(home, "catalog", "query", "--muscle", "VL")["subjects_at_least"] == 20
-    run = call(home, "study", "start", "thigh-muscles")
+    asked = call(home, "study", "start", "thigh-muscles", code=ExitCode.PENDING)
+    assert call(home, "study", "starts")["starts"] == [asked]
+    alone = call(home, "study", "confirm", asked["start_id"], code=ExitCode.REFUSED)
+    assert alone["error"]["code"] == "START_SAME_PERSON"
+    monkeypatch.setattr("myofed_coordinator.commands.studies.actor", lambda: "second")
+    run = call(home, "study", "confirm", asked["start_id"])
+    assert (run["state"], run["decided_by"]) == ("started", "second")
     assert call(home, "runs", "show", run["run_id"])["state"] == "submitted"
     assert call(home, "study", "stop", "thigh-muscles")["runs"][0]["state"] == "stopped"
     services = services_of(home)
@@ -147,6 +161,31 @@ def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path) -
     assert call(home, "sites", "revoke", "hospital-a")["state"] == "revoked"
     assert call(home, "catalog", "query")["cards"] == []
     assert call(home, "audit", "verify")["sequence"] > 8
+
+
+def test_accounts_from_the_command_line(home: HomeFolder) -> None:
+    """The first administrator gets in without anybody else; the set-up link is printed once, for people and machines."""
+    link = call(home, "accounts", "add", "ann.lee", "--role", "administrator")
+    assert link["setup_url"] == f"https://127.0.0.1:8443/setup#{link['setup_secret']}"
+    said = CliRunner().invoke(app, ["accounts", "reset", "ann.lee", "--home", str(home.root)])
+    assert (said.exit_code, said.stdout) == (0, "")
+    assert "/setup#" in said.stderr
+    call(home, "accounts", "add", "rep", "--role", "site-representative", "--site", "hospital-a")
+    assert call(home, "accounts", "disable", "rep")["state"] == "disabled"
+    assert call(home, "accounts", "enable", "rep")["state"] == "invited"
+    assert call(home, "accounts", "roles", "rep", "--role", "auditor")["site"] is None
+    listed = call(home, "accounts", "list")["accounts"]
+    assert [(a["account"], a["roles"]) for a in listed] == [("ann.lee", ["administrator"]), ("rep", ["auditor"])]
+    text = CliRunner().invoke(app, ["accounts", "list", "--home", str(home.root)]).stderr
+    assert "ann.lee" in text
+
+
+def test_home_without_four_eyes_starts_at_once(tmp_path: Path) -> None:
+    """`init --no-four-eyes` is for a demonstration; the default asks for two people."""
+    for option, expected in (("--four-eyes", True), ("--no-four-eyes", False)):
+        folder = tmp_path / option
+        assert CliRunner().invoke(app, ["init", str(folder), option, "--json"]).exit_code == 0
+        assert load_config(HomeFolder(folder)).four_eyes is expected
 
 
 def test_people_read_text_and_machines_json(home: HomeFolder) -> None:
