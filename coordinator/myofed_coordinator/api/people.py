@@ -109,7 +109,7 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(setup_router(port.services.accounts, clock=port.clock))
     router.include_router(accounts_router(port.services.accounts, clock=port.clock))
     router.include_router(sites_router(port.services.enrolment, clock=port.clock))
-    router.include_router(catalog_router(port.services.catalog))
+    router.include_router(catalog_router(port.services.catalog_reading, clock=port.clock))
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(runs_router(port.runs))
