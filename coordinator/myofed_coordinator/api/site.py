@@ -17,6 +17,7 @@ from myofed_coordinator.services import Services
 from myofed_schemas.audit import SignedAuditHead
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.clock import utc_text
+from myofed_schemas.cube import CountCube
 from myofed_schemas.errors import ErrorBody
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
 from myofed_schemas.ids import Sha256
@@ -95,6 +96,11 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
     @router.put("/card")
     def publish_card(body: DatasetCard, site: SiteName) -> Done:
         services.catalog.publish(body, site=site, now=clock())
+        return Done()
+
+    @router.put("/cube")
+    def publish_cube(body: CountCube, site: SiteName) -> Done:
+        services.catalog.publish_cube(body, site=site, now=clock())
         return Done()
 
     @router.delete("/card/{dataset}")
