@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
-from myofed_coordinator.commands import planning, registry, sites, studies
+from myofed_coordinator.commands import audit, planning, registry, sites, studies
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
@@ -21,14 +21,13 @@ from myofed_schemas.clock import system_now
 from myofed_schemas.exit_codes import ExitCode
 
 app = new_group("Coordinates federated studies of muscle MRI; no image ever comes here.")
-audit = new_group("The append-only record of everything decided.")
 app.add_typer(sites.sites, name="sites")
 app.add_typer(planning.planning, name="planning")
 app.add_typer(studies.study, name="study")
 app.add_typer(studies.runs, name="runs")
 app.add_typer(registry.models, name="models")
 app.add_typer(registry.catalog, name="catalog")
-app.add_typer(audit, name="audit")
+app.add_typer(audit.audit, name="audit")
 app.command("invite")(sites.invite)
 
 FolderArgument = Annotated[Path, typer.Argument(help="The coordinator's home folder.", show_default=False)]
@@ -121,18 +120,6 @@ def doctor(home: HomeOption, json: JsonOption = False) -> None:
     if not report.healthy:
         say("Not healthy.")
         raise typer.Exit(int(ExitCode.UNHEALTHY))
-
-
-@audit.command("verify")
-def verify_audit(home: HomeOption, json: JsonOption = False) -> None:
-    """Verifies the whole chain and names the first bad entry, if there is one.
-
-    Example: myofed-coordinator audit verify --home /srv/myofed
-    """
-    found = HomeFolder(home.absolute())
-    load_config(found)
-    head = AuditLog(found.audit).verify()
-    show(head, lines=[f"The chain holds: {head.sequence} entries, head {head.digest}."], as_json=json)
 
 
 def main() -> None:
