@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +11,17 @@ from pydantic import ValidationError
 
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
-from myofed_coordinator.commands import audit, planning, registry, sites, studies
+from myofed_coordinator.backup.before_migration import save_before_migration
+from myofed_coordinator.commands import audit, backup, planning, registry, sites, studies
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
-from myofed_coordinator.migrations import migrate as migrate_tables
+from myofed_coordinator.migrations.migrate import migrate as migrate_tables
 from myofed_coordinator.services import open_tables
 from myofed_schemas.clock import system_now
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.service_loop import only_one
 
 app = new_group("Coordinates federated studies of muscle MRI; no image ever comes here.")
 app.add_typer(sites.sites, name="sites")
@@ -29,6 +32,8 @@ app.add_typer(registry.models, name="models")
 app.add_typer(registry.catalog, name="catalog")
 app.add_typer(audit.audit, name="audit")
 app.command("invite")(sites.invite)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 FolderArgument = Annotated[Path, typer.Argument(help="The coordinator's home folder.", show_default=False)]
 
@@ -89,18 +94,20 @@ def up(folder: FolderArgument) -> None:
 
 @app.command()
 def migrate(home: HomeOption, json: JsonOption = False) -> None:
-    """Brings tables of an earlier version to this one; nothing else changes them. Stop `up` and back up first.
+    """Brings tables of an earlier version to this one, after a backup into `backups/`; nothing else changes them. Stop `up` first.
 
     Example: myofed-coordinator migrate --home /srv/myofed
     """
     found = HomeFolder(home.absolute())
     database = open_tables(found, load_config(found))
     try:
-        steps = migrate_tables(database, AuditLog(found.audit), actor=actor(), now=system_now())
+        save = partial(save_before_migration, found, database, actor=actor(), now=system_now())
+        with only_one(found.run / "up.lock"):
+            steps = migrate_tables(database, AuditLog(found.audit), actor=actor(), now=system_now(), save=save)
     finally:
         database.close()
-    said = f"Tables of version {steps.before} are now of version {steps.after}."
-    show(steps, lines=[said if steps.before != steps.after else "Nothing to do."], as_json=json)
+    said = [f"Tables of version {steps.before} are now of version {steps.after}.", f"Before: {steps.backup}"]
+    show(steps, lines=said if steps.before != steps.after else ["Nothing to do."], as_json=json)
 
 
 @app.command()
