@@ -201,6 +201,11 @@ class SiteFolder:
         return self.root / "audit-head.json"
 
     @property
+    def coordinator_head(self) -> Path:
+        """JSON: the last head of the coordinator's own audit chain that this site witnessed."""
+        return self.root / "coordinator-head.json"
+
+    @property
     def logs(self) -> Path:
         """One log a process."""
         return self.run / "logs"

@@ -243,6 +243,7 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         previous=audit.GENESIS,
     ),
     "signed-audit-head": audit.SignedAuditHead(head=HEAD, signature=SIGNATURE),
+    "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
     "dataset-card": CARD,
     "catalog-answer": catalog.CatalogAnswer(cards=(CARD,), subjects_at_least=25, withheld=0),
     "egress-entry": ledger.EgressEntry(
