@@ -13,6 +13,7 @@ from myofed_coordinator.accounts.sessions import SessionsService
 from myofed_coordinator.accounts.tokens import TokensService
 from myofed_coordinator.accounts.vault import load_vault
 from myofed_coordinator.audit import AuditLog
+from myofed_coordinator.catalog.reading import CatalogReading, catalog_reading
 from myofed_coordinator.catalog.service import CatalogService
 from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.config import CoordinatorConfig
@@ -41,6 +42,7 @@ class Services:
     enrolment: EnrolmentService
     heads: AuditHeadsService
     catalog: CatalogService
+    catalog_reading: CatalogReading
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
@@ -70,6 +72,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     database = open_tables(home, config)
     check_schema(database)
     audit = AuditLog(home.audit)
+    catalog = CatalogService(database, audit)
     enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
     people = AccountsPlace(config, Passwords(), cache(partial(load_vault, home.accounts_key)))
@@ -81,7 +84,8 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         audit=audit,
         enrolment=enrolment,
         heads=AuditHeadsService(database, audit, enrolment, signer),
-        catalog=CatalogService(database, audit),
+        catalog=catalog,
+        catalog_reading=catalog_reading(database, audit, catalog, config),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),

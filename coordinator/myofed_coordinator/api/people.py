@@ -18,7 +18,7 @@ from myofed_coordinator.api.login import Login
 from myofed_coordinator.api.oidc import oidc_router
 from myofed_coordinator.api.openapi import document, refusals
 from myofed_coordinator.api.refusals import add_refusals
-from myofed_coordinator.api.runs import RunsReader, runs_router
+from myofed_coordinator.api.runs import runs_router
 from myofed_coordinator.catalog.routes import catalog_router
 from myofed_coordinator.database import check_schema
 from myofed_coordinator.enrolment.routes import enrol_router, sites_router
@@ -30,6 +30,7 @@ from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
 from myofed_coordinator.studies.routes import studies_router
 from myofed_coordinator.web.pages import add_pages
+from myofed_coordinator.web.runs_page import RunsStopper
 from myofed_schemas.wire import WireModel
 
 API = "/api/v1"
@@ -47,13 +48,13 @@ class PeoplePort:
 
     Attributes:
         services: The coordinator's use cases.
-        runs: Reader of runs.
+        runs: Reads and stops runs.
         token: The administrator's.
         clock: Asked once a request.
     """
 
     services: Services
-    runs: RunsReader
+    runs: RunsStopper
     token: str
     clock: Callable[[], datetime]
 
@@ -110,7 +111,7 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(setup_router(port.services.accounts, clock=port.clock))
     router.include_router(accounts_router(port.services.accounts, clock=port.clock))
     router.include_router(sites_router(port.services.enrolment, clock=port.clock))
-    router.include_router(catalog_router(port.services.catalog))
+    router.include_router(catalog_router(port.services.catalog_reading, clock=port.clock))
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(runs_router(port.runs))

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from myofed_coordinator.accounts.gate import NotSignedInError
+from myofed_coordinator.catalog.budget import BudgetError
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
@@ -19,6 +20,7 @@ STATUS_OF_CODE = {
     "PLANNING_UNKNOWN": 404,
     "SITE_UNKNOWN": 404,
     "CARD_VERSION": 409,
+    "CUBE_VERSION": 409,
     "DECISION_OLD_VERSION": 409,
     "DECISION_OUT_OF_ORDER": 409,
     "HEAD_WENT_BACK": 409,
@@ -35,6 +37,7 @@ STATUS_OF_CODE = {
     "LOGIN_REQUIRED": 401,
     "LOGIN_FAILED": 401,
     "TOO_MANY_ATTEMPTS": 429,
+    "QUERY_BUDGET": 429,
     "BODY_TOO_LARGE": 413,
     "MALFORMED": 422,
     "DATABASE_UNREACHABLE": 503,
@@ -57,7 +60,10 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(MyofedError)
     def _expected(_request: Request, error: MyofedError) -> JSONResponse:
-        return answer(error.code, status=status_of(error))
+        refusal = answer(error.code, status=status_of(error))
+        if isinstance(error, BudgetError):
+            refusal.headers["retry-after"] = str(error.retry_after_s)
+        return refusal
 
     @app.exception_handler(RequestValidationError)
     def _malformed(_request: Request, _error: RequestValidationError) -> JSONResponse:
