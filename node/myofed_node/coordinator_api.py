@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from myofed_node.federation.egress_client import EgressClient, Response
-from myofed_schemas.audit import SignedAuditHead
+from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.errors import MyofedError
@@ -121,6 +121,22 @@ class CoordinatorApi:
             MyofedError: As `heartbeat`.
         """
         return _parse(SignedAuditHead, self._call("POST", "/site/audit-head", canonical_json(head)))
+
+    def coordinator_head(self) -> SignedAuditHead:
+        """Where the coordinator's own chain stands (its signature not yet checked).
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        return _parse(SignedAuditHead, self._call("GET", "/site/coordinator-head"))
+
+    def witness(self, witnessed: WitnessedHead) -> None:
+        """The coordinator keeps this site's signature over its head.
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        self._call("POST", "/site/coordinator-head", canonical_json(witnessed))
 
     def _call(
         self, method: Literal["GET", "PUT", "POST", "DELETE"], path: str, body: bytes = b"", *, study: str = ""

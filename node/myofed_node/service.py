@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
-from myofed_node.audit_exchange import exchange_head
+from myofed_node.audit_exchange import exchange_head, witness_coordinator
+from myofed_node.chores import Chore, code_of, do_chores
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
@@ -29,6 +29,8 @@ from myofed_schemas.supervise import die_with_parent
 
 SWEEP_EVERY = timedelta(days=1)
 """Between two looks for what runs that are over left behind; the first is at the start."""
+WITNESS_EVERY = timedelta(hours=1)
+"""Between two signatures over the coordinator's own audit head."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Service:
             lambda: found.note_new(desk.deliver_all()),
             lambda: found.note_head(exchange_head(self.site.folder, self.api, site=self.site.config.site)),
         )
-        codes = [code for part in parts if (code := _code_of(part))]
+        codes = [code for part in parts if (code := code_of(part))]
         return ServiceState(
             at=utc_text(now),
             code=codes[0] if codes else "OK",
@@ -87,15 +89,11 @@ class _Findings:
         self.cosigned = sequence
 
 
-def _code_of(part: Callable[[], None]) -> str:
-    """Empty where the part was done, else its code."""
-    try:
-        part()
-    except MyofedError as error:
-        return error.code
-    except OSError:
-        return "SYSTEM_ERROR"
-    return ""
+def _chores(site: Site, api: CoordinatorApi) -> list[Chore]:
+    return [
+        Chore(lambda now: forget_everywhere(site.folder, now=now), SWEEP_EVERY),
+        Chore(lambda now: witness_coordinator(site.folder, api, now=now), WITNESS_EVERY),
+    ]
 
 
 def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = system_now) -> None:
@@ -113,15 +111,13 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
 
     state = ServiceState(at=utc_text(clock()), code="STARTING", web=serve_page(site))
     save_service_state(site.folder, state)
-    service = Service(site, CoordinatorApi(EgressClient(site.folder)))
-    sweep_at = clock()
+    api = CoordinatorApi(EgressClient(site.folder))
+    service, chores = Service(site, api), _chores(site, api)
     while not stop.is_set():
         now = clock()
         state = service.beat(state, now=now)
-        if now >= sweep_at:
-            sweep_at = now + SWEEP_EVERY
-            code = _code_of(partial(forget_everywhere, site.folder, now=now))
-            state = state.model_copy(update={"code": code or state.code})
+        if code := do_chores(chores, now=now):
+            state = state.model_copy(update={"code": code})
         save_service_state(site.folder, state)
         stop.wait(site.config.heartbeat_s)
 

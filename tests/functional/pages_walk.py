@@ -11,6 +11,8 @@ from pages_harness import COMPLETED, RUNNING, STUDY, Looker, Seeded
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 GRAVE = ("serious", "critical")
+BY_LOOK = {"dark": ["color-contrast"], "phone": ["target-size", "scrollable-region-focusable", "meta-viewport"]}
+"""In the short walk these looks are asked only for what differs from the light one."""
 LOOKS: dict[str, dict[str, object]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 800}},
@@ -56,12 +58,12 @@ def pages_of(seeded: Seeded) -> dict[str, str]:
     }
 
 
-def findings_of(it: Looker, path: str, *, look: str, picture: str = "") -> list[Finding]:
-    """All that is wrong with this page."""
+def findings_of(it: Looker, path: str, *, look: str, picture: str = "", short: bool = False) -> list[Finding]:
+    """All that is wrong with this page; with `short`, only what this look can change."""
     it.complaints.clear()
     it.go(path)
     found = [f"console: {text}" for text in it.complaints]
-    found += [f"axe: {text}" for text in grave_findings(it)]
+    found += [f"axe: {text}" for text in grave_findings(it, BY_LOOK.get(look) if short else None)]
     over = it.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     if over > 0:
         found.append(f"{over} px wider than the window")
@@ -70,9 +72,10 @@ def findings_of(it: Looker, path: str, *, look: str, picture: str = "") -> list[
     return [Finding(look, path, what) for what in found]
 
 
-def grave_findings(it: Looker) -> list[str]:
-    """axe-core's serious and critical violations on the page as it stands."""
-    results = Axe().run(it.page, options={"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]})
+def grave_findings(it: Looker, rules: list[str] | None = None) -> list[str]:
+    """axe-core's serious and critical violations on the page as it stands, by these rules or by all."""
+    wanted = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": RULES}
+    results = Axe().run(it.page, options={"runOnly": wanted, "resultTypes": ["violations"]})
     return [
         f"{v['impact']} {v['id']}: {v['nodes'][0]['html'][:160]}"
         for v in results.response["violations"]

@@ -14,7 +14,7 @@ from myofed_coordinator.api.site_planning import add_planning
 from myofed_coordinator.api.site_weights import add_weights
 from myofed_coordinator.models import weights
 from myofed_coordinator.services import Services
-from myofed_schemas.audit import SignedAuditHead
+from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.clock import utc_text
 from myofed_schemas.cube import CountCube
@@ -111,6 +111,15 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
     @router.post("/audit-head")
     def cosign_audit_head(body: SignedAuditHead, site: SiteName) -> SignedAuditHead:
         return services.heads.cosign(body, site=site, now=clock())
+
+    @router.get("/coordinator-head")
+    def own_head(_site: SiteName) -> SignedAuditHead:
+        return services.heads.own_head()
+
+    @router.post("/coordinator-head")
+    def witness_head(body: WitnessedHead, site: SiteName) -> Done:
+        services.heads.record_witness(body, site=site, now=clock())
+        return Done()
 
 
 def _add_studies(router: APIRouter, services: Services, clock: Callable[[], datetime]) -> None:

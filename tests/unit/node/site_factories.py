@@ -22,7 +22,7 @@ from myofed_node.federation.egress_client import Response
 from myofed_node.key_custody import Escrow
 from myofed_node.mids.dataset_files import write_dataset_files
 from myofed_node.site_setup import Site, make_site
-from myofed_schemas.audit import SignedAuditHead
+from myofed_schemas.audit import AuditHead, SignedAuditHead
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.conversion import ConvertedImage, FileResult, IngestReport, Outcome, SeriesOutcome
 from myofed_schemas.errors import ErrorBody, MyofedError
@@ -191,6 +191,7 @@ class FakeCoordinator:
         self.refusals: dict[str, tuple[int, str]] = {}
         self.raises: dict[str, Exception] = {}
         self.clock = NOW_TEXT
+        self.own_head = AuditHead(owner="coordinator", sequence=5, digest="c" * 64)
 
     @property
     def public_key(self) -> str:
@@ -241,7 +242,16 @@ class FakeCoordinator:
             **{f"/site/planning/{q.query.query_id}": lambda _p, _b: b"{}" for q in self.queries},
             "/site/models": lambda path, _b: self.models[path.rsplit("/", 1)[1]],
             "/site/audit-head": self._cosign,
+            "/site/coordinator-head": self._witnessed,
         }
+
+    def _witnessed(self, _path: str, body: bytes) -> bytes:
+        """GET: the coordinator's head, signed; POST: nothing to say."""
+        return b"{}" if body else self.signed_head(self.own_head)
+
+    def signed_head(self, head: AuditHead) -> bytes:
+        """This head under the coordinator's key."""
+        return canonical_json(SignedAuditHead(head=head, signature=self.key.sign(canonical_json(head)).hex()))
 
     def _cosign(self, _path: str, body: bytes) -> bytes:
         head = SignedAuditHead.model_validate_json(body).head
