@@ -42,6 +42,8 @@ STATUS_OF_CODE = {
     "MALFORMED": 422,
     "DATABASE_UNREACHABLE": 503,
     "MODEL_ALTERED": 500,
+    "AUDIT_BROKEN": 500,
+    "ACCOUNTS_KEY": 500,
 }
 """HTTP status of the codes that have their own; the others follow from the error's exit code."""
 
@@ -70,6 +72,11 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _framework(_request: Request, error: HTTPException) -> JSONResponse:
         return answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+
+    @app.exception_handler(Exception)
+    def _defect(_request: Request, _error: Exception) -> JSONResponse:
+        """A defect of ours; the process log has it."""
+        return answer("DEFECT", status=500)
 
 
 def status_of(error: MyofedError) -> int:
