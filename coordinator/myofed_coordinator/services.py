@@ -22,6 +22,7 @@ from myofed_coordinator.enrolment.heads import AuditHeadsService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
+from myofed_coordinator.negotiations.service import NegotiationPlace, NegotiationService
 from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
 from myofed_coordinator.signing import load_signer
@@ -43,6 +44,7 @@ class Services:
     heads: AuditHeadsService
     catalog: CatalogService
     catalog_reading: CatalogReading
+    negotiations: NegotiationService
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
@@ -74,6 +76,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     audit = AuditLog(home.audit)
     catalog = CatalogService(database, audit)
     enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
+    reading = catalog_reading(database, audit, catalog, config)
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
     people = AccountsPlace(config, Passwords(), cache(partial(load_vault, home.accounts_key)))
     accounts, sessions = AccountsService(database, audit, people), SessionsService(database, audit)
@@ -85,7 +88,8 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         enrolment=enrolment,
         heads=AuditHeadsService(database, audit, enrolment, signer),
         catalog=catalog,
-        catalog_reading=catalog_reading(database, audit, catalog, config),
+        catalog_reading=reading,
+        negotiations=NegotiationService(database, audit, NegotiationPlace(reading.search, enrolment, signer)),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),

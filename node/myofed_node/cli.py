@@ -21,6 +21,7 @@ from myofed_node.commands import (
     planning,
     protocol,
     records,
+    requests,
     site,
     studies,
     validate,
@@ -47,6 +48,7 @@ for room in (
     people,
     learning,
     planning,
+    requests,
     records,
     keys,
 ):

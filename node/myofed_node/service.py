@@ -19,6 +19,7 @@ from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.negotiation_desk import NegotiationDesk
 from myofed_node.planning_desk import PlanningDesk
 from myofed_node.service_state import ServiceState, save_service_state
 from myofed_node.site_setup import Site, look_into_site
@@ -56,6 +57,7 @@ class Service:
             lambda: found.note_skew(clock_skew_s(self.api.heartbeat(heartbeat("UP", now=now)), now=now)),
             lambda: found.note_new(desk.fetch()),
             lambda: found.note_new(PlanningDesk(self.site, self.api).fetch()),
+            lambda: found.note_new(NegotiationDesk(self.site, self.api).fetch()),
             lambda: found.note_new(desk.deliver_all()),
             lambda: found.note_head(exchange_head(self.site.folder, self.api, site=self.site.config.site)),
         )

@@ -167,6 +167,11 @@ class SiteFolder:
         return self.root / "planning"
 
     @property
+    def negotiations(self) -> Path:
+        """One folder a request for participation: its thread, and what was written here."""
+        return self.root / "negotiations"
+
+    @property
     def run(self) -> Path:
         """What lives only while `up` runs: sockets, ports, logs."""
         return self.root / "run"

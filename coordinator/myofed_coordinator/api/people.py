@@ -24,6 +24,7 @@ from myofed_coordinator.database import check_schema
 from myofed_coordinator.enrolment.routes import enrol_router, sites_router
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.models.routes import models_router
+from myofed_coordinator.negotiations.routes import negotiations_router
 from myofed_coordinator.planning.routes import planning_router
 from myofed_coordinator.runs.routes import starts_router
 from myofed_coordinator.runs.starts import StartsService
@@ -112,6 +113,7 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(accounts_router(port.services.accounts, clock=port.clock))
     router.include_router(sites_router(port.services.enrolment, clock=port.clock))
     router.include_router(catalog_router(port.services.catalog_reading, clock=port.clock))
+    router.include_router(negotiations_router(port.services.negotiations, clock=port.clock))
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(runs_router(port.runs))

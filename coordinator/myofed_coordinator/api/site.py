@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myofed_coordinator.api.refusals import add_refusals, answer
+from myofed_coordinator.api.site_negotiations import add_negotiations
 from myofed_coordinator.api.site_planning import add_planning
 from myofed_coordinator.api.site_weights import add_weights
 from myofed_coordinator.models import weights
@@ -81,6 +82,7 @@ def _routes(services: Services, clock: Callable[[], datetime]) -> APIRouter:
     router = APIRouter(prefix="/site")
     _add_reports(router, services, clock)
     _add_studies(router, services, clock)
+    add_negotiations(router, services.negotiations, site_of, clock=clock)
     add_planning(router, services.planning, site_of, clock=clock)
     add_weights(router, services.home, site_of)
     return router

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from myofed_schemas.catalog import DatasetCard, DisclosurePolicy, SuppressedCount
-from myofed_schemas.catalog_search import at_least
+from myofed_schemas.catalog_search import at_least, cell_at_least
 from myofed_schemas.cube import CubeCell, CubePolicy, DimensionName
 
 PUBLIC_K = 10
@@ -20,7 +20,7 @@ Value = TypeVar("Value", bound=str | float)
 
 def guaranteed(cell: CubeCell, policy: CubePolicy) -> bool:
     """The cell surely stands for at least `public_k` subjects (never for none: zeros are for people who are signed in)."""
-    return at_least(cell.count, k=policy.k, round_to=policy.round_to) >= max(policy.public_k, 1)
+    return cell_at_least(cell.count, policy) >= max(policy.public_k, 1)
 
 
 def public_card(card: DatasetCard, policy: CubePolicy | None, singles: Iterable[CubeCell]) -> DatasetCard:

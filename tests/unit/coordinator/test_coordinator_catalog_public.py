@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from myofed_coordinator.catalog.public import PUBLIC_K, cell_value, guaranteed, public_card
 from myofed_schemas.catalog import DisclosurePolicy
-from myofed_schemas.catalog_search import at_least
+from myofed_schemas.catalog_search import at_least, cell_at_least
 from myofed_schemas.cube import CubePolicy
 
 
@@ -36,16 +36,30 @@ def test_bound_never_says_more_than_there_is(count: int, policy: tuple[int, int]
         assert bound == smallest
 
 
-@given(st.integers(0, 400), policies, st.integers(1, 40))
-def test_public_cell_stands_for_public_k_subjects_at_least(count: int, policy: tuple[int, int], more: int) -> None:
-    """No exact count below public_k is behind a cell that everybody sees."""
-    k, round_to = policy
-    told = published(count, k=k, round_to=round_to)
-    if told is None:
-        return
-    rules = CubePolicy(k=k, public_k=k + more, round_to=round_to)
-    if guaranteed(cell(told, FEMALE), rules):
-        assert count >= rules.public_k
+def told(count: int, policy: CubePolicy) -> int | None:
+    """What a cube says of this exact count: the nearest multiple on the same side of k and public_k (node, Rounding.told)."""
+    if count < policy.k:
+        return None
+    step = policy.round_to
+    nearest = (count + step // 2) // step * step
+    lowest, public = (-(-limit // step) * step for limit in (policy.k, policy.public_k))
+    if count >= policy.public_k:
+        return max(nearest, public)
+    found = min(max(nearest, lowest), public - step)
+    return found if found >= lowest else None
+
+
+@given(st.integers(0, 400), policies, st.integers(0, 40))
+def test_cell_stands_for_what_is_said_of_it(count: int, limits: tuple[int, int], more: int) -> None:
+    """The bound holds and is the best; everybody sees a cell exactly where public_k subjects are in it."""
+    k, round_to = limits
+    policy = CubePolicy(k=k, public_k=k + more, round_to=round_to)
+    number = told(count, policy)
+    bound = cell_at_least(number, policy)
+    assert bound <= count
+    if number is not None:
+        assert bound == min(c for c in range(k, count + 1) if told(c, policy) == number)
+        assert guaranteed(cell(number, FEMALE), policy) == (count >= policy.public_k)
 
 
 def test_zero_is_told_to_people_who_are_signed_in_only() -> None:
@@ -68,7 +82,7 @@ def test_without_a_cube_no_category_is_told() -> None:
 def test_category_is_told_where_its_cell_is_large_enough() -> None:
     """By the cube's own numbers, category by category."""
     policy = CubePolicy(k=5, public_k=10, round_to=5)
-    cells = (cell(20, DIAGNOSIS), cell(10, SIEMENS), cell(15, DIXON))
+    cells = (cell(20, DIAGNOSIS), cell(5, SIEMENS), cell(10, DIXON))
     seen = public_card(make_card("hospital-a", labelled_subjects=count_of(15)), policy, cells)
     assert (seen.diagnoses, seen.vendors, seen.suffixes) == (("ORPHA:269",), (), ("DIXON",))
     assert (seen.muscles, seen.label_origin) == (("VL", "RF"), "manual")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog_wire_examples import catalog_examples
 from pydantic import BaseModel
 
 from myofed_schemas import (
@@ -264,6 +265,7 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     "signed-audit-head": audit.SignedAuditHead(head=HEAD, signature=SIGNATURE),
     "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
     "dataset-card": CARD,
+    **catalog_examples(CARD),
     "catalog-answer": catalog.CatalogAnswer(cards=(CARD,), subjects_at_least=25, withheld=0),
     "egress-entry": ledger.EgressEntry(
         sequence=1,
