@@ -16,6 +16,7 @@ from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.gate import NotSignedInError
 from myofed_coordinator.accounts.permissions import Person
 from myofed_coordinator.api.refusals import status_of
+from myofed_coordinator.catalog.names import name_of
 from myofed_coordinator.web import words
 from myofed_coordinator.web.frame import NOTICES, Frame, Section, Visitor, links_for
 from myofed_coordinator.web.kit import assets
@@ -41,6 +42,7 @@ def environment() -> Environment:
         "score": words.score,
         "short": words.short,
         "pill": words.pill,
+        "named": name_of,
     }
     made.globals["asset"] = {name: found.path for name, found in assets().items()}
     return made
