@@ -11,6 +11,7 @@ from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Database, check_schema, open_database
 from myofed_coordinator.enrolment.heads import AuditHeadsService
+from myofed_coordinator.enrolment.renewal import RenewalService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
@@ -32,6 +33,7 @@ class Services:
     audit: AuditLog
     enrolment: EnrolmentService
     heads: AuditHeadsService
+    renewals: RenewalService
     catalog: CatalogService
     planning: PlanningService
     studies: StudiesService
@@ -58,7 +60,8 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     database = open_tables(home, config)
     check_schema(database)
     audit = AuditLog(home.audit)
-    enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
+    consortium = Consortium(authority, signer.public_key, config)
+    enrolment = EnrolmentService(database, audit, consortium)
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
     return Services(
         home=home,
@@ -67,6 +70,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         audit=audit,
         enrolment=enrolment,
         heads=AuditHeadsService(database, audit, enrolment, signer),
+        renewals=RenewalService(database, audit, consortium),
         catalog=CatalogService(database, audit),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
