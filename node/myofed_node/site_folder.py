@@ -68,6 +68,16 @@ class SiteFolder:
         return self.keys / "tls.pem"
 
     @property
+    def next_tls_key(self) -> Path:
+        """EC P-256 private key, PEM, of the certificate that a renewal asks for; there only while one is under way."""
+        return self.keys / "tls-next.key"
+
+    @property
+    def next_tls_certificate(self) -> Path:
+        """The certificate that came for it; there only until it has taken the place of the present one."""
+        return self.keys / "tls-next.pem"
+
+    @property
     def consortium_ca(self) -> Path:
         """The only CA trusted for the coordinator's ports, PEM."""
         return self.keys / "consortium-ca.pem"
