@@ -17,6 +17,7 @@ from myofed_node.commands import (
     keys,
     labels,
     learning,
+    people,
     planning,
     protocol,
     records,
@@ -34,7 +35,21 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they print local variables, and those hold patients' data
 )
-for room in (site, data, convert, validate, labels, protocol, dicom_export, studies, learning, planning, records, keys):
+for room in (
+    site,
+    data,
+    convert,
+    validate,
+    labels,
+    protocol,
+    dicom_export,
+    studies,
+    people,
+    learning,
+    planning,
+    records,
+    keys,
+):
     room.register(app)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from myofed_schemas.approval import SiteRole
 from myofed_schemas.catalog import DisclosurePolicy, OrphaCode
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -50,6 +51,38 @@ class PrivacyFloor(WireModel):
     max_delta: float = Field(default=1e-5, gt=0, le=1e-3)
 
 
+class ApprovalRule(WireModel):
+    """Whose signatures an approval needs here (docs/approvals.md).
+
+    Attributes:
+        required_roles: One signature for each; a role that stands twice needs two people.
+        distinct_people: Nobody signs for two of them.
+    """
+
+    required_roles: tuple[SiteRole, ...] = Field(
+        default=("principal-investigator", "data-protection-officer"), min_length=1, max_length=8
+    )
+    distinct_people: bool = True
+
+    @model_validator(mode="after")
+    def _twice_is_two_people(self) -> Self:
+        if len(set(self.required_roles)) != len(self.required_roles) and not self.distinct_people:
+            msg = "a role that is required twice needs distinct_people"
+            raise ValueError(msg)
+        if self.required_roles.count("operator") > 1:
+            msg = "the operator signs once"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def operator_alone(self) -> bool:
+        """Whoever may call `myofed-node` here decides, without a key of one's own."""
+        return self.required_roles == ("operator",)
+
+
+OPERATOR_ALONE = ApprovalRule(required_roles=("operator",))
+
+
 class SitePolicy(WireModel):
     """What the hospital allows. The defaults are the floor; only a demonstration on synthetic patients goes below it.
 
@@ -66,6 +99,8 @@ class SitePolicy(WireModel):
         max_round_s: A task that takes longer is abandoned, whatever the study says.
         training_window: `HH:MM-HH:MM` on the site's own clock; outside it no task begins. None: at any time.
         privacy_floor: What clipping and noise a study must have to train here; None asks for none.
+        approvals: Whose signatures an approval needs; None: principal investigator and data protection officer, and the
+            operator alone where the policy is marked demo.
     """
 
     demo: bool = False
@@ -80,6 +115,7 @@ class SitePolicy(WireModel):
     max_round_s: int = Field(default=7200, ge=1, le=86_400)
     training_window: TrainingWindow | None = None
     privacy_floor: PrivacyFloor | None = None
+    approvals: ApprovalRule | None = None
 
     @model_validator(mode="after")
     def _not_below_the_floor(self) -> Self:
@@ -96,6 +132,11 @@ class SitePolicy(WireModel):
             msg = f"{'; '.join(low)} (only a policy marked demo goes below)"
             raise ValueError(msg)
         return self
+
+    @property
+    def approval_rule(self) -> ApprovalRule:
+        """The rule that holds: the one that is set, else the default."""
+        return self.approvals or (OPERATOR_ALONE if self.demo else ApprovalRule())
 
     def disclosure(self) -> DisclosurePolicy:
         """How counts on the site's card are protected."""
@@ -281,6 +322,8 @@ COMMENTS = {
     "policy.training_window": 'Hours in which tasks may begin, on this machine\'s clock, e.g. "20:00-06:00"; null: any.',
     "policy.privacy_floor": "Least clipping and noise of a study, e.g. {level: update, max_clip_norm: 1, "
     "min_noise_multiplier: 4, max_epsilon: 8}; null asks for none (docs/privacy.md).",
+    "policy.approvals": "Whose signatures an approval needs, e.g. {required_roles: [principal-investigator, "
+    "data-protection-officer], distinct_people: true}; null: these two, or the operator alone under demo (docs/approvals.md).",
     "vault": "Whether a pseudonym can be led back to its patient, for incidental findings; off by default.",
     "vault.enabled": "true records whom each pseudonym stands for, encrypted; every look-up needs a reason and is on record.",
     "vault.folder": "Folder for the vault alone, e.g. vault (below the site's folder) or an absolute path.",

@@ -157,6 +157,11 @@ class SiteFolder:
         return self.root / "studies"
 
     @property
+    def people(self) -> Path:
+        """Who may sign for this site: a record each, and the sealed keys that are kept here; 0700."""
+        return self.root / "people"
+
+    @property
     def planning(self) -> Path:
         """One folder a planning query: the query, this site's answer, and what the coordinator has."""
         return self.root / "planning"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,8 +12,10 @@ from typing import Literal, TypeVar
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.dataset_census import labelled_subjects
 from myofed_node.federation.approvals import Approvals, StudyState
+from myofed_node.federation.personal_approvals import OPERATOR, PersonalSignature
 from myofed_node.site_setup import Site
 from myofed_node.small_site import scoring_notes
+from myofed_schemas.approval import DeclineReason, SiteRole
 from myofed_schemas.canonical import digest
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -37,6 +39,8 @@ class StudyOverview(WireModel):
     decision: Literal["approved", "declined", "revoked", "waiting"]
     delivered: bool
     demo: bool
+    waits_for: tuple[SiteRole, ...] = ()
+    """Roles whose signature the newest version waits for; empty where some have not begun, or all have signed."""
 
 
 class StudyList(WireModel):
@@ -46,13 +50,29 @@ class StudyList(WireModel):
 
 
 class Decided(WireModel):
-    """What `approve`, `decline` and `revoke` print."""
+    """What `approve`, `decline` and `revoke` print once the site has decided."""
 
     decision: SignedDecision
     delivered: bool
     """False while the coordinator cannot be reached: the service delivers it later."""
     notes: tuple[str, ...] = ()
     """What the people who approved should know; `small_site.py`."""
+
+
+class Signed(WireModel):
+    """What `approve --as` and `decline --as` print.
+
+    Attributes:
+        waits_for: Roles whose signature is missing; empty once the site has decided.
+        decided: The site's decision; None while signatures are missing, and nothing has left then.
+    """
+
+    study_id: StudyId
+    version: int
+    person: str
+    role: SiteRole
+    waits_for: tuple[SiteRole, ...]
+    decided: Decided | None
 
 
 @dataclass(frozen=True)
@@ -90,10 +110,49 @@ class StudyDesk:
         With `digest`, only the manifest whose digest begins so: a version that came after the person read is refused.
 
         Raises:
-            MyofedError: STUDY_UNKNOWN, MANIFEST_NOT_THE_ONE_READ, POLICY_*, SPLIT_TOO_FEW; nothing is changed then.
+            MyofedError: STUDY_UNKNOWN, MANIFEST_NOT_THE_ONE_READ, APPROVAL_NEEDS_PEOPLE, POLICY_*, SPLIT_TOO_FEW; nothing
+                is changed then.
         """
         subjects = labelled_subjects(self.site.folder.dataset)
-        decided = self._decided(self.approvals.approve(study_id, by=by, now=now, subjects=subjects, digest=digest))
+        return self._approved(self.approvals.approve(study_id, by=by, now=now, subjects=subjects, digest=digest))
+
+    def sign(self, signature: PersonalSignature, *, now: datetime) -> Signed:
+        """One person has signed; where that fills the site's rule, the coordinator knows the decision as soon as it can be reached.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN, APPROVAL_*, PERSON_*, POLICY_*, SPLIT_TOO_FEW; nothing is changed then.
+        """
+        said = signature.statement
+        subjects = labelled_subjects(self.site.folder.dataset)
+        signed = self.approvals.sign(signature, now=now, subjects=subjects)
+        missing: tuple[SiteRole, ...] = ()
+        decided = None
+        if signed is None:
+            missing = self.approvals.people.missing(self.approvals.show(said.study_id).newest)
+        else:
+            decided = self._approved(signed) if signed.decision.decision == "approved" else self._decided(signed)
+        return Signed(
+            study_id=said.study_id,
+            version=said.version,
+            person=signature.person,
+            role=said.role,
+            waits_for=missing,
+            decided=decided,
+        )
+
+    def sign_as_operator(self, study_id: str, *, by: str, now: datetime) -> Signed:
+        """The operator has signed, with the site's own key, beside the people that the site's rule asks for.
+
+        Raises:
+            MyofedError: As `sign`.
+        """
+        people = self.approvals.people
+        said = people.statement(self.approvals.show(study_id).newest, OPERATOR, decision="approved", now=now)
+        return self.sign(people.operator_signature(said, login=by), now=now)
+
+    def _approved(self, signed: SignedDecision) -> Decided:
+        study_id = signed.decision.study_id
+        decided = self._decided(signed)
         with suppress(MyofedError):  # the decision stands; the service fetches again and tells what is wrong
             self._fetch_initial_weights(self.approvals.show(study_id))
         return decided.model_copy(update={"notes": self.notes(study_id)})
@@ -110,13 +169,13 @@ class StudyDesk:
         roles = self.approvals.roles(study_id) if approved else None
         return scoring_notes(state.newest.manifest, self.site.config.policy, subjects=subjects, roles=roles)
 
-    def decline(self, study_id: str, *, by: str, now: datetime) -> Decided:
+    def decline(self, study_id: str, *, by: str, now: datetime, reason: DeclineReason = "DECLINED") -> Decided:
         """The newest version does not train here.
 
         Raises:
             MyofedError: STUDY_UNKNOWN.
         """
-        return self._decided(self.approvals.decline(study_id, by=by, now=now))
+        return self._decided(self.approvals.decline(study_id, by=by, now=now, reason=reason))
 
     def revoke(self, study_id: str, *, by: str, now: datetime) -> Decided:
         """The approval is over from the next message on.
@@ -152,6 +211,8 @@ class StudyDesk:
 
     def _overview(self, state: StudyState) -> StudyOverview:
         manifest, decision = state.newest.manifest, state.decision
+        missing = self.approvals.people.missing(state.newest)
+        begun = missing != self.approvals.people.rule.required_roles
         return StudyOverview(
             study_id=manifest.study_id,
             version=manifest.version,
@@ -160,6 +221,7 @@ class StudyDesk:
             decision="waiting" if state.waits or decision is None else decision.decision,
             delivered=self._is_delivered(manifest.study_id),
             demo=manifest.demo,
+            waits_for=missing if begun else (),
         )
 
     def _decided(self, signed: SignedDecision) -> Decided:
@@ -234,16 +296,3 @@ def initial_weights(site: Site, manifest: StudyManifest) -> bytes:
             exit_code=ExitCode.BAD_INPUT,
         )
     return weights
-
-
-def manifest_lines(manifest: StudyManifest) -> Iterator[str]:
-    """The manifest in words: what the people who decide need to know, and what would leave."""
-    training = manifest.training
-    yield f"{manifest.study_id} version {manifest.version}: {manifest.title}"
-    yield f"  purpose: {manifest.purpose}"
-    yield f"  data use: {', '.join(manifest.duo) or 'not stated'}; sites: {', '.join(manifest.sites)}"
-    yield f"  learns to outline {len(manifest.muscles)} muscles: {', '.join(manifest.muscles)}"
-    yield f"  {manifest.rounds} rounds of {training.local_steps} steps, batches of {training.batch_size}"
-    yield f"  needs {manifest.min_subjects} subjects here and {manifest.min_sites} sites; test subjects {manifest.split.test_percent} %"
-    yield f"  leaves this site: {len(manifest.state_dict)} tensors of weights a round, Dice per muscle as sums, codes"
-    yield f"  digest {manifest.digest()}"

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer, model_validator
 
+from myofed_schemas.approval import RoleSignature
 from myofed_schemas.canonical import digest
 from myofed_schemas.ids import Code, MuscleId, Sha256, SiteId, StudyId, UtcTime
 from myofed_schemas.study_networks import Network, Unet2d
@@ -22,6 +23,7 @@ from myofed_schemas.study_options import (
     muscle_ids,
 )
 from myofed_schemas.study_planning import Planning
+from myofed_schemas.study_terms import DataUse, LegalBasis
 from myofed_schemas.wire import WireModel
 
 DuoTerm = Annotated[str, StringConstraints(pattern=r"^DUO:\d{7}$")]
@@ -175,6 +177,8 @@ class StudyManifest(WireModel):
     transport: Transport | None = None
     planning: Planning | None = None
     """Where the input and the depth of the network come from; a site that answered compares the digest with its own answer."""
+    legal_basis: LegalBasis | None = None
+    data_use: DataUse | None = None
 
     @model_serializer(mode="wrap")
     def _without_unused_options(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -275,9 +279,11 @@ class StudyDecision(WireModel):
     decided_at: UtcTime
     demo: Literal[True] | None = None
     """Decided under a policy marked demo; absent from every other decision, and from those of earlier releases."""
+    signed_by: tuple[RoleSignature, ...] | None = Field(default=None, min_length=1, max_length=16)
+    """Personal signatures behind it, by role; absent where the operator decided alone. No name of a person."""
 
     @model_serializer(mode="wrap")
-    def _unmarked_where_not_demo(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_what_is_absent(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         document: dict[str, Any] = handler(self)
         return {name: value for name, value in document.items() if value is not None}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from myofed_node.commands.console import JsonOption, SiteOption, reporting
+from myofed_node.commands.passphrase import PassphraseOption, read_passphrase
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
     from myofed_anonymization.keys import SiteKeys
     from myofed_node.key_custody import Escrow
 
-PassphraseOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file", metavar="FILE", help="Read the passphrase from this file (0600).", show_default=False
-    ),
-]
 AbandonOption = Annotated[
     bool,
     typer.Option("--abandon-links", help="Although subjects are there: their old and new files will not match."),
@@ -169,20 +164,7 @@ def vault_audit(site: SiteOption, as_json: JsonOption = False) -> None:
 def _escrow(path: Path, passphrase_file: Path | None, *, new: bool) -> Escrow:
     from myofed_node.key_custody import Escrow
 
-    return Escrow(path, _passphrase(passphrase_file, new=new))
-
-
-def _passphrase(path: Path | None, *, new: bool) -> str:
-    """From the file, without its last line break; else typed, twice where it seals something."""
-    if path is None:
-        typed: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=new, err=True)
-        return typed
-    from myofed_anonymization.private_files import read_private_file
-
-    try:
-        return read_private_file(path, what="the passphrase").decode().removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise _usage("PASSPHRASE_NOT_TEXT", "a passphrase in UTF-8, found other bytes", "write it again") from None
+    return Escrow(path, read_passphrase(passphrase_file, new=new))
 
 
 def _restored(source: Path | None, shares: list[Path], passphrase_file: Path | None) -> SiteKeys:

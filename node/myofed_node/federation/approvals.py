@@ -14,6 +14,7 @@ from myofed_node.audit import SiteAudit
 from myofed_node.config import SiteConfig, SitePolicy
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.network_policy import check_roles
+from myofed_node.federation.personal_approvals import PersonalApprovals, PersonalSignature
 from myofed_node.federation.planning_files import PlanningFiles
 from myofed_node.federation.policy import check_policy
 from myofed_node.federation.round_log import RoundLog
@@ -24,6 +25,7 @@ from myofed_node.learning.labels import site_labels
 from myofed_node.learning.protocol import Roles
 from myofed_node.learning.split import assign_roles, known_roles
 from myofed_node.site_folder import SiteFolder
+from myofed_schemas.approval import DeclineReason, RoleSignature
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
@@ -76,6 +78,7 @@ class Approvals:
         self._folder = folder
         self._config = config
         self._files = StudyFiles(folder)
+        self.people = PersonalApprovals(folder, config)
 
     @property
     def policy(self) -> SitePolicy:
@@ -127,10 +130,22 @@ class Approvals:
         signed = self._files.decision(study_id)
         return StudyState(self._files.manifest(study_id, versions[-1]), signed.decision if signed else None)
 
+    def approved_before(self, study_id: str) -> StudyManifest | None:
+        """The manifest that was approved here last before the newest version; None where none was.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN, MANIFEST_CHANGED.
+        """
+        newest = self.show(study_id).newest.manifest
+        earlier = self._files.approved_before(study_id, version=newest.version)
+        return earlier.manifest if earlier else None
+
     def approve(
         self, study_id: str, *, by: str, now: datetime, subjects: Sequence[str], digest: str = ""
     ) -> SignedDecision:
         """The newest version may train here from now on, on a split of these subjects that stays as it is.
+
+        For a site whose rule is the operator alone; where people must sign, `sign`.
 
         Args:
             study_id: The study.
@@ -140,31 +155,94 @@ class Approvals:
             digest: Beginning of the digest of the manifest that the person read; a newer one is refused then.
 
         Raises:
+            MyofedError: APPROVAL_NEEDS_PEOPLE where the site's rule names others; as `check_ready`; nothing is changed
+                then.
+        """
+        signed = self.check_ready(study_id, subjects=subjects, digest=digest)
+        rule = self.people.rule
+        if not rule.operator_alone:
+            raise refused(
+                "APPROVAL_NEEDS_PEOPLE", f"signatures of {', '.join(rule.required_roles)}", "the operator alone"
+            )
+        return self._settle(signed, subjects, by=by, now=now)
+
+    def check_read(self, study_id: str, digest: str) -> None:
+        """The newest version is the one whose digest begins so: nobody signs what they have not read.
+
+        Raises:
+            MyofedError: MANIFEST_NOT_THE_ONE_READ.
+        """
+        found = self.show(study_id).newest.digest
+        if not found.startswith(digest):
+            raise refused("MANIFEST_NOT_THE_ONE_READ", f"digest {digest}", found[:16])
+
+    def sign(self, signature: PersonalSignature, *, now: datetime, subjects: Sequence[str]) -> SignedDecision | None:
+        """One person has decided about the newest version; the site has, once its rule holds, or at once where one declines.
+
+        Args:
+            signature: Of one person, or the operator's.
+            now: UTC.
+            subjects: Labels of all labelled subjects.
+
+        Returns:
+            The site's decision; None while signatures are missing.
+
+        Raises:
+            MyofedError: APPROVAL_STATEMENT, APPROVAL_SIGNATURE, PERSON_*, or as `check_ready`; nothing is changed then.
+        """
+        said = signature.statement
+        newest = self.show(said.study_id).newest
+        self.people.check_genuine(signature, newest, now=now)
+        if said.decision == "declined":
+            self.people.add(signature, now=now)
+            self.people.void(said.study_id, said.version)
+            behind = (signature.leaving(),)
+            return self._decide(newest, "declined", by=signature.person, now=now, reason=said.reason, signed_by=behind)
+        signed = self.check_ready(said.study_id, subjects=subjects, digest=said.digest)
+        self.people.add(signature, now=now)
+        if self.people.missing(signed):
+            return None
+        return self._settle(signed, subjects, by=signature.person, now=now)
+
+    def check_ready(self, study_id: str, *, subjects: Sequence[str], digest: str = "") -> SignedManifest:
+        """The newest version, which people of this site may approve: genuine, and within the policy; nothing is written.
+
+        Raises:
             MyofedError: MANIFEST_NOT_THE_ONE_READ, PLANNING_NOT_OUR_ANSWER, a code of `check_policy`, `assign_roles` or
-                `check_roles`; nothing is changed then.
+                `check_roles`.
         """
         signed = self.show(study_id).newest
-        if not signed.digest.startswith(digest):
-            raise refused("MANIFEST_NOT_THE_ONE_READ", f"digest {digest}", signed.digest[:16])
+        self.check_read(study_id, digest)
         self._check_genuine(signed)
         PlanningFiles(self._folder).check(signed.manifest, site=self._config.site)
         check_policy(signed.manifest, self._config.policy, site=self._config.site, subjects=len(subjects))
-        split = self._files.split_path(study_id, signed.manifest.version)
-        kept = self._files.roles(study_id, signed.manifest.version) if split.exists() else None
-        roles = kept or self._new_split(signed.manifest, subjects)
-        check_roles(roles, self._config.policy)
-        if kept is None:
-            write_atomically(split, canonical_json(roles))
-        return self._decide(signed, "approved", by=by, now=now, reason="OK")
+        check_roles(self._split(signed.manifest, subjects), self._config.policy)
+        return signed
+
+    def _settle(self, signed: SignedManifest, subjects: Sequence[str], *, by: str, now: datetime) -> SignedDecision:
+        """The split is fixed, then the approval is decided."""
+        path = self._files.split_path(signed.manifest.study_id, signed.manifest.version)
+        if not path.exists():
+            write_atomically(path, canonical_json(self._split(signed.manifest, subjects)))
+        behind = None if self.people.rule.operator_alone else self.people.behind(signed)
+        return self._decide(signed, "approved", by=by, now=now, reason="OK", signed_by=behind)
+
+    def _split(self, manifest: StudyManifest, subjects: Sequence[str]) -> Roles:
+        """The split of this version: as it was made, or as it would be made now."""
+        if self._files.split_path(manifest.study_id, manifest.version).exists():
+            return self._files.roles(manifest.study_id, manifest.version)
+        return self._new_split(manifest, subjects)
 
     def _new_split(self, manifest: StudyManifest, subjects: Sequence[str]) -> Roles:
         """Subjects of an earlier version keep their roles."""
         earlier = known_roles(self._files.splits(manifest.study_id))
         return assign_roles(subjects, manifest.split, key=settled_split_key(self._folder), known=earlier)
 
-    def decline(self, study_id: str, *, by: str, now: datetime, reason: str = "DECLINED") -> SignedDecision:
-        """The newest version does not train here."""
-        return self._decide(self.show(study_id).newest, "declined", by=by, now=now, reason=reason)
+    def decline(self, study_id: str, *, by: str, now: datetime, reason: DeclineReason = "DECLINED") -> SignedDecision:
+        """The newest version does not train here; signatures that were collected for it count no more."""
+        signed = self.show(study_id).newest
+        self.people.void(study_id, signed.manifest.version)
+        return self._decide(signed, "declined", by=by, now=now, reason=reason)
 
     def revoke(self, study_id: str, *, by: str, now: datetime, reason: str = "REVOKED") -> SignedDecision:
         """The approval is over from the next message on.
@@ -176,13 +254,15 @@ class Approvals:
         if signed is None or signed.decision.decision != "approved":
             raise refused("NOT_APPROVED", "an approval to revoke", "none")
         manifest = self._files.manifest(study_id, signed.decision.version)
+        self.people.void(study_id, signed.decision.version)
         return self._decide(manifest, "revoked", by=by, now=now, reason=reason)
 
     def check(self, instruction: Instruction) -> ApprovedStudy:
         """This message may be worked on: everything is read from disk and checked anew.
 
         Raises:
-            MyofedError: NOT_APPROVED, DECLINED, REVOKED, MANIFEST_CHANGED, MANIFEST_SIGNATURE, a code of the policy.
+            MyofedError: NOT_APPROVED, DECLINED, REVOKED, APPROVAL_SIGNATURES, MANIFEST_CHANGED, MANIFEST_SIGNATURE, a
+                code of the policy.
         """
         signed = self._files.decision(instruction.study_id)
         if signed is None:
@@ -198,6 +278,7 @@ class Approvals:
         subjects = len(roles.train) + len(roles.validation) + len(roles.test)
         check_policy(manifest.manifest, self._config.policy, site=self._config.site, subjects=subjects)
         check_roles(roles, self._config.policy)
+        self.people.check(decision)
         labels = site_labels(manifest.manifest, self._config.site)
         return ApprovedStudy(manifest.manifest, roles, decision.decided_at, labels)
 
@@ -228,6 +309,7 @@ class Approvals:
         by: str,
         now: datetime,
         reason: str,
+        signed_by: tuple[RoleSignature, ...] | None = None,
     ) -> SignedDecision:
         """Entered in the audit chain first: nothing is decided without its entry."""
         manifest = signed.manifest
@@ -240,6 +322,7 @@ class Approvals:
             reason=reason,
             decided_at=utc_text(now),
             demo=True if self.policy.demo else None,
+            signed_by=signed_by,
         )
         signature = load_identity_key(self._folder).sign(canonical_json(decision)).hex()
         document = SignedDecision(decision=decision, signature=signature)
@@ -248,7 +331,8 @@ class Approvals:
             now=now,
             subject=manifest.study_id,
             actor=by,
-            detail={"version": manifest.version, "digest": signed.digest, "reason": reason, **demo_mark(self.policy)},
+            detail={"version": manifest.version, "digest": signed.digest, "reason": reason, **demo_mark(self.policy)}
+            | ({"signatures": len(signed_by)} if signed_by else {}),
         )
         write_atomically(self._files.decision_path(manifest.study_id), canonical_json(document))
         return document

@@ -82,6 +82,15 @@ class StudyFiles:
         versions = [v for v in self.versions(study_id) if self.split_path(study_id, v).exists()]
         return [self.roles(study_id, version) for version in versions]
 
+    def approved_before(self, study_id: str, *, version: int) -> SignedManifest | None:
+        """The highest version below this one that was approved here at some time; None where none was.
+
+        Raises:
+            MyofedError: MANIFEST_CHANGED where it is damaged.
+        """
+        earlier = [v for v in self.versions(study_id) if v < version and self.split_path(study_id, v).exists()]
+        return self.manifest(study_id, earlier[-1]) if earlier else None
+
     def manifest_path(self, study_id: str, version: int) -> Path:
         """Where this version lies."""
         return self._folder.study(study_id) / f"manifest-{version}.json"

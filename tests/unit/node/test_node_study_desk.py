@@ -10,7 +10,8 @@ import pytest
 from site_factories import NOW, FakeCoordinator, demo_site, enrol, study, write_labels
 
 from myofed_node.coordinator_api import CoordinatorApi
-from myofed_node.study_desk import StudyDesk, initial_weights, manifest_lines
+from myofed_node.manifest_words import manifest_lines
+from myofed_node.study_desk import StudyDesk, initial_weights
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import SignedDecision

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from myofed_schemas import (
+    approval,
     audit,
     catalog,
     enrolment,
@@ -16,6 +17,7 @@ from myofed_schemas import (
     planning_query,
     study,
     study_planning,
+    study_terms,
 )
 
 SHA = "ab" * 32
@@ -155,6 +157,12 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         )
     ),
     "study-manifest-of-planning": manifest(planning=PLANNING),
+    "study-manifest-of-terms": manifest(
+        legal_basis=study_terms.LegalBasis(
+            article_6="6(1)(e)", article_9="9(2)(j)", ethics_review="each-site", national_law="BDSG, section 27"
+        ),
+        data_use=study_terms.DataUse(consent="broad-consent", model_licence="CC-BY-NC-4.0", commercial=False),
+    ),
     "planning-query": QUERY,
     "signed-planning-query": planning_query.SignedPlanningQuery(
         query=QUERY, sha256=SHA, signature=SIGNATURE, signer=SHA
@@ -172,6 +180,17 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     ),
     "study-decision": DECISION,
     "signed-decision": study.SignedDecision(decision=DECISION, signature=SIGNATURE),
+    "signed-decision-of-people": study.SignedDecision(
+        decision=DECISION.model_copy(
+            update={
+                "signed_by": (
+                    approval.RoleSignature(role="principal-investigator", sha256=SHA),
+                    approval.RoleSignature(role="data-protection-officer", sha256=SHA),
+                )
+            }
+        ),
+        signature=SIGNATURE,
+    ),
     "instruction": federation.Instruction(
         kind="train",
         study_id="thigh-muscles",
