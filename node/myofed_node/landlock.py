@@ -26,6 +26,15 @@ LEAST_VERSION = 2
 """The first that knows REFER (Linux 5.19): without it no file could be renamed into another folder at all."""
 
 _RULESET = struct.Struct("=Q")
+_FILE_RIGHTS = {2: 14, 3: 15, 4: 15, 5: 16}
+"""Version -> number of rights on files: REFER came with 2, TRUNCATE with 3, IOCTL_DEV with 5."""
+_WORDS = {2: 1, 3: 1, 4: 2, 5: 2, 6: 3}
+"""Version -> fields of the ruleset: files, from 4 TCP, from 6 scopes."""
+_RULESETS = {known: struct.Struct("=" + "Q" * words) for known, words in _WORDS.items()}
+_BEYOND_FILES = (0b11, 0b11)
+"""Bind and connect TCP; abstract Unix sockets and signals."""
+_ON_PLAIN_FILES = 0b110_0001_1011_1110
+"""Write, read, list, remove, make folders and plain files, link within, truncate; no execution, device, socket or pipe."""
 _PATH_BENEATH = struct.Struct("=Qi")
 
 
@@ -56,6 +65,36 @@ def forbid(folder: Path) -> None:
     try:
         for path in beside(folder):
             _grant(ruleset, path)
+        linux_calls.forbid_new_privileges()
+        linux_calls.system_call(RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def keep_only(folder: Path) -> None:
+    """This process and every process it starts has no right on any file but those below `folder`, for good.
+
+    Where the kernel's Landlock knows them, TCP is taken too, and signals and abstract sockets to processes outside.
+
+    Args:
+        folder: An existing folder.
+
+    Raises:
+        OSError: This kernel has no Landlock, or one before version 2.
+    """
+    known = version()
+    if known < LEAST_VERSION:
+        raise OSError(errno.EOPNOTSUPP, f"no Landlock of version {LEAST_VERSION} or newer")
+    files = (1 << _FILE_RIGHTS.get(known, max(_FILE_RIGHTS.values()))) - 1
+    handled = _RULESETS[min(known, max(_RULESETS))].pack(*(files, *_BEYOND_FILES)[: _WORDS[min(known, max(_WORDS))]])
+    ruleset = linux_calls.system_call(CREATE_RULESET, handled, len(handled), 0)
+    try:
+        descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            rule = _PATH_BENEATH.pack(files & _ON_PLAIN_FILES, descriptor)
+            linux_calls.system_call(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, 0)
+        finally:
+            os.close(descriptor)
         linux_calls.forbid_new_privileges()
         linux_calls.system_call(RESTRICT_SELF, ruleset, 0)
     finally:

@@ -42,6 +42,11 @@ def forbid_new_privileges() -> None:
     _checked(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
+def process_control(option: int, first: int, second: int = 0) -> None:
+    """The kernel has done this about the process itself, prctl(2)."""
+    _checked(_libc().prctl(option, ctypes.c_ulong(first), ctypes.c_ulong(second), 0, 0))
+
+
 def system_call(number: int, *arguments: int | bytes | None) -> int:
     """What the system call of this number returned, syscall(2); bytes are passed by address, None as no address."""
     wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in arguments]
