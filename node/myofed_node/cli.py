@@ -23,6 +23,7 @@ from myofed_node.commands import (
     records,
     site,
     studies,
+    subjects,
     validate,
 )
 from myofed_schemas.exit_codes import ExitCode
@@ -41,6 +42,7 @@ for room in (
     convert,
     validate,
     labels,
+    subjects,
     protocol,
     dicom_export,
     studies,
