@@ -32,6 +32,9 @@ TYPES: Mapping[str, tuple[str, int]] = {
 }
 """Name in the file -> name in numpy and torch, bytes of one number; of a state dict only the first two are taken."""
 METADATA = "__metadata__"
+WRITTEN: Mapping[str, str] = {"int64": "I64", "float32": "F32"}
+"""The types of a state dict, in the order in which the library writes them: by size of a number, then by name."""
+ALIGNED_TO = 8
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,24 @@ def layout(packed: bytes | memoryview) -> dict[str, Place]:
     if begin + at != len(packed):
         raise _no_format()
     return places
+
+
+def head(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> tuple[bytes, list[str]]:
+    """What stands before the numbers, and whose numbers follow in which order: byte for byte as the library writes it.
+
+    Args:
+        tensors: Name -> type, as numpy and torch call it, and shape.
+    """
+    order = [name for dtype in WRITTEN for name in sorted(tensors) if tensors[name][0] == dtype]
+    at, header = 0, {}
+    for name in order:
+        dtype, shape = tensors[name]
+        end = at + TYPES[WRITTEN[dtype]][1] * math.prod(shape)
+        header[name] = {"dtype": WRITTEN[dtype], "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % ALIGNED_TO)
+    return len(text).to_bytes(LENGTH_BYTES, "little") + text, order
 
 
 def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.executor import Executor, Means
 from myofed_node.federation.flower_adapter import Handler, Incoming, Outcome, SuperNodeLink, Ticket
+from myofed_node.federation.handed_over import sweep_trained
 from myofed_node.federation.training_gate import stopped
 from myofed_node.federation.weights_link import WeightsLink
 from myofed_node.federation.weights_transport import WeightsTransport
@@ -62,6 +63,7 @@ def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> Non
     Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, which
     the second tells it.
     """
+    sweep_trained(folder.passing_weights)
     transport = WeightsTransport(
         folder, Approvals(folder, config), WeightsLink(EgressClient(folder), folder.passing_weights)
     )

@@ -128,13 +128,19 @@ class WeightsLink:
         return file
 
     def upload(
-        self, path: str, content: bytes, *, study: str, timeout_s: float, going: Callable[[], None] = lambda: None
+        self,
+        path: str,
+        content: bytes | memoryview | Path,
+        *,
+        study: str,
+        timeout_s: float,
+        going: Callable[[], None] = lambda: None,
     ) -> None:
         """The coordinator has all bytes and has checked their digest.
 
         Args:
             path: `/site/weights/RUN/SHA256`, the digest of these bytes.
-            content: The update; it lies in a file until it is there.
+            content: The update, or a file of it that may go; it lies in a file until it is there.
             study: For the ledger.
             timeout_s: For everything.
             going: Called before each piece; raises where nothing more may leave.
@@ -144,9 +150,12 @@ class WeightsLink:
             OSError: The file cannot be written.
         """
         file = self._place(path.rsplit("/", 1)[1] + ".out")
-        file.write_bytes(content)
+        if isinstance(content, Path):
+            content.replace(file)
+        else:
+            file.write_bytes(content)
         try:
-            self._upload(path, len(content), study=study, timeout_s=timeout_s, going=going)
+            self._upload(path, file.stat().st_size, study=study, timeout_s=timeout_s, going=going)
         finally:
             file.unlink()
 
