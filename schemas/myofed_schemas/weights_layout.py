@@ -32,8 +32,8 @@ TYPES: Mapping[str, tuple[str, int]] = {
 }
 """Name in the file -> name in numpy and torch, bytes of one number; of a state dict only the first two are taken."""
 METADATA = "__metadata__"
-WRITTEN: Mapping[str, str] = {"int64": "I64", "float32": "F32"}
-"""The types of a state dict, in the order in which the library writes them: by size of a number, then by name."""
+WRITTEN = ("I64", "F64", "F32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8")
+"""The order in which the library writes types; of one type, tensors stand by name."""
 ALIGNED_TO = 8
 
 
@@ -106,13 +106,18 @@ def head(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> tuple[bytes, lis
 
     Args:
         tensors: Name -> type, as numpy and torch call it, and shape.
+
+    Raises:
+        KeyError: A type that is none of TYPES.
     """
-    order = [name for dtype in WRITTEN for name in sorted(tensors) if tensors[name][0] == dtype]
+    codes = {dtype: code for code, (dtype, _) in TYPES.items()}
+    coded = {name: codes[dtype] for name, (dtype, _) in tensors.items()}
+    order = sorted(tensors, key=lambda name: (WRITTEN.index(coded[name]), name))
     at, header = 0, {}
     for name in order:
-        dtype, shape = tensors[name]
-        end = at + TYPES[WRITTEN[dtype]][1] * math.prod(shape)
-        header[name] = {"dtype": WRITTEN[dtype], "shape": list(shape), "data_offsets": [at, end]}
+        shape = tensors[name][1]
+        end = at + TYPES[coded[name]][1] * math.prod(shape)
+        header[name] = {"dtype": coded[name], "shape": list(shape), "data_offsets": [at, end]}
         at = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % ALIGNED_TO)
