@@ -10,6 +10,8 @@ from pathlib import Path
 
 HALF_WRITTEN = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """How `write_atomically` names a file until it is whole."""
+BLOCK_BYTES = 256 << 10
+"""Written at once: for a larger write the kernel looks for larger pieces of free memory, which costs more than the copy."""
 LEFT_BEHIND_S = 60.0
 """Nothing is written for longer: an older one was left by a process that was killed."""
 
@@ -31,7 +33,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     try:
         with os.fdopen(descriptor, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
-            stream.write(content)
+            for at in range(0, len(content), BLOCK_BYTES):
+                stream.write(memoryview(content)[at : at + BLOCK_BYTES])
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)  # noqa: PTH105  same spelling as the rule in the docs: write, fsync, rename

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.files import BLOCK_BYTES
 
 CHUNK_BYTES = 1 << 20
 FOLDER = "transit"
@@ -146,7 +147,7 @@ def append(path: Path, content: bytes | bytearray, *, at: int) -> None:
     try:
         view, position = memoryview(content), at
         while view:
-            written = os.pwrite(descriptor, view, position)
+            written = os.pwrite(descriptor, view[:BLOCK_BYTES], position)
             view, position = view[written:], position + written
     finally:
         os.close(descriptor)

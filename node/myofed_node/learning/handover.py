@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.files import BLOCK_BYTES
 
 Packed = bytes | memoryview
 
@@ -51,7 +52,7 @@ def written(path: Path, parts: Iterable[Packed]) -> None:
 
 def _write(descriptor: int, left: memoryview) -> None:
     while left:
-        left = left[os.write(descriptor, left) :]
+        left = left[os.write(descriptor, left[:BLOCK_BYTES]) :]
 
 
 def _unusable(what: str) -> MyofedError:
