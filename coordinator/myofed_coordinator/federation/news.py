@@ -31,7 +31,7 @@ class News:
 class Doze:
     """Waits between two looks for replies: until there is news and its sender has paused, or for `longest_s`."""
 
-    LOOK_S = 0.03
+    LOOK_S = 0.05
     LOOKS_OF_QUIET = 3
     """A reply comes in several requests; asked for between two of them it would be incomplete."""
 

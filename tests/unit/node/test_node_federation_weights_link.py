@@ -223,3 +223,12 @@ def test_line_that_is_only_slow_ends_with_the_rounds_time_as_well(
         way(line)
     assert caught.value.code == "WEIGHTS_TRANSFER_TIMEOUT"
     assert line.time_s <= 60 + 25
+
+
+def test_update_in_a_file_moves_into_its_place_and_is_gone_afterwards(tmp_path: Path) -> None:
+    """Nothing of 100 MB is copied for it."""
+    line, trained = Line(tmp_path), tmp_path / "x.trained"
+    trained.write_bytes(CONTENT)
+    link(line).upload(PATH, trained, study="thigh-muscles", timeout_s=60.0)
+    assert bytes(line.arrived) == CONTENT
+    assert list(tmp_path.iterdir()) == []
