@@ -121,7 +121,7 @@ class Publisher:
 
     def _next(self, *, early: bool) -> tuple[PublicationRecord, int]:
         """The version of the data set as it is, and how many changes wait: the kept one where it stands, else the next."""
-        folder, config = self.site.folder, self.site.config
+        folder = self.site.folder
         rows = subject_table(folder.dataset, read_register(self.site))
         if not rows:
             raise MyofedError(
@@ -207,8 +207,10 @@ def cube_lines(publication: Publication) -> list[str]:
         ]
     orders = Counter(len(cell.at) for cell in cube.cells)
     lines = [
-        f"cube version {cube.version}: {cube.subjects} subjects, {orders[1]} counts of one condition, {orders[2]} of two, "
-        f"{orders[3]} of three; from {policy.k} on to people who are signed in, from {policy.public_k} on to everybody"
+        (
+            f"cube version {cube.version}: {cube.subjects} subjects, {orders[1]} counts of one condition, {orders[2]} of two, "
+            f"{orders[3]} of three; from {policy.k} on to people who are signed in, from {policy.public_k} on to everybody"
+        )
     ]
     lines += [f"  {cell.at[0].dimension} {cell.at[0].value}: {cell.count}" for cell in cube.cells if len(cell.at) == 1]
     if publication.waiting:
