@@ -82,7 +82,9 @@ def load_rows(session: Session, lines: Iterable[bytes], *, version: int) -> dict
 def _tables(session: Session) -> list[Table]:
     """Our tables as the database has them, parents first."""
     found = MetaData()
-    found.reflect(session.connection(), only=lambda name, _: name in Base.metadata.tables or name in OF_EARLIER_VERSIONS)
+    found.reflect(
+        session.connection(), only=lambda name, _: name in Base.metadata.tables or name in OF_EARLIER_VERSIONS
+    )
     return [table for table in found.sorted_tables if table.name not in OF_THE_VERSION]
 
 
