@@ -133,6 +133,16 @@ class SiteFolder:
         return self.root / "site.sqlite"
 
     @property
+    def subjects(self) -> Path:
+        """JSON: facts of subjects that DICOM does not carry, by pseudonym; never leaves."""
+        return self.root / "subjects.json"
+
+    @property
+    def publication(self) -> Path:
+        """JSON: the card and cube that left last, with the exact rows behind them; the rows never leave."""
+        return self.root / "publication.json"
+
+    @property
     def audit(self) -> Path:
         """Audit chain, one line an entry."""
         return self.root / "audit.jsonl"
