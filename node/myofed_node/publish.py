@@ -121,7 +121,7 @@ class Publisher:
 
     def _next(self, *, early: bool) -> tuple[PublicationRecord, int]:
         """The version of the data set as it is, and how many changes wait: the kept one where it stands, else the next."""
-        folder, config = self.site.folder, self.site.config
+        folder = self.site.folder
         rows = subject_table(folder.dataset, read_register(self.site))
         if not rows:
             raise MyofedError(
@@ -169,7 +169,11 @@ class Publisher:
 
 
 def _publication(
-    state: Literal["published", "unchanged", "withdrawn", "preview"], record: PublicationRecord, *, at: str, waiting: int
+    state: Literal["published", "unchanged", "withdrawn", "preview"],
+    record: PublicationRecord,
+    *,
+    at: str,
+    waiting: int,
 ) -> Publication:
     return Publication(state=state, card=record.card, cube=record.newest.cube, waiting=waiting, at=at)
 
@@ -198,15 +202,17 @@ def cube_lines(publication: Publication) -> list[str]:
     """The cube in words."""
     cube, policy = publication.cube, publication.cube.policy
     if cube.subjects is None:
-        return [f"cube version {cube.version}: nothing is told, everything is below {policy.k} or could not be proven safe"]
+        return [
+            f"cube version {cube.version}: nothing is told, everything is below {policy.k} or could not be proven safe"
+        ]
     orders = Counter(len(cell.at) for cell in cube.cells)
     lines = [
-        f"cube version {cube.version}: {cube.subjects} subjects, {orders[1]} counts of one condition, {orders[2]} of two, "
-        f"{orders[3]} of three; from {policy.k} on to people who are signed in, from {policy.public_k} on to everybody"
+        (
+            f"cube version {cube.version}: {cube.subjects} subjects, {orders[1]} counts of one condition, {orders[2]} of two, "
+            f"{orders[3]} of three; from {policy.k} on to people who are signed in, from {policy.public_k} on to everybody"
+        )
     ]
-    lines += [
-        f"  {cell.at[0].dimension} {cell.at[0].value}: {cell.count}" for cell in cube.cells if len(cell.at) == 1
-    ]
+    lines += [f"  {cell.at[0].dimension} {cell.at[0].value}: {cell.count}" for cell in cube.cells if len(cell.at) == 1]
     if publication.waiting:
         lines.append(f"  {publication.waiting} changes wait for the next version: {policy.k} are needed")
     return lines

@@ -65,7 +65,9 @@ class Problem:
 
     def bounds(self, counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(worlds, places) twice: smallest and largest count that is told alike, were these counts told."""
-        limits = [world.rounding.bounds(int(each.max(initial=0))) for world, each in zip(self.worlds, counts, strict=True)]
+        limits = [
+            world.rounding.bounds(int(each.max(initial=0))) for world, each in zip(self.worlds, counts, strict=True)
+        ]
         pairs = [(low[each], high[each]) for (low, high), each in zip(limits, counts, strict=True)]
         return np.stack([low for low, _ in pairs]), np.stack([high for _, high in pairs])
 

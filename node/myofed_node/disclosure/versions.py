@@ -88,7 +88,10 @@ def _with_told(task: Task, space: CellSpace, rows: dict[tuple[int, ...], list[Ro
     worlds = [World(nothing.told, task.rounding, zeros=not task.rounding.zeros_told)]
     if task.before is not None:
         standing = World(
-            _places(space, task.before.told), task.before.rounding, fixed=True, zeros=not task.before.rounding.zeros_told
+            _places(space, task.before.told),
+            task.before.rounding,
+            fixed=True,
+            zeros=not task.before.rounding.zeros_told,
         )
         worlds = [standing, *worlds, nothing, nothing]
     problem = Problem(space, table, presence, states, tuple(worlds), task.rounding.k)
@@ -104,12 +107,16 @@ def _tellable(task: Task, problem: Problem, *, filters: int) -> Mask:
     told &= (counts[task.new] > 0) | (space.order < MAX_FILTERS)  # empty cells of three conditions are told by nobody
     told &= space.among([axis.dimension in task.dimensions for axis in space.axes])
     if task.early and task.before is not None:
-        same = [place for place in np.flatnonzero(told & space.canonical) if _unchanged(task, problem, counts, int(place))]
+        same = [
+            place for place in np.flatnonzero(told & space.canonical) if _unchanged(task, problem, counts, int(place))
+        ]
         told &= space.everywhere(np.array(same, np.int64)) | (space.order == 0)
     return told
 
 
-def _unchanged(task: Task, problem: Problem, counts: np.ndarray[tuple[int, ...], np.dtype[np.int32]], place: int) -> bool:
+def _unchanged(
+    task: Task, problem: Problem, counts: np.ndarray[tuple[int, ...], np.dtype[np.int32]], place: int
+) -> bool:
     before = task.before.told.get(problem.space.said(place)) if task.before else None
     return before is not None and before == task.rounding.told(int(counts[task.new, place]))
 
@@ -127,8 +134,14 @@ def whole_dimension_sets(problem: Problem, told: Mask) -> Mask:
         told: (places,) of the new version.
     """
     space, standing = problem.space, problem.worlds[0].told
-    lost: set[tuple[str, ...]] = {_dimensions(space, int(place)) for place in np.flatnonzero(standing & ~told & space.canonical)}
-    stays = [p for p in np.flatnonzero(told & space.canonical) if _dimensions(space, int(p)) not in lost or not space.order[p]]
+    lost: set[tuple[str, ...]] = {
+        _dimensions(space, int(place)) for place in np.flatnonzero(standing & ~told & space.canonical)
+    }
+    stays = [
+        p
+        for p in np.flatnonzero(told & space.canonical)
+        if _dimensions(space, int(p)) not in lost or not space.order[p]
+    ]
     return space.everywhere(np.array(stays, np.int64))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import ssl
 import sys
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from myofed_node.federation.egress import Egress, EgressSettings
 from myofed_node.federation.egress_client import EgressAddress
 from myofed_node.federation.egress_files import FileCourier, Outside
 from myofed_node.federation.ledger import EgressLedger
+from myofed_node.federation.task_news import announce
 from myofed_node.renewal import settle_renewal
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
@@ -101,6 +103,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         capture=folder.capture if config.capture_egress and config.policy.demo else None,
         now=system_now,
         courier=courier(folder, config, identity),
+        message_passed=partial(announce, folder.task_news),
     )
     uvicorn.run(
         Egress(outside_client(folder, config, identity), settings),
