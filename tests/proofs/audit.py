@@ -29,14 +29,14 @@ class Found:
     """Changes that were tried, by kind, and what went wrong; every `stride`-th is tried."""
 
     stride: int = 1
-    asked: int = 0
+    asked: dict[str, int] = field(default_factory=dict)
     tried: dict[str, int] = field(default_factory=dict)
     failed: list[str] = field(default_factory=list)
 
-    def is_turn(self) -> bool:
-        """Whether the next change is one that is tried."""
-        self.asked += 1
-        return self.asked % self.stride == 0
+    def is_turn(self, kind: str) -> bool:
+        """Whether the next change of this kind is one that is tried."""
+        self.asked[kind] = self.asked.get(kind, 0) + 1
+        return self.asked[kind] % self.stride == 0
 
     def judge(self, kind: str, lines: list[bytes], cosigned: dict[int, str], *, after: AuditHead, entry: int) -> None:
         """The change is found, and the entry named is the one at fault.
@@ -86,7 +86,7 @@ def _bits(found: Found, chain: list[bytes], cosigned: dict[int, str]) -> None:
     for at, line in enumerate(chain):
         before, behind = _head(chain, at), chain[at + 1 : at + 1 + AFTER]
         for bit in range(8 * len(line)):
-            if found.is_turn():
+            if found.is_turn("bits"):
                 lines = [*_flipped(line, bit), *behind]
                 found.judge("bits flipped", lines, cosigned, after=before, entry=at + 1)
         if at % 200 == 0:
@@ -97,12 +97,12 @@ def _orders(found: Found, chain: list[bytes], cosigned: dict[int, str]) -> None:
     """Each entry left out, each two swapped, and the chain cut behind each, and before the first."""
     for at in range(len(chain)):
         before = _head(chain, at)
-        if found.is_turn():
+        if found.is_turn("deleted"):
             found.judge("entries deleted", chain[at + 1 : at + 1 + AFTER], cosigned, after=before, entry=at + 1)
-        if found.is_turn():
+        if found.is_turn("cut"):
             found.judge("chains cut", [], cosigned, after=before, entry=at + 1)
         for other in range(at + 1, len(chain)):
-            if found.is_turn():
+            if found.is_turn("swapped"):
                 lines = [chain[other], *chain[at + 1 : min(other, at + AFTER)]]
                 found.judge("entries swapped", lines, cosigned, after=before, entry=at + 1)
 
