@@ -88,12 +88,15 @@ def parse_line(line: bytes, *, number: int) -> AuditEntry:
     return entry
 
 
-def verify_lines(lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+def verify_lines(
+    lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None = None, after: AuditHead | None = None
+) -> AuditHead:
     """The head of a chain in which every line follows from the one before, and every co-signed entry is as it was.
 
     Args:
         lines: All lines, in order, with their line ends.
         cosigned: Sequence -> digest of entries that the other side vouched for.
+        after: Head of what was verified before; the lines go on from there. None begins with the first entry.
 
     Returns:
         The head, owner `chain`; sequence 0 and GENESIS for an empty chain.
@@ -103,9 +106,9 @@ def verify_lines(lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None =
             it may name the second.
         RewrittenChainError: The chain holds, but a co-signed entry is missing or another one.
     """
-    anchors = dict(cosigned or {})
-    sequence, previous = 0, GENESIS
-    links = enumerate(lines, start=1)
+    sequence, previous = (after.sequence, after.digest) if after else (0, GENESIS)
+    anchors = {number: digest for number, digest in (cosigned or {}).items() if number > sequence}
+    links = enumerate(lines, start=sequence + 1)
     for number, line in links:
         link = _link(line, number)
         if link.sequence != number:
@@ -116,8 +119,8 @@ def verify_lines(lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None =
         sequence, previous = number, link.digest
         if anchors.pop(number, previous) != previous:
             raise RewrittenChainError(number, "it is not the entry that was co-signed")
-    if missing := [number for number in anchors if number > 0]:
-        raise RewrittenChainError(sequence + 1, f"the chain ends before entry {min(missing)}, which was co-signed")
+    if anchors:
+        raise RewrittenChainError(sequence + 1, f"the chain ends before entry {min(anchors)}, which was co-signed")
     return AuditHead(owner="chain", sequence=sequence, digest=previous)
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from proofs.audit import tampered_chains
 from proofs.burned_in import burned_in
 from proofs.convert_kills import killed_conversions
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
@@ -52,6 +53,7 @@ def _demos(runs: list[list[str]], *, offline: bool) -> tuple[list[dict[str, Any]
 PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "demo-seeds": demo_seeds,
     "demo-offline": demo_offline,
+    "audit": tampered_chains,
     "deid-planted": planted_corpus,
     "deid-mutated": mutated_files,
     "deid-kills": killed_batches,
