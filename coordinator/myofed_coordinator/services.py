@@ -20,6 +20,7 @@ from myofed_coordinator.database import Database, check_schema, open_database
 from myofed_coordinator.enrolment.heads import AuditHeadsService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.models.lineage import LineageService
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
 from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
@@ -44,6 +45,7 @@ class Services:
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
+    lineage: LineageService
     accounts: AccountsService
     sessions: SessionsService
     tokens: TokensService
@@ -85,6 +87,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
+        lineage=LineageService(database, audit, signer),
         accounts=accounts,
         sessions=sessions,
         tokens=TokensService(database, audit),

@@ -114,7 +114,7 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(runs_router(port.runs))
     router.include_router(starts_router(StartsService(port.services, open_runs(port.services)), clock=port.clock))
     cards = CardsService(port.services.models, port.services.studies, port.runs)
-    router.include_router(models_router(port.services.models, cards))
+    router.include_router(models_router(port.services.models, cards, port.services.lineage))
 
     @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(gate.signed_in)])
     def openapi() -> dict[str, Any]:
