@@ -1,4 +1,4 @@
-"""`python -m bench NAME | --all`: runs benchmarks, writes bench/results/NAME.json, prints a table."""
+"""`python -m bench NAME | --all | --page`: runs benchmarks, writes bench/results/NAME.json and docs/benchmarks.md, prints a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from bench.validate import measure as validate
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
+RESULTS = HERE / "results"
+PAGE = REPOSITORY / "docs" / "benchmarks.md"
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "convert": convert,
     "convert-right": convert_right,
@@ -36,14 +39,19 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
 
 def main(arguments: list[str]) -> int:
     """Exit status 0 when all ran (`missed` says what fell short of its target), 2 for an unknown name."""
-    names = list(BENCHMARKS) if arguments == ["--all"] else arguments
-    if not names or any(name not in BENCHMARKS for name in names):
-        print(f"expected --all or names out of {', '.join(BENCHMARKS)}, found {arguments}", file=sys.stderr)
+    names = {("--all",): list(BENCHMARKS), ("--page",): []}.get(tuple(arguments), arguments)
+    if not arguments or any(name not in BENCHMARKS for name in names):
+        print(f"expected --all, --page or names out of {', '.join(BENCHMARKS)}, found {arguments}", file=sys.stderr)
         return 2
-    results = [run(name) for name in names]
-    if arguments == ["--all"]:
-        (REPOSITORY / "docs" / "benchmarks.md").write_text(page(results))
+    for name in names:
+        run(name)
+    PAGE.write_text(page(last_results()))
     return 0
+
+
+def last_results() -> list[dict[str, Any]]:
+    """The last result of every benchmark that has one, by name."""
+    return [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
 
 
 def run(name: str) -> dict[str, Any]:
@@ -54,6 +62,7 @@ def run(name: str) -> dict[str, Any]:
     document = {
         "name": name,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "commit": _commit(),
         **measured,
         "targets": targets,
@@ -61,9 +70,8 @@ def run(name: str) -> dict[str, Any]:
         "not_measured": [key for key in targets if key not in values],
         "load_average": round(os.getloadavg()[0], 2),
     }
-    folder = HERE / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     print(table(document))
     return document
 
@@ -84,12 +92,15 @@ def table(document: dict[str, Any]) -> str:
 
 
 def page(results: list[dict[str, Any]]) -> str:
-    """docs/benchmarks.md."""
+    """docs/benchmarks.md: what each benchmark last gave, with its date and the commit beneath it."""
     blocks = [
-        f"## {r['name']}\n\ncommit `{r['commit'][:12]}`, {r['machine']}\n\n```\n{table(r)}\n```\n" for r in results
+        f"## {r['name']}\n\n{r['date']}, on commit `{r['commit'][:12]}`, {r['machine']}; again: `make bench NAME={r['name']}`\n\n"
+        f"```\n{table(r)}\n```\n"
+        for r in results
     ]
     return (
-        "# Benchmarks\n\nMade by `make bench-all`; every figure stands beside a peer measured in the same run.\n\n"
+        "# Benchmarks\n\nThe last result of every benchmark, written by `make bench NAME=...` (`make bench-all` runs each). Every figure of a peer was "
+        "measured\nin the same run as ours; `load` is the machine's load average at its end, MISSED what fell short of its target.\n\n"
         + "\n".join(blocks)
     )
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from pydantic import ValidationError
-
-from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError, verify_chain
+from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError
+from myofed_schemas.audit_lines import RewrittenChainError, chain_lines, export_lines, parse_line, verify_lines
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -75,20 +75,44 @@ class AuditLog:
         Raises:
             MyofedError: AUDIT_BROKEN, a line is no entry.
         """
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                yield _parse(line, number)
+        for number, line in enumerate(chain_lines(self._path), start=1):
+            yield _parse(line, number)
 
-    def verify(self) -> AuditHead:
-        """The head of a chain that holds from the first entry to the last.
+    def head(self) -> AuditHead:
+        """Where the chain stands, by its last entry alone; sequence 0 in an empty one.
 
         Raises:
-            MyofedError: AUDIT_BROKEN names the first entry at fault.
+            MyofedError: AUDIT_BROKEN, the last line is no entry.
         """
+        with self._locked() as descriptor:
+            last = self._last(descriptor)
+        return AuditHead(owner=OWNER, sequence=last.sequence if last else 0, digest=last.digest() if last else GENESIS)
+
+    def verify(self, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+        """The head of a chain that holds from the first entry to the last, and is the one that sites have co-signed.
+
+        Args:
+            cosigned: Sequence -> digest of the heads that sites vouched for.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN or AUDIT_REWRITTEN name the first entry at fault.
+        """
+        return self._judged(lambda: verify_lines(chain_lines(self._path), cosigned=cosigned))
+
+    def export(self, out: BinaryIO, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+        """As `verify`, and the lines that were verified are in `out`.
+
+        Raises:
+            MyofedError: As `verify`; what is in `out` is worth nothing then.
+        """
+        return self._judged(lambda: export_lines(chain_lines(self._path), out, cosigned=cosigned))
+
+    @staticmethod
+    def _judged(judge: Callable[[], AuditHead]) -> AuditHead:
         try:
-            head = verify_chain(self.entries())
+            head = judge()
+        except RewrittenChainError as error:
+            raise rewritten(error.sequence) from error
         except BrokenChainError as error:
             raise _broken(error.sequence) from error
         return AuditHead(owner=OWNER, sequence=head.sequence, digest=head.digest)
@@ -117,12 +141,20 @@ class AuditLog:
 
 
 def _parse(line: bytes, number: int) -> AuditEntry:
-    if not line.endswith(b"\n"):
-        raise _broken(number)
     try:
-        return AuditEntry.model_validate_json(line)
-    except ValidationError as error:
+        return parse_line(line, number=number)
+    except BrokenChainError as error:
         raise _broken(number) from error
+
+
+def rewritten(number: int) -> MyofedError:
+    """The chain, from this entry on, is not the one that was co-signed."""
+    return MyofedError(
+        "AUDIT_REWRITTEN",
+        f"the audit chain is not the one that sites co-signed, from entry {number} on",
+        hint="it was shortened or rewritten: keep the file as evidence and compare it with the last backup",
+        exit_code=ExitCode.UNHEALTHY,
+    )
 
 
 def _broken(number: int) -> MyofedError:

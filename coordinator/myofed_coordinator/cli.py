@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,18 +11,19 @@ from pydantic import ValidationError
 
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
-from myofed_coordinator.commands import accounts, planning, registry, sites, studies
+from myofed_coordinator.backup.before_migration import save_before_migration
+from myofed_coordinator.commands import accounts, audit, backup, planning, registry, sites, studies
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
-from myofed_coordinator.migrations import migrate as migrate_tables
+from myofed_coordinator.migrations.migrate import migrate as migrate_tables
 from myofed_coordinator.services import open_tables
 from myofed_schemas.clock import system_now
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.service_loop import only_one
 
 app = new_group("Coordinates federated studies of muscle MRI; no image ever comes here.")
-audit = new_group("The append-only record of everything decided.")
 app.add_typer(sites.sites, name="sites")
 app.add_typer(planning.planning, name="planning")
 app.add_typer(studies.study, name="study")
@@ -29,8 +31,10 @@ app.add_typer(studies.runs, name="runs")
 app.add_typer(registry.models, name="models")
 app.add_typer(registry.catalog, name="catalog")
 app.add_typer(accounts.accounts, name="accounts")
-app.add_typer(audit, name="audit")
+app.add_typer(audit.audit, name="audit")
 app.command("invite")(sites.invite)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 
 FolderArgument = Annotated[Path, typer.Argument(help="The coordinator's home folder.", show_default=False)]
 
@@ -95,18 +99,20 @@ def up(folder: FolderArgument) -> None:
 
 @app.command()
 def migrate(home: HomeOption, json: JsonOption = False) -> None:
-    """Brings tables of an earlier version to this one; nothing else changes them. Stop `up` and back up first.
+    """Brings tables of an earlier version to this one, after a backup into `backups/`; nothing else changes them. Stop `up` first.
 
     Example: myofed-coordinator migrate --home /srv/myofed
     """
     found = HomeFolder(home.absolute())
     database = open_tables(found, load_config(found))
     try:
-        steps = migrate_tables(database, AuditLog(found.audit), actor=actor(), now=system_now())
+        save = partial(save_before_migration, found, database, actor=actor(), now=system_now())
+        with only_one(found.run / "up.lock"):
+            steps = migrate_tables(database, AuditLog(found.audit), actor=actor(), now=system_now(), save=save)
     finally:
         database.close()
-    said = f"Tables of version {steps.before} are now of version {steps.after}."
-    show(steps, lines=[said if steps.before != steps.after else "Nothing to do."], as_json=json)
+    said = [f"Tables of version {steps.before} are now of version {steps.after}.", f"Before: {steps.backup}"]
+    show(steps, lines=said if steps.before != steps.after else ["Nothing to do."], as_json=json)
 
 
 @app.command()
@@ -126,18 +132,6 @@ def doctor(home: HomeOption, json: JsonOption = False) -> None:
     if not report.healthy:
         say("Not healthy.")
         raise typer.Exit(int(ExitCode.UNHEALTHY))
-
-
-@audit.command("verify")
-def verify_audit(home: HomeOption, json: JsonOption = False) -> None:
-    """Verifies the whole chain and names the first bad entry, if there is one.
-
-    Example: myofed-coordinator audit verify --home /srv/myofed
-    """
-    found = HomeFolder(home.absolute())
-    load_config(found)
-    head = AuditLog(found.audit).verify()
-    show(head, lines=[f"The chain holds: {head.sequence} entries, head {head.digest}."], as_json=json)
 
 
 def main() -> None:

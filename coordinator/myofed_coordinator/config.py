@@ -40,6 +40,10 @@ class CoordinatorConfig(WireModel):
         four_eyes: A run starts once somebody else than who asked for it has confirmed.
         oidc: The identity provider where people may sign in; None for accounts of this coordinator alone.
         demo: A demonstration on synthetic patients; said on every page.
+        public_catalog: Everybody may read cards without a login, as far as the sites' `public_k` lets them be told.
+        queries_per_hour: Count questions that one person may ask in sixty minutes.
+        queries_per_day: In twenty-four hours.
+        query_log_days: How long it is kept who asked which count question.
     """
 
     schema_version: Literal["myofed-coordinator-1"] = "myofed-coordinator-1"
@@ -54,6 +58,10 @@ class CoordinatorConfig(WireModel):
     four_eyes: bool = True
     oidc: OidcSettings | None = None
     demo: bool = False
+    public_catalog: bool = False
+    queries_per_hour: int = Field(default=60, ge=1, le=10_000)
+    queries_per_day: int = Field(default=600, ge=1, le=100_000)
+    query_log_days: int = Field(default=730, ge=30, le=3650)
 
     @property
     def people_url(self) -> str:
@@ -109,6 +117,10 @@ _COMMENTS = {
     "four_eyes": "false = a run starts without the confirmation of a second person.",
     "oidc": "null = accounts of this coordinator only; else the identity provider, see docs/accounts.md.",
     "demo": "true marks a demonstration on synthetic patients.",
+    "public_catalog": "true lets everybody read the catalog without a login, within the sites' public_k.",
+    "queries_per_hour": "Count questions that one person may ask in an hour.",
+    "queries_per_day": "Count questions that one person may ask in a day.",
+    "query_log_days": "Days for which it is kept who asked which count question.",
 }
 
 

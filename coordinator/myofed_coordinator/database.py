@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, select, text
+from sqlalchemy import Connection, Engine, String, create_engine, event, inspect, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -14,8 +14,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
-SCHEMA_VERSION = 2
-"""Version of the tables; a migration in `migrations/` leads from each to the next."""
+SCHEMA_VERSION = 3
+"""Version of the tables: the newest revision in `migrations/versions/`; each leads from the one before."""
 
 BUSY_TIMEOUT_MS = 10_000
 POOL = 20
@@ -28,8 +28,16 @@ class Base(DeclarativeBase):
     """Base of all tables; times are `UtcTime` text, which sorts as time does on every database."""
 
 
+class RevisionRow(Base):
+    """Alembic's own table: exactly one row, the revision of the tables."""
+
+    __tablename__ = "alembic_version"
+
+    version_num: Mapped[str] = mapped_column(String(32), primary_key=True)
+
+
 class SchemaVersionRow(Base):
-    """The version of the tables: exactly one row."""
+    """The version once more, where releases up to 0.2 look for it, so that they refuse tables that they do not know."""
 
     __tablename__ = "schema_version"
 
@@ -81,6 +89,11 @@ def open_database(url: str) -> Database:
     return Database(engine)
 
 
+def revision_of(version: int) -> str:
+    """Alembic's name of this version."""
+    return f"{version:04d}"
+
+
 def create_tables(database: Database) -> None:
     """Every table exists and the version is stamped; a second call changes nothing.
 
@@ -88,6 +101,8 @@ def create_tables(database: Database) -> None:
     """
     with database.write() as session:
         Base.metadata.create_all(session.connection())
+        if session.scalar(select(RevisionRow)) is None:
+            session.add(RevisionRow(version_num=revision_of(SCHEMA_VERSION)))
         if session.scalar(select(SchemaVersionRow)) is None:
             session.add(SchemaVersionRow(version=SCHEMA_VERSION))
 
@@ -98,8 +113,23 @@ def check_schema(database: Database) -> None:
     Raises:
         MyofedError: DATABASE_UNREACHABLE, DATABASE_EMPTY or DATABASE_VERSION.
     """
+    found = version_of_tables(database)
+    if found != SCHEMA_VERSION:
+        raise MyofedError(
+            "DATABASE_VERSION",
+            f"tables have version {found}, expected {SCHEMA_VERSION}",
+            hint="older tables: `myofed-coordinator migrate`; newer ones: run the version that made them",
+        )
+
+
+def version_of_tables(database: Database) -> int:
+    """The version of the tables, whatever it is.
+
+    Raises:
+        MyofedError: DATABASE_UNREACHABLE or DATABASE_EMPTY.
+    """
     try:
-        found = _schema_version(database)
+        found = schema_version(database)
     except OperationalError as error:
         raise MyofedError(
             "DATABASE_UNREACHABLE",
@@ -111,19 +141,23 @@ def check_schema(database: Database) -> None:
         raise MyofedError(
             "DATABASE_EMPTY", "the database has no tables of this program", hint="run `init` again or restore a backup"
         )
-    if found != SCHEMA_VERSION:
-        raise MyofedError(
-            "DATABASE_VERSION",
-            f"tables have version {found}, expected {SCHEMA_VERSION}",
-            hint="older tables: back up, then `myofed-coordinator migrate`; newer ones: run the version that made them",
-        )
+    return found
 
 
-def _schema_version(database: Database) -> int | None:
+def schema_version(database: Database) -> int | None:
+    """The version of the tables as they are; None where there are none of ours.
+
+    Raises:
+        OperationalError: The database does not answer.
+    """
     with database.read() as session:
-        if not inspect(session.connection()).has_table(SchemaVersionRow.__tablename__):
-            return None
-        return session.scalar(select(SchemaVersionRow.version))
+        tables = inspect(session.connection())
+        if tables.has_table(RevisionRow.__tablename__):
+            revision = session.scalar(select(RevisionRow.version_num))
+            return int(revision) if revision and revision.isdecimal() else None
+        if tables.has_table(SchemaVersionRow.__tablename__):
+            return session.scalar(select(SchemaVersionRow.version))
+        return None
 
 
 def _connect_sqlite(connection: Any, _record: Any) -> None:

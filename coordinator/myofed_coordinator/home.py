@@ -78,6 +78,16 @@ class HomeFolder:
         return self.keys / "accounts.key"
 
     @property
+    def backup_secret(self) -> Path:
+        """Text that opens the backups which `migrate` makes by itself; made with the first of them."""
+        return self.keys / "backup.secret"
+
+    @property
+    def backups(self) -> Path:
+        """Backups that `migrate` made."""
+        return self.root / "backups"
+
+    @property
     def database(self) -> Path:
         """SQLite database, unless the configuration names another by URL."""
         return self.root / "coordinator.sqlite"

@@ -7,7 +7,7 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from myofed_coordinator.accounts.vault import new_key
 from myofed_coordinator.audit import AuditLog, Deed
@@ -42,23 +42,28 @@ def initialise(root: Path, config: CoordinatorConfig, *, actor: str, now: dateti
     """
     check_reachable(config)
     home = HomeFolder(root.absolute())
-    _make_folders(home)
+    make_folders(home)
     _make_keys(home, config, now=now)
     database = open_tables(home, config)
     try:
+        check_unused(database)
         create_tables(database)
-        _check_unused(database)
     finally:
         database.close()
     if home.database.exists():
         home.database.chmod(0o600)
     AuditLog(home.audit).append(Deed(actor, "HOME_MADE", config.name, {"demo": int(config.demo)}), now=now)
     save_config(home, config)
-    _unfinished(home).unlink()
+    finish_folder(home)
     return home
 
 
-def _make_folders(home: HomeFolder) -> None:
+def make_folders(home: HomeFolder) -> None:
+    """The folders exist, 0700, with the mark of a call that has not ended.
+
+    Raises:
+        MyofedError: HOME_NOT_EMPTY.
+    """
     if home.root.is_dir() and _unfinished(home).exists() and not home.config.exists():
         shutil.rmtree(home.root)  # nothing in it was ever used: without its configuration no command opened it
     if home.root.exists() and (not home.root.is_dir() or any(home.root.iterdir())):
@@ -75,9 +80,15 @@ def _make_folders(home: HomeFolder) -> None:
         folder.chmod(0o700)
 
 
-def _check_unused(database: Database) -> None:
-    """No other home keeps its sites in this database (PostgreSQL is named by a URL that two homes could share)."""
+def check_unused(database: Database) -> None:
+    """No other home keeps its sites in this database (PostgreSQL is named by a URL that two homes could share).
+
+    Raises:
+        MyofedError: DATABASE_IN_USE.
+    """
     with database.read() as session:
+        if not inspect(session.connection()).has_table(InviteRow.__tablename__):
+            return
         used = session.scalar(select(InviteRow.site).limit(1)) is not None
     if used:
         raise MyofedError(
@@ -86,6 +97,11 @@ def _check_unused(database: Database) -> None:
             hint="name an empty database with --database-url",
             exit_code=ExitCode.SITE_FOLDER,
         )
+
+
+def finish_folder(home: HomeFolder) -> None:
+    """The call has ended: the folder is a home."""
+    _unfinished(home).unlink()
 
 
 def _unfinished(home: HomeFolder) -> Path:

@@ -13,15 +13,18 @@ from myofed_coordinator.accounts.sessions import SessionsService
 from myofed_coordinator.accounts.tokens import TokensService
 from myofed_coordinator.accounts.vault import load_vault
 from myofed_coordinator.audit import AuditLog
+from myofed_coordinator.catalog.reading import CatalogReading, catalog_reading
 from myofed_coordinator.catalog.service import CatalogService
 from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Database, check_schema, open_database
 from myofed_coordinator.enrolment.heads import AuditHeadsService
+from myofed_coordinator.enrolment.renewal import RenewalService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.lineage import LineageService
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
+from myofed_coordinator.negotiations.service import NegotiationPlace, NegotiationService
 from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
 from myofed_coordinator.signing import load_signer
@@ -41,7 +44,10 @@ class Services:
     audit: AuditLog
     enrolment: EnrolmentService
     heads: AuditHeadsService
+    renewals: RenewalService
     catalog: CatalogService
+    catalog_reading: CatalogReading
+    negotiations: NegotiationService
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
@@ -72,7 +78,10 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     database = open_tables(home, config)
     check_schema(database)
     audit = AuditLog(home.audit)
-    enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
+    catalog = CatalogService(database, audit)
+    reading = catalog_reading(database, audit, catalog, config)
+    consortium = Consortium(authority, signer.public_key, config)
+    enrolment = EnrolmentService(database, audit, consortium)
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
     people = AccountsPlace(config, Passwords(), cache(partial(load_vault, home.accounts_key)))
     accounts, sessions = AccountsService(database, audit, people), SessionsService(database, audit)
@@ -83,7 +92,10 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         audit=audit,
         enrolment=enrolment,
         heads=AuditHeadsService(database, audit, enrolment, signer),
-        catalog=CatalogService(database, audit),
+        catalog=catalog,
+        catalog_reading=reading,
+        negotiations=NegotiationService(database, audit, NegotiationPlace(reading.search, enrolment, signer)),
+        renewals=RenewalService(database, audit, consortium),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import BinaryIO
 
-from pydantic import ValidationError
-
 from myofed_node.chained_lines import last_line, locked
 from myofed_node.site_folder import SiteFolder
-from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError, verify_chain
+from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError
+from myofed_schemas.audit_lines import (
+    LONGEST_LINE_BYTES,
+    RewrittenChainError,
+    chain_lines,
+    export_lines,
+    parse_line,
+    verify_lines,
+)
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-
-LONGEST_LINE_BYTES = 64 * 1024
-"""More than any entry takes: codes, digests and counts only."""
 
 
 class SiteAudit:
@@ -72,30 +75,45 @@ class SiteAudit:
         Raises:
             MyofedError: AUDIT_BROKEN at a line that is no entry.
         """
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as stream:
-            for number, line in enumerate(stream, start=1):
-                yield _parse(line, number=number)
+        for number, line in enumerate(chain_lines(self._path), start=1):
+            yield _parse(line, number=number)
 
-    def verify(self) -> AuditHead:
-        """The head of a chain in which every entry follows from the one before.
+    def verify(self, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+        """The head of a chain in which every entry follows from the one before, and the co-signed ones are as they were.
+
+        Args:
+            cosigned: Sequence -> digest of heads that the coordinator vouched for.
 
         Raises:
-            MyofedError: AUDIT_BROKEN, naming the first entry at fault; AUDIT_EMPTY where there is nothing to verify.
+            MyofedError: AUDIT_BROKEN or AUDIT_REWRITTEN, naming the first entry at fault; AUDIT_EMPTY where there is nothing
+                to verify.
         """
-        try:
-            head = verify_chain(self.entries())
-        except BrokenChainError as error:
-            raise _broken(error.sequence) from None
-        if head.sequence == 0:
-            raise MyofedError(
-                "AUDIT_EMPTY",
-                "expected at least the entry that init wrote, found an empty chain",
-                hint="restore audit.jsonl from the backup",
-                exit_code=ExitCode.UNHEALTHY,
-            )
-        return head
+        return _judged(lambda: verify_lines(chain_lines(self._path), cosigned=cosigned))
+
+    def export(self, out: BinaryIO, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+        """As `verify`, and the lines that were verified are in `out`.
+
+        Raises:
+            MyofedError: As `verify`; what is in `out` is worth nothing then.
+        """
+        return _judged(lambda: export_lines(chain_lines(self._path), out, cosigned=cosigned))
+
+
+def _judged(judge: Callable[[], AuditHead]) -> AuditHead:
+    try:
+        head = judge()
+    except RewrittenChainError as error:
+        raise _rewritten(error.sequence) from None
+    except BrokenChainError as error:
+        raise _broken(error.sequence) from None
+    if head.sequence == 0:
+        raise MyofedError(
+            "AUDIT_EMPTY",
+            "expected at least the entry that init wrote, found an empty chain",
+            hint="restore audit.jsonl from the backup",
+            exit_code=ExitCode.UNHEALTHY,
+        )
+    return head
 
 
 def _last_entry(stream: BinaryIO) -> AuditEntry | None:
@@ -105,9 +123,18 @@ def _last_entry(stream: BinaryIO) -> AuditEntry | None:
 
 def _parse(line: bytes, *, number: int) -> AuditEntry:
     try:
-        return AuditEntry.model_validate_json(line)
-    except ValidationError:
+        return parse_line(line, number=number)
+    except BrokenChainError:
         raise _broken(number) from None
+
+
+def _rewritten(sequence: int) -> MyofedError:
+    return MyofedError(
+        "AUDIT_REWRITTEN",
+        f"expected the audit chain that the coordinator co-signed, found another from entry {sequence} on",
+        hint="the audit chain was shortened or rewritten: keep it as evidence and restore the backup",
+        exit_code=ExitCode.UNHEALTHY,
+    )
 
 
 def _broken(sequence: int) -> MyofedError:

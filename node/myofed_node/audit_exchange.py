@@ -1,6 +1,9 @@
-"""The head of the site's audit chain, signed here, co-signed by the coordinator, and checked against the chain later."""
+"""Audit heads co-signed both ways: the site's by the coordinator, the coordinator's by the site; each checked later."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -11,11 +14,11 @@ from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.coordinator_link import load_link
 from myofed_node.keys import sign
 from myofed_node.site_folder import SiteFolder
-from myofed_schemas.audit import AuditHead, SignedAuditHead
+from myofed_schemas.audit import AuditHead, SignedAuditHead, WitnessedHead
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.files import write_atomically
+from myofed_schemas.files import open_atomically, write_atomically
 
 
 def exchange_head(folder: SiteFolder, api: CoordinatorApi, *, site: str) -> int:
@@ -43,35 +46,86 @@ def exchange_head(folder: SiteFolder, api: CoordinatorApi, *, site: str) -> int:
     return head.sequence
 
 
+def cosigned_entries(folder: SiteFolder) -> dict[int, str]:
+    """Sequence -> digest of the entry that the coordinator vouches for; empty where none was co-signed yet.
+
+    Raises:
+        MyofedError: COSIGNATURE_INVALID.
+    """
+    signed = _kept(folder.cosigned_head)
+    if signed is None:
+        return {}
+    _check_signature(folder, signed)
+    return {signed.head.sequence: signed.head.digest}
+
+
 def verify_cosigned(folder: SiteFolder) -> int:
     """The sequence up to which the coordinator vouches for the chain that lies here; 0 where none was co-signed yet.
 
     Raises:
-        MyofedError: COSIGNATURE_INVALID, or AUDIT_REWRITTEN where the chain is not the one that was co-signed.
+        MyofedError: COSIGNATURE_INVALID, AUDIT_BROKEN, or AUDIT_REWRITTEN where the chain is not the one that was co-signed.
     """
-    signed = _kept(folder)
-    if signed is None:
-        return 0
-    _check_signature(folder, signed)
-    at_head = next((entry for entry in SiteAudit(folder).entries() if entry.sequence == signed.head.sequence), None)
-    if at_head is None or at_head.digest() != signed.head.digest:
-        raise MyofedError(
-            "AUDIT_REWRITTEN",
-            f"expected entry {signed.head.sequence} as the coordinator co-signed it, found another or none",
-            hint="the audit chain was shortened or rewritten: keep it as evidence and restore the backup",
-            exit_code=ExitCode.UNHEALTHY,
-        )
-    return signed.head.sequence
+    cosigned = cosigned_entries(folder)
+    if cosigned:
+        SiteAudit(folder).verify(cosigned=cosigned)
+    return max(cosigned, default=0)
+
+
+def export_chain(folder: SiteFolder, out: Path, *, site: str) -> SignedAuditHead:
+    """The verified chain lies in `out`, one entry a line; its head, signed by the site, as `out` with `.head.json`.
+
+    Raises:
+        MyofedError: COSIGNATURE_INVALID, AUDIT_BROKEN, AUDIT_REWRITTEN, AUDIT_EMPTY; `out` is not written then.
+    """
+    with open_atomically(out) as stream:
+        head = SiteAudit(folder).export(stream, cosigned=cosigned_entries(folder)).model_copy(update={"owner": site})
+    signed = SignedAuditHead(head=head, signature=sign(folder, head))
+    write_atomically(out.with_name(out.name + ".head.json"), canonical_json(signed) + b"\n")
+    return signed
+
+
+def witness_coordinator(folder: SiteFolder, api: CoordinatorApi, *, now: datetime) -> int:
+    """The coordinator has this site's signature over its own head, and the head lies in `coordinator-head.json`.
+
+    Args:
+        folder: The site's.
+        api: The way to the coordinator.
+        now: UTC.
+
+    Returns:
+        The witnessed sequence.
+
+    Raises:
+        MyofedError: COSIGNATURE_INVALID; COORDINATOR_HEAD_WENT_BACK where it shows a shorter or another chain than before,
+            which is not witnessed; or what the exchange raises.
+    """
+    shown, before = api.coordinator_head(), _kept(folder.coordinator_head)
+    _check_signature(folder, shown)
+    if before is not None and before.head.owner == shown.head.owner:
+        if shown.head == before.head:
+            return shown.head.sequence
+        if shown.head.sequence <= before.head.sequence:
+            detail: dict[str, str | int] = {"witnessed": before.head.sequence, "shown": shown.head.sequence}
+            SiteAudit(folder).append("COORDINATOR_HEAD_WENT_BACK", subject=shown.head.digest, now=now, detail=detail)
+            raise MyofedError(
+                "COORDINATOR_HEAD_WENT_BACK",
+                f"expected the coordinator's audit chain beyond {before.head.sequence}, found {shown.head.sequence}",
+                hint="ask the coordinator whether it was restored from a backup; keep coordinator-head.json as evidence",
+                exit_code=ExitCode.REFUSED,
+            )
+    api.witness(WitnessedHead(head=shown.head, signature=shown.signature, witness=sign(folder, shown.head)))
+    write_atomically(folder.coordinator_head, canonical_json(shown) + b"\n")
+    return shown.head.sequence
 
 
 def _kept_head(folder: SiteFolder) -> AuditHead | None:
-    signed = _kept(folder)
+    signed = _kept(folder.cosigned_head)
     return signed.head if signed else None
 
 
-def _kept(folder: SiteFolder) -> SignedAuditHead | None:
+def _kept(path: Path) -> SignedAuditHead | None:
     try:
-        return SignedAuditHead.model_validate_json(folder.cosigned_head.read_bytes())
+        return SignedAuditHead.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:

@@ -11,15 +11,17 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
-from myofed_node.audit_exchange import exchange_head
+from myofed_node.audit_exchange import exchange_head, witness_coordinator
+from myofed_node.chores import Chore, code_of, do_chores
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.negotiation_desk import NegotiationDesk
 from myofed_node.planning_desk import PlanningDesk
+from myofed_node.renewal import renew_when_due
 from myofed_node.service_state import ServiceState, save_service_state
 from myofed_node.site_setup import Site, look_into_site
 from myofed_node.study_desk import StudyDesk
@@ -29,6 +31,10 @@ from myofed_schemas.supervise import die_with_parent
 
 SWEEP_EVERY = timedelta(days=1)
 """Between two looks for what runs that are over left behind; the first is at the start."""
+WITNESS_EVERY = timedelta(hours=1)
+"""Between two signatures over the coordinator's own audit head."""
+RENEW_EVERY = timedelta(hours=1)
+"""Between two looks at how long the client certificate will last."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +60,11 @@ class Service:
             lambda: found.note_skew(clock_skew_s(self.api.heartbeat(heartbeat("UP", now=now)), now=now)),
             lambda: found.note_new(desk.fetch()),
             lambda: found.note_new(PlanningDesk(self.site, self.api).fetch()),
+            lambda: found.note_new(NegotiationDesk(self.site, self.api).fetch()),
             lambda: found.note_new(desk.deliver_all()),
             lambda: found.note_head(exchange_head(self.site.folder, self.api, site=self.site.config.site)),
         )
-        codes = [code for part in parts if (code := _code_of(part))]
+        codes = [code for part in parts if (code := code_of(part))]
         return ServiceState(
             at=utc_text(now),
             code=codes[0] if codes else "OK",
@@ -87,15 +94,12 @@ class _Findings:
         self.cosigned = sequence
 
 
-def _code_of(part: Callable[[], None]) -> str:
-    """Empty where the part was done, else its code."""
-    try:
-        part()
-    except MyofedError as error:
-        return error.code
-    except OSError:
-        return "SYSTEM_ERROR"
-    return ""
+def _chores(site: Site, api: CoordinatorApi) -> list[Chore]:
+    return [
+        Chore(lambda now: forget_everywhere(site.folder, now=now), SWEEP_EVERY),
+        Chore(lambda now: renew_when_due(site.folder, api, site=site.config.site, now=now), RENEW_EVERY),
+        Chore(lambda now: witness_coordinator(site.folder, api, now=now), WITNESS_EVERY),
+    ]
 
 
 def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = system_now) -> None:
@@ -113,15 +117,13 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
 
     state = ServiceState(at=utc_text(clock()), code="STARTING", web=serve_page(site))
     save_service_state(site.folder, state)
-    service = Service(site, CoordinatorApi(EgressClient(site.folder)))
-    sweep_at = clock()
+    api = CoordinatorApi(EgressClient(site.folder))
+    service, chores = Service(site, api), _chores(site, api)
     while not stop.is_set():
         now = clock()
         state = service.beat(state, now=now)
-        if now >= sweep_at:
-            sweep_at = now + SWEEP_EVERY
-            code = _code_of(partial(forget_everywhere, site.folder, now=now))
-            state = state.model_copy(update={"code": code or state.code})
+        if code := do_chores(chores, now=now):
+            state = state.model_copy(update={"code": code})
         save_service_state(site.folder, state)
         stop.wait(site.config.heartbeat_s)
 

@@ -68,7 +68,12 @@ def run(folder: SiteFolder, config: SiteConfig) -> ExitCode:
 
 def written_folders(folder: SiteFolder) -> list[Path]:
     """Where a process that was killed may have left a file half written; the data set sees to its own."""
-    below = [path for root in (folder.studies, folder.planning) for path in root.rglob("*") if path.is_dir()]
+    below = [
+        path
+        for root in (folder.studies, folder.planning, folder.negotiations)
+        for path in root.rglob("*")
+        if path.is_dir()
+    ]
     return [folder.root, folder.run, folder.keys, folder.models, *below]
 
 

@@ -61,6 +61,20 @@ class SignedAuditHead(WireModel):
     signature: HexSignature
 
 
+class WitnessedHead(WireModel):
+    """The coordinator's head, as it signed it, with a site's signature over the same canonical JSON.
+
+    Attributes:
+        head: Of the coordinator's chain.
+        signature: The coordinator's: only a head that it gave out can be witnessed.
+        witness: The site's, by its identity key.
+    """
+
+    head: AuditHead
+    signature: HexSignature
+    witness: HexSignature
+
+
 class BrokenChainError(ValueError):
     """The chain does not hold; `sequence` is the first entry at fault."""
 

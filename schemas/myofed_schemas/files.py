@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 HALF_WRITTEN = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """How `write_atomically` names a file until it is whole."""
@@ -27,11 +29,26 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: The folder is missing or the disk is full; the old file is unchanged then.
     """
+    with open_atomically(path, mode=mode) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def open_atomically(path: Path, *, mode: int = 0o600) -> Generator[BinaryIO]:
+    """A stream whose bytes are `path`'s content, on disk, once the block has ended; if it raises, `path` is as it was.
+
+    Args:
+        path: Target; its folder must exist.
+        mode: Permission bits.
+
+    Raises:
+        OSError: The folder is missing or the disk is full; the old file is unchanged then.
+    """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "wb") as stream:
             os.fchmod(stream.fileno(), mode)
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)  # noqa: PTH105  same spelling as the rule in the docs: write, fsync, rename

@@ -12,10 +12,10 @@ from myofed_schemas.wire import WireModel
 
 AccountName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*([._-][a-z0-9]+)*$", min_length=2, max_length=48),
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*([._@-][a-z0-9]+)*$", min_length=2, max_length=48),
     Field(examples=["ann.lee"]),
 ]
-"""A login name: no patient's, and nothing that one could take for a path or a web address."""
+"""A login name, possibly an e-mail address: no patient's, and nothing that one could take for a path or a web address."""
 Secret = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 """What was shown once: a set-up secret."""
 Password = Annotated[str, Field(min_length=1, max_length=512, examples=["tibia wren quartz lantern"])]

@@ -22,8 +22,9 @@ SECURITY_HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
 }
+NO_STORE = "no-store"
+"""`cache-control` of every answer but the files of `/static/`, whose paths hold their digests."""
 
 
 def with_security_headers(app: ASGIApp) -> ASGIApp:
@@ -32,7 +33,9 @@ def with_security_headers(app: ASGIApp) -> ASGIApp:
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                headers = MutableHeaders(scope=message)
+                kept = headers.get("cache-control", NO_STORE) if scope["path"].startswith("/static/") else NO_STORE
+                headers.update({**SECURITY_HEADERS, "cache-control": kept})
             await send(message)
 
         await app(scope, receive, send_with_headers if scope["type"] == "http" else send)

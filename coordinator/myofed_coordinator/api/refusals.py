@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
 from myofed_coordinator.accounts.gate import NotSignedInError
+from myofed_coordinator.catalog.budget import BudgetError
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
@@ -17,8 +18,10 @@ STATUS_OF_CODE = {
     "CARD_UNKNOWN": 404,
     "RUN_UNKNOWN": 404,
     "PLANNING_UNKNOWN": 404,
+    "NEGOTIATION_UNKNOWN": 404,
     "SITE_UNKNOWN": 404,
     "CARD_VERSION": 409,
+    "CUBE_VERSION": 409,
     "DECISION_OLD_VERSION": 409,
     "DECISION_OUT_OF_ORDER": 409,
     "HEAD_WENT_BACK": 409,
@@ -32,13 +35,23 @@ STATUS_OF_CODE = {
     "START_DECIDED": 409,
     "RUN_ACTIVE": 409,
     "NOT_APPROVED": 409,
+    "NEGOTIATION_OPEN": 409,
+    "NEGOTIATION_MOVED_ON": 409,
+    "NEGOTIATION_OVER": 409,
+    "NEGOTIATION_FULL": 409,
+    "NEGOTIATION_TOO_MANY": 429,
+    "NEGOTIATION_INVALID": 422,
+    "RENEWAL_EARLY": 409,
     "LOGIN_REQUIRED": 401,
     "LOGIN_FAILED": 401,
     "TOO_MANY_ATTEMPTS": 429,
+    "QUERY_BUDGET": 429,
     "BODY_TOO_LARGE": 413,
     "MALFORMED": 422,
     "DATABASE_UNREACHABLE": 503,
     "MODEL_ALTERED": 500,
+    "AUDIT_BROKEN": 500,
+    "ACCOUNTS_KEY": 500,
 }
 """HTTP status of the codes that have their own; the others follow from the error's exit code."""
 
@@ -55,7 +68,10 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(MyofedError)
     def _expected(_request: Request, error: MyofedError) -> JSONResponse:
-        return answer(error.code, status=status_of(error))
+        refusal = answer(error.code, status=status_of(error))
+        if isinstance(error, BudgetError):
+            refusal.headers["retry-after"] = str(error.retry_after_s)
+        return refusal
 
     @app.exception_handler(RequestValidationError)
     def _malformed(_request: Request, _error: RequestValidationError) -> JSONResponse:
@@ -64,6 +80,11 @@ def add_refusals(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def _framework(_request: Request, error: HTTPException) -> JSONResponse:
         return answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+
+    @app.exception_handler(Exception)
+    def _defect(_request: Request, _error: Exception) -> JSONResponse:
+        """A defect of ours; the process log has it."""
+        return answer("DEFECT", status=500)
 
 
 def status_of(error: MyofedError) -> int:

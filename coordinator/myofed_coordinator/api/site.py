@@ -10,13 +10,16 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myofed_coordinator.api.refusals import add_refusals, answer
+from myofed_coordinator.api.site_negotiations import add_negotiations
 from myofed_coordinator.api.site_planning import add_planning
 from myofed_coordinator.api.site_weights import add_weights
 from myofed_coordinator.models import weights
 from myofed_coordinator.services import Services
-from myofed_schemas.audit import SignedAuditHead
+from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.clock import utc_text
+from myofed_schemas.cube import CountCube
+from myofed_schemas.enrolment import RenewalReply, SignedRenewal
 from myofed_schemas.errors import ErrorBody
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
 from myofed_schemas.ids import Sha256
@@ -80,6 +83,7 @@ def _routes(services: Services, clock: Callable[[], datetime]) -> APIRouter:
     router = APIRouter(prefix="/site")
     _add_reports(router, services, clock)
     _add_studies(router, services, clock)
+    add_negotiations(router, services.negotiations, site_of, clock=clock)
     add_planning(router, services.planning, site_of, clock=clock)
     add_weights(router, services.home, site_of)
     return router
@@ -97,6 +101,11 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
         services.catalog.publish(body, site=site, now=clock())
         return Done()
 
+    @router.put("/cube")
+    def publish_cube(body: CountCube, site: SiteName) -> Done:
+        services.catalog.publish_cube(body, site=site, now=clock())
+        return Done()
+
     @router.delete("/card/{dataset}")
     def withdraw_card(dataset: DatasetName, site: SiteName) -> Done:
         services.catalog.withdraw(dataset, site=site, now=clock())
@@ -105,6 +114,19 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
     @router.post("/audit-head")
     def cosign_audit_head(body: SignedAuditHead, site: SiteName) -> SignedAuditHead:
         return services.heads.cosign(body, site=site, now=clock())
+
+    @router.post("/certificate")
+    def renew_certificate(body: SignedRenewal, site: SiteName) -> RenewalReply:
+        return services.renewals.renew(body, site=site, now=clock())
+
+    @router.get("/coordinator-head")
+    def own_head(_site: SiteName) -> SignedAuditHead:
+        return services.heads.own_head()
+
+    @router.post("/coordinator-head")
+    def witness_head(body: WitnessedHead, site: SiteName) -> Done:
+        services.heads.record_witness(body, site=site, now=clock())
+        return Done()
 
 
 def _add_studies(router: APIRouter, services: Services, clock: Callable[[], datetime]) -> None:

@@ -67,3 +67,17 @@ class SiteAuditHeadRow(Base):
     digest: Mapped[str] = mapped_column(String(64))
     signature: Mapped[str] = mapped_column(String(128))
     received_at: Mapped[str] = mapped_column(String(20))
+
+
+class WitnessedHeadRow(Base):
+    """The last head of the coordinator's own chain that a site co-signed: a shorter or other chain shows against it."""
+
+    __tablename__ = "witnessed_heads"
+
+    site: Mapped[str] = mapped_column(ForeignKey("sites.site"), primary_key=True)
+    sequence: Mapped[int]
+    digest: Mapped[str] = mapped_column(String(64))
+    witness: Mapped[str] = mapped_column(String(128))
+    identity_key: Mapped[str] = mapped_column(String(64))
+    """With which the site signed; it has another after it enrolled anew."""
+    received_at: Mapped[str] = mapped_column(String(20))

@@ -1,105 +1,77 @@
-"""Pages of the people's port: login and status; the status is made anew every two seconds while it is looked at."""
+"""All pages of the people's port, put together: each is a module with what it shows and its routes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from importlib.resources import files
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from fastapi.responses import HTMLResponse
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
-from myofed_coordinator.api.login import Login, give_cookies, take_cookie
-from myofed_coordinator.api.runs import RunsReader
-from myofed_coordinator.services import Services
+from myofed_coordinator.api.login import Login
+from myofed_coordinator.models.cards import CardsService
+from myofed_coordinator.runs.starts import StartsService
+from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.web.accounts_page import add_accounts
+from myofed_coordinator.web.audit_page import add_audit
+from myofed_coordinator.web.catalog_page import add_catalog
+from myofed_coordinator.web.feasibility_page import add_feasibility
+from myofed_coordinator.web.frame import Section
+from myofed_coordinator.web.kit import static_router
+from myofed_coordinator.web.login_page import add_login, add_setup
+from myofed_coordinator.web.models_page import add_models
 from myofed_coordinator.web.overview import overview
-from myofed_schemas.clock import utc_text
-from myofed_schemas.errors import MyofedError
+from myofed_coordinator.web.profile_page import add_profile
+from myofed_coordinator.web.render import Asked, PageRoute, Renderer, environment
+from myofed_coordinator.web.runs_page import RunsStopper, add_runs
+from myofed_coordinator.web.sites_page import add_sites
+from myofed_coordinator.web.starts_page import add_starts
+from myofed_coordinator.web.studies_page import Trainings, add_studies
 
-SignedInPerson = Annotated[Person, Depends(gate.page())]
-STATIC = {"myofed.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8"}
+SECTIONS = (
+    Section("/", "Overview", Permission.SEE_SITES),
+    Section("/sites", "Sites", Permission.SEE_SITES),
+    Section("/catalog", "Catalog", Permission.SEE_CATALOG),
+    Section("/feasibility", "Count", Permission.ASK_COUNTS),
+    Section("/studies", "Studies", Permission.SEE_STUDIES),
+    Section("/runs", "Runs", Permission.SEE_RUNS),
+    Section("/models", "Models", Permission.SEE_MODELS),
+    Section("/audit", "Audit", Permission.SEE_AUDIT),
+    Section("/accounts", "Accounts", Permission.MANAGE_ACCOUNTS),
+)
+"""The navigation."""
+
+Seer = Annotated[Person, Depends(gate.page(Permission.SEE_SITES))]
 
 
 def add_pages(
-    app: FastAPI, services: Services, runs: RunsReader, *, login: Login, clock: Callable[[], datetime]
+    app: FastAPI, services: Services, runs: RunsStopper, *, login: Login, clock: Callable[[], datetime]
 ) -> None:
-    """The app serves the status page to people who are logged in, and the login page to all."""
-    templates = _templates()
-    app.include_router(_login_pages(templates, login, name=services.config.name), include_in_schema=False)
-    app.include_router(_static_files(), include_in_schema=False)
-    router = APIRouter()
+    """The app serves every page to who may see it, the login to all, and the files that pages need."""
+    renderer = Renderer(environment(), services.config.name, services.config.demo, SECTIONS)
+    app.state.renderer = renderer
+    router = APIRouter(route_class=PageRoute)
+    starts = StartsService(services, open_runs(services))
 
-    def body() -> str:
-        now = clock()
-        view = overview(services, runs, now=now)
-        return templates.get_template("live.html").render(view=view, at=utc_text(now))
+    @router.get("/")
+    def first(request: Request, person: Seer) -> HTMLResponse:
+        view = overview(services, runs, starts, person=person, now=clock())
+        return renderer.page(Asked(request, person), "overview.html", at="/", view=view)
 
-    @router.get("/live", dependencies=[Depends(gate.require(Permission.SEE_RUNS))])
-    def live() -> HTMLResponse:
-        return HTMLResponse(body())
-
-    @router.get("/", dependencies=[Depends(gate.page(Permission.SEE_RUNS))])
-    def status(request: Request) -> HTMLResponse:
-        shown = {"name": services.config.name, "body": body(), "csrf": gate.csrf_token(request)}
-        return HTMLResponse(templates.get_template("status.html").render(shown))
-
+    add_login(router, renderer, login, provider="")
+    add_setup(router, renderer, services.accounts, clock=clock)
+    add_profile(router, renderer, services, clock=clock)
+    add_accounts(router, renderer, services.accounts, clock=clock)
+    add_sites(router, renderer, services, clock=clock)
+    add_studies(router, renderer, services, Trainings(runs, starts), clock=clock)
+    add_starts(router, starts, clock=clock)
+    add_catalog(router, renderer, services, clock=clock)
+    add_feasibility(router, renderer, services, clock=clock)
+    add_runs(router, renderer, services, runs, clock=clock)
+    add_models(router, renderer, services, CardsService(services.models, services.studies, runs))
+    add_audit(router, renderer, services)
     app.include_router(router, include_in_schema=False)
-
-
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("myofed_coordinator.web"), autoescape=select_autoescape(), undefined=StrictUndefined
-    )
-
-
-def _login_pages(templates: Environment, login: Login, *, name: str) -> APIRouter:
-    router = APIRouter()
-
-    def page(code: str, *, status: int) -> HTMLResponse:
-        return HTMLResponse(templates.get_template("login.html").render(name=name, code=code), status_code=status)
-
-    @router.get("/login", dependencies=[Depends(gate.public)])
-    def form() -> HTMLResponse:
-        return page("", status=200)
-
-    @router.post("/login", dependencies=[Depends(gate.public)])
-    async def enter(request: Request) -> Response:
-        fields = parse_qs((await request.body()).decode("ascii", errors="replace"))
-        try:
-            session = login.session_for(fields.get("token", [""])[0], request)
-        except MyofedError as error:
-            return page(error.code, status=429 if error.code == "TOO_MANY_ATTEMPTS" else 401)
-        answer = RedirectResponse("/", status_code=303)
-        give_cookies(answer, session)
-        return answer
-
-    @router.post("/logout")
-    def leave(person: SignedInPerson, request: Request) -> Response:
-        login.sign_out(person, request)
-        answer = RedirectResponse("/login", status_code=303)
-        take_cookie(answer)
-        return answer
-
-    return router
-
-
-def _static_files() -> APIRouter:
-    """Exactly the files we ship; no path is ever joined."""
-    router = APIRouter(dependencies=[Depends(gate.public)])
-    folder = files("myofed_coordinator.web") / "static"
-    for file_name, media_type in STATIC.items():
-        content = (folder / file_name).read_bytes()
-        router.add_api_route(f"/static/{file_name}", _fixed(content, media_type), methods=["GET"])
-    return router
-
-
-def _fixed(content: bytes, media_type: str) -> Callable[[], Response]:
-    def serve() -> Response:
-        return Response(content, media_type=media_type)
-
-    return serve
+    app.include_router(static_router(), dependencies=[Depends(gate.public)])

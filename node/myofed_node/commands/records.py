@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from myofed_node.commands.console import JsonOption, SiteOption, reporting
 from myofed_schemas.wire import WireModel
+
+
+class AuditExport(WireModel):
+    """What `audit export --json` prints."""
+
+    path: str
+    entries: int
+    head: str
 
 
 class AuditVerdict(WireModel):
@@ -23,6 +34,9 @@ def register(app: typer.Typer) -> None:
     app.command("egress", epilog="Example: myofed-node egress --site /srv/myofed --json")(egress)
     audit = typer.Typer(help="The site's audit chain.", no_args_is_help=True, rich_markup_mode=None)
     audit.command("verify", epilog="Example: myofed-node audit verify --site /srv/myofed")(audit_verify)
+    audit.command("export", epilog="Example: myofed-node audit export --jsonl audit.jsonl --site /srv/myofed")(
+        audit_export
+    )
     app.add_typer(audit, name="audit")
 
 
@@ -58,3 +72,21 @@ def audit_verify(site: SiteOption, as_json: JsonOption = False) -> None:
             f"egress ledger holds: {verdict.egress_requests} requests",
         ]
         console.result(verdict, lines)
+
+
+def audit_export(
+    site: SiteOption,
+    jsonl: Annotated[
+        Path, typer.Option("--jsonl", help="One entry a line; the signed head as FILE.head.json.", show_default=False)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Write the verified audit chain as JSON lines (it may name pseudonyms: it stays in the hospital), and its signed head."""
+    with reporting(as_json=as_json) as console:
+        from myofed_node.audit_exchange import export_chain
+        from myofed_node.site_setup import open_site
+
+        opened = open_site(site)
+        head = export_chain(opened.folder, jsonl, site=opened.config.site).head
+        report = AuditExport(path=str(jsonl), entries=head.sequence, head=head.digest)
+        console.result(report, [f"written: {head.sequence} entries, head {head.digest}"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
 from postgres_cluster import NoClusterError, private_cluster
+from released_databases import drop_all
 from sqlalchemy import delete, make_url
 
 from myofed_coordinator.accounts.passwords import Passwords
@@ -64,13 +65,27 @@ def _private_cluster() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """URL of an empty database of this session's own, dropped afterwards."""
+    with new_postgres_database(postgres_server) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def other_postgres_url(postgres_server: str) -> Iterator[str]:
+    """A second one, for what comes from the first."""
+    with new_postgres_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def new_postgres_database(server: str) -> Iterator[str]:
+    """URL of a new database on this server, dropped afterwards."""
     import psycopg
 
     name = f"myofed_test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
         try:
-            url = make_url(postgres_server).set(database=name)
+            url = make_url(server).set(database=name)
             yield url.update_query_dict({"options": "-csynchronous_commit=off"}).render_as_string(hide_password=False)
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -100,6 +115,15 @@ def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
             for table in reversed(Base.metadata.sorted_tables):
                 session.execute(delete(table))
     opened.close()
+
+
+@pytest.fixture
+def bare_url(database_url: str | None, tmp_path: Path) -> Iterator[str]:
+    """URL of a database without any table, on each kind; without any afterwards."""
+    url = database_url or f"sqlite:///{tmp_path / 'bare.sqlite'}"
+    drop_all(url)
+    yield url
+    drop_all(url)
 
 
 @pytest.fixture

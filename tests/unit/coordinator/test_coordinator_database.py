@@ -9,7 +9,7 @@ import pytest
 from coordinator_factories import HOUR, NOW
 from sqlalchemy import text, update
 
-from myofed_coordinator.database import SchemaVersionRow, check_schema, create_tables, open_database
+from myofed_coordinator.database import RevisionRow, check_schema, create_tables, open_database
 from myofed_coordinator.services import Services
 from myofed_schemas.errors import MyofedError
 
@@ -31,7 +31,7 @@ def test_database_without_tables_is_refused(tmp_path: Path) -> None:
 def test_tables_of_another_version_are_refused(services: Services) -> None:
     """A program never works on tables it does not know."""
     with services.database.write() as session:
-        session.execute(update(SchemaVersionRow).values(version=99))
+        session.execute(update(RevisionRow).values(version_num="0099"))
     with pytest.raises(MyofedError, match="DATABASE_VERSION"):
         check_schema(services.database)
 
@@ -41,7 +41,7 @@ def test_failed_transaction_leaves_nothing(services: Services) -> None:
 
     def fail_after_writing() -> None:
         with services.database.write() as session:
-            session.execute(update(SchemaVersionRow).values(version=99))
+            session.execute(update(RevisionRow).values(version_num="0099"))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

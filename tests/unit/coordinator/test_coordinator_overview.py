@@ -1,4 +1,4 @@
-"""What the status page gathers: times in words, states of processes, runs whose study is gone."""
+"""What the first page gathers: connections, what waits for whom, states of processes."""
 
 from __future__ import annotations
 
@@ -7,29 +7,22 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from coordinator_factories import NOW, FakeSite
+from coordinator_factories import HOUR, NOW, FakeSite, make_manifest, make_site, make_weights
 
-from myofed_coordinator.models.models import ModelRow
-from myofed_coordinator.runs.folder import RunFolder
+from myofed_coordinator.accounts.permissions import Person, Role
+from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
-from myofed_coordinator.web.overview import elapsed, overview
-from myofed_schemas.federation import Heartbeat, RunStatus
-from myofed_schemas.model import ModelRecord, ModelStatement
+from myofed_coordinator.web.overview import Overview, overview
+from myofed_schemas.federation import Heartbeat
+
+WEIGHTS = make_weights()
+ADMINISTRATOR = Person("ada", frozenset({Role.ADMINISTRATOR}))
+LEAD = Person("lea", frozenset({Role.STUDY_LEAD}))
 
 
-@pytest.mark.parametrize(
-    ("past", "text"),
-    [
-        (timedelta(seconds=-5), "0 s ago"),
-        (timedelta(seconds=59), "59 s ago"),
-        (timedelta(seconds=60), "1 min ago"),
-        (timedelta(hours=23, minutes=59), "23 h ago"),
-        (timedelta(days=9), "9 d ago"),
-    ],
-)
-def test_time_is_told_in_one_unit(past: timedelta, text: str) -> None:
-    """The largest unit that fits; a clock that runs ahead is "now"."""
-    assert elapsed(past) == text
+def shown(services: Services, person: Person = ADMINISTRATOR) -> Overview:
+    runs = open_runs(services)
+    return overview(services, runs, StartsService(services, runs), person=person, now=NOW)
 
 
 @pytest.mark.parametrize(("past", "online"), [(timedelta(seconds=30), True), (timedelta(minutes=5), False)])
@@ -40,55 +33,29 @@ def test_site_counts_as_connected_while_it_is_heard(
     enrol("hospital-a")
     beat = Heartbeat(myofed_version="0.1.0", flwr_version="1.41.0", state="READY", sent_at="2026-11-22T12:00:00Z")
     services.enrolment.note_heartbeat("hospital-a", beat, now=NOW - past)
-    assert overview(services, open_runs(services), now=NOW).sites[0].online is online
+    assert shown(services).sites[0].online is online
+    assert shown(services).say == f"{int(online)} of 1 sites connected, 0 runs active"
     services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
-    assert not overview(services, open_runs(services), now=NOW).sites[0].online
+    assert not shown(services).sites[0].online
 
 
 def test_states_of_processes_come_from_up_and_broken_ones_from_nobody(services: Services) -> None:
     """While `up` does not run, or its file is not of this version, no process is claimed to be ready."""
-    runs = open_runs(services)
-    assert overview(services, runs, now=NOW).children == {}
+    assert shown(services).children == {}
     services.home.status.write_text("{}")
-    assert overview(services, runs, now=NOW).children == {}
+    assert shown(services).children == {}
     services.home.status.write_text(json.dumps({"children": {"superlink": "ready"}, "pids": {"superlink": 1}}))
-    assert overview(services, runs, now=NOW).children == {"superlink": "ready"}
+    assert shown(services).children == {"superlink": "ready"}
+    assert shown(services, LEAD).children == {}, "a study lead does not watch the machine"
 
 
-def test_model_without_its_study_is_still_shown(services: Services) -> None:
-    """A restored model whose manifest is unknown here appears, and nobody says that it may be released."""
-    statement = ModelStatement(
-        sha256="a" * 64,
-        size_bytes=1,
-        study_id="thigh-muscles",
-        manifest_digest="b" * 64,
-        run_id="run-0a1b2c3d",
-        rounds=1,
-        registered_at="2026-11-22T12:00:00Z",
-    )
-    record = ModelRecord(statement=statement, signature="c" * 128, signer="d" * 64)
-    with services.database.write() as session:
-        session.add(
-            ModelRow(
-                sha256=statement.sha256,
-                run_id=statement.run_id,
-                study_id=statement.study_id,
-                registered_at=statement.registered_at,
-                record=record.model_dump_json(),
-            )
-        )
-    (shown,) = overview(services, open_runs(services), now=NOW).models
-    assert (shown.record, shown.release) == (record, "unknown")
-
-
-def test_run_without_its_study_is_still_shown(services: Services) -> None:
-    """A restored run whose manifest is unknown here appears with its rounds."""
-    folder = RunFolder(services.home.run_folder("run-0a1b2c3d"))
-    folder.root.mkdir()
-    folder.write_status(
-        RunStatus(
-            run_id="run-0a1b2c3d", study_id="gone", manifest_digest="a" * 64, state="failed", code="RUN_LOST", rounds=()
-        )
-    )
-    shown = overview(services, open_runs(services), now=NOW).runs
-    assert [(run.status.run_id, run.planned) for run in shown] == [("run-0a1b2c3d", 1)]
+def test_only_who_may_approve_is_told_that_a_site_waits(services: Services, enrol: Callable[[str], FakeSite]) -> None:
+    """An undecided study is told to everybody who sees studies; a site that asks, to administrators."""
+    enrol("hospital-a")
+    services.studies.create(make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor="lead", now=NOW)
+    invite = services.enrolment.create_invite("hospital-b", actor="admin", now=NOW, valid=HOUR)
+    services.enrolment.receive_request(make_site("hospital-b").request(invite), now=NOW)
+    hrefs = {
+        person.account: [item.href for item in shown(services, person).waiting] for person in (ADMINISTRATOR, LEAD)
+    }
+    assert hrefs == {"ada": ["/sites/hospital-b", "/studies/thigh-muscles"], "lea": ["/studies/thigh-muscles"]}

@@ -35,20 +35,20 @@ def test_empty_chain_does_not_verify(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", range(3))
 def test_changed_entry_is_found(folder: SiteFolder, line: int) -> None:
-    """One changed byte breaks the chain at the entry after it."""
+    """The entry that was changed is named, not the one after it, whose digest does not match."""
     lines = folder.audit.read_bytes().splitlines(keepends=True)
     lines[line] = lines[line].replace(b"thing", b"thong")
     folder.audit.write_bytes(b"".join(lines))
     code, message = _code(folder)
     assert code == "AUDIT_BROKEN"
-    assert f"entry {line + 2}" in message
+    assert f"entry {line + 1}" in message
 
 
 def test_removed_entry_is_found(folder: SiteFolder) -> None:
     """A gap in the sequence is a defect."""
     lines = folder.audit.read_bytes().splitlines(keepends=True)
     folder.audit.write_bytes(b"".join(lines[:1] + lines[2:]))
-    assert _code(folder) == ("AUDIT_BROKEN", "expected an unbroken audit chain, found a defect at entry 3")
+    assert _code(folder) == ("AUDIT_BROKEN", "expected an unbroken audit chain, found a defect at entry 2")
 
 
 def test_line_that_is_no_entry_is_found_and_not_appended_to(folder: SiteFolder) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from site_factories import NOW, FakeCoordinator, demo_site, enrol
+from site_factories import NOW, FakeCoordinator, audited_actions, demo_site, enrol, refusal_code
 
 from myofed_node.audit import SiteAudit
-from myofed_node.audit_exchange import exchange_head, verify_cosigned
+from myofed_node.audit_exchange import exchange_head, export_chain, verify_cosigned, witness_coordinator
 from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.keys import load_identity_key
 from myofed_node.site_setup import Site
+from myofed_schemas.audit import SignedAuditHead, WitnessedHead
+from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 
 
@@ -92,3 +95,51 @@ def test_same_head_is_not_sent_twice(site: Site, coordinator: FakeCoordinator) -
     SiteAudit(site.folder).append("TESTED", now=NOW)
     assert verify_cosigned(site.folder) == 2
     assert _exchange(site, coordinator) == 3
+
+
+def test_head_of_the_coordinator_that_went_back_is_not_witnessed(site: Site, coordinator: FakeCoordinator) -> None:
+    """A shorter chain, or another one of the same length, gets no signature of this site."""
+    api = CoordinatorApi(coordinator)  # type: ignore[arg-type]
+    assert witness_coordinator(site.folder, api, now=NOW) == 5
+    for head in ({"sequence": 4}, {"digest": "d" * 64}):
+        coordinator.own_head = coordinator.own_head.model_copy(update={"sequence": 5, "digest": "c" * 64} | head)
+        coordinator.sent.clear()
+        assert refusal_code(lambda: witness_coordinator(site.folder, api, now=NOW)) == "COORDINATOR_HEAD_WENT_BACK"
+        assert coordinator.paths() == ["GET /site/coordinator-head"]
+    assert audited_actions(site).count("COORDINATOR_HEAD_WENT_BACK") == 2
+
+
+def test_head_under_another_key_is_not_witnessed(site: Site, coordinator: FakeCoordinator) -> None:
+    """Only what the enrolled coordinator signed."""
+    coordinator.key = FakeCoordinator().key
+    api = CoordinatorApi(coordinator)  # type: ignore[arg-type]
+    assert refusal_code(lambda: witness_coordinator(site.folder, api, now=NOW)) == "COSIGNATURE_INVALID"
+    assert not site.folder.coordinator_head.exists()
+
+
+def test_head_of_the_coordinator_is_signed_once(site: Site, coordinator: FakeCoordinator) -> None:
+    """With the identity key, over the same canonical JSON; the same head is not sent again, the next one is."""
+    api = CoordinatorApi(coordinator)  # type: ignore[arg-type]
+    assert [witness_coordinator(site.folder, api, now=NOW) for _ in range(2)] == [5, 5]
+    (sent,) = [body for method, _, body, _ in coordinator.sent if method == "POST"]
+    witnessed = WitnessedHead.model_validate_json(sent)
+    key = load_identity_key(site.folder).public_key()
+    key.verify(bytes.fromhex(witnessed.witness), canonical_json(coordinator.own_head))
+    coordinator.own_head = coordinator.own_head.model_copy(update={"sequence": 9, "digest": "d" * 64})
+    assert witness_coordinator(site.folder, api, now=NOW) == 9
+
+
+def test_exported_chain_is_the_verified_one_with_a_signed_head(
+    site: Site, coordinator: FakeCoordinator, tmp_path: Path
+) -> None:
+    """The lines as they are, and the head under the site's key; of a broken chain nothing is written."""
+    _exchange(site, coordinator)
+    signed = export_chain(site.folder, tmp_path / "out.jsonl", site="alpha")
+    assert (tmp_path / "out.jsonl").read_bytes() == site.folder.audit.read_bytes()
+    key = load_identity_key(site.folder).public_key()
+    key.verify(bytes.fromhex(signed.signature), canonical_json(signed.head))
+    assert SignedAuditHead.model_validate_json((tmp_path / "out.jsonl.head.json").read_bytes()) == signed
+    site.folder.audit.write_bytes(site.folder.audit.read_bytes().replace(b"TESTED", b"TESTER"))
+    code = refusal_code(lambda: export_chain(site.folder, tmp_path / "bad.jsonl", site="alpha"))
+    assert code in ("AUDIT_BROKEN", "AUDIT_REWRITTEN")
+    assert not list(tmp_path.glob("*bad*"))

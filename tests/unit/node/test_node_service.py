@@ -101,6 +101,7 @@ def test_state_lies_on_disk_after_every_beat_until_the_stop(
         return last.model_copy(update={"code": "OK"})
 
     monkeypatch.setattr(Service, "beat", beat)
+    monkeypatch.setattr(myofed_node.service, "_chores", lambda _site, _api: [])
     run(site, stop=stop, clock=lambda: NOW)
     assert seen[0] is not None
     assert seen[0].code == "STARTING"

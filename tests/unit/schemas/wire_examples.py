@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog_wire_examples import catalog_examples
 from pydantic import BaseModel
 
 from myofed_schemas import (
@@ -245,6 +246,10 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     ),
     "enrolment-request": enrolment.EnrolmentRequest(body=ENROLMENT_BODY, signature=SIGNATURE),
     "enrolment-reply": enrolment.EnrolmentReply(state="approved", code="OK", certificate_pem=PEM),
+    "signed-renewal": enrolment.SignedRenewal(
+        body=enrolment.RenewalBody(site="hospital-a", csr_pem=PEM, asked_at="2026-11-22T10:00:00Z"), signature=SIGNATURE
+    ),
+    "renewal-reply": enrolment.RenewalReply(certificate_pem=PEM),
     "site-record": enrolment.SiteRecord(
         site="hospital-a",
         state="approved",
@@ -263,7 +268,9 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         previous=audit.GENESIS,
     ),
     "signed-audit-head": audit.SignedAuditHead(head=HEAD, signature=SIGNATURE),
+    "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
     "dataset-card": CARD,
+    **catalog_examples(CARD),
     "catalog-answer": catalog.CatalogAnswer(cards=(CARD,), subjects_at_least=25, withheld=0),
     "egress-entry": ledger.EgressEntry(
         sequence=1,
