@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from myofed_schemas.canonical import digest
 from myofed_schemas.ids import RunId, Sha256, StudyId, UtcTime
+from myofed_schemas.model import ModelStatement
 from myofed_schemas.study import HexPublicKey, HexSignature
 from myofed_schemas.wire import WireModel
 
@@ -93,3 +95,21 @@ class Lineage(WireModel):
     """All rounds of a run, or those that a model is made of, in order; empty for a run of an earlier release."""
 
     records: tuple[LineageRecord, ...] = Field(max_length=1000)
+
+
+def first_broken(lineage: Lineage, model: ModelStatement) -> int | None:
+    """The first round at fault of records that do not lead from the study's manifest to exactly this model; None: they do.
+
+    Signatures are checked elsewhere.
+    """
+    previous, parent = model.manifest_digest, None
+    for number, record in enumerate(lineage.records, start=1):
+        said = record.statement
+        named = (said.run_id, said.study_id, said.manifest_digest, said.round, said.previous)
+        if named != (model.run_id, model.study_id, model.manifest_digest, number, previous):
+            return number
+        if parent is not None and said.parent_sha256 != parent:
+            return number
+        previous, parent = digest(said), said.aggregated_sha256
+    whole = len(lineage.records) == model.rounds and parent == model.sha256
+    return None if whole else len(lineage.records)

@@ -28,6 +28,7 @@ from myofed_schemas.lineage import (
     LineageStatement,
     NodeSoftware,
     UpdateTrace,
+    first_broken,
 )
 from myofed_schemas.model import ModelStatement
 from myofed_schemas.study import StudyManifest
@@ -114,20 +115,13 @@ def verify_lineage(lineage: Lineage, model: ModelStatement, *, signer: str) -> N
     Raises:
         MyofedError: BAD_SIGNATURE; LINEAGE_BROKEN names the first round at fault.
     """
-    previous, parent = model.manifest_digest, None
-    for number, record in enumerate(lineage.records, start=1):
-        said = record.statement
+    for record in lineage.records:
         if record.signer != signer:
             raise MyofedError("BAD_SIGNATURE", "the record was signed with another key", exit_code=ExitCode.REFUSED)
-        verify(said, signature=record.signature, public_key=signer)
-        named = (said.run_id, said.study_id, said.manifest_digest, said.round, said.previous)
-        if named != (model.run_id, model.study_id, model.manifest_digest, number, previous):
-            raise _broken(number)
-        if parent is not None and said.parent_sha256 != parent:
-            raise _broken(number)
-        previous, parent = digest(said), said.aggregated_sha256
-    if len(lineage.records) != model.rounds or parent != model.sha256:
-        raise _broken(len(lineage.records))
+        verify(record.statement, signature=record.signature, public_key=signer)
+    broken = first_broken(lineage, model)
+    if broken is not None:
+        raise _broken(broken)
 
 
 def _statement(
