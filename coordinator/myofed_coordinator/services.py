@@ -19,6 +19,7 @@ from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Database, check_schema, open_database
 from myofed_coordinator.enrolment.heads import AuditHeadsService
+from myofed_coordinator.enrolment.renewal import RenewalService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
@@ -42,6 +43,7 @@ class Services:
     audit: AuditLog
     enrolment: EnrolmentService
     heads: AuditHeadsService
+    renewals: RenewalService
     catalog: CatalogService
     catalog_reading: CatalogReading
     negotiations: NegotiationService
@@ -75,8 +77,9 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     check_schema(database)
     audit = AuditLog(home.audit)
     catalog = CatalogService(database, audit)
-    enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
     reading = catalog_reading(database, audit, catalog, config)
+    consortium = Consortium(authority, signer.public_key, config)
+    enrolment = EnrolmentService(database, audit, consortium)
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
     people = AccountsPlace(config, Passwords(), cache(partial(load_vault, home.accounts_key)))
     accounts, sessions = AccountsService(database, audit, people), SessionsService(database, audit)
@@ -90,6 +93,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         catalog=catalog,
         catalog_reading=reading,
         negotiations=NegotiationService(database, audit, NegotiationPlace(reading.search, enrolment, signer)),
+        renewals=RenewalService(database, audit, consortium),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),

@@ -24,6 +24,7 @@ from myofed_node.commands import (
     requests,
     site,
     studies,
+    subjects,
     validate,
 )
 from myofed_schemas.exit_codes import ExitCode
@@ -42,6 +43,7 @@ for room in (
     convert,
     validate,
     labels,
+    subjects,
     protocol,
     dicom_export,
     studies,

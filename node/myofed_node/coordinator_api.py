@@ -12,6 +12,8 @@ from myofed_node.federation.egress_client import EgressClient, Response
 from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
+from myofed_schemas.cube import CountCube
+from myofed_schemas.enrolment import RenewalReply, SignedRenewal
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
@@ -50,8 +52,16 @@ class CoordinatorApi:
         """
         self._call("PUT", "/site/card", canonical_json(card))
 
+    def put_cube(self, cube: CountCube) -> None:
+        """The coordinator answers from this cube.
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        self._call("PUT", "/site/cube", canonical_json(cube))
+
     def withdraw_card(self, dataset: str) -> None:
-        """The coordinator no longer shows the card of this data set.
+        """The coordinator no longer shows card and cube of this data set.
 
         Raises:
             MyofedError: As `heartbeat`.
@@ -147,6 +157,14 @@ class CoordinatorApi:
             MyofedError: As `heartbeat`.
         """
         return _parse(SignedAuditHead, self._call("POST", "/site/audit-head", canonical_json(head)))
+
+    def renew(self, renewal: SignedRenewal) -> RenewalReply:
+        """The next client certificate (not yet checked).
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        return _parse(RenewalReply, self._call("POST", "/site/certificate", canonical_json(renewal)))
 
     def coordinator_head(self) -> SignedAuditHead:
         """Where the coordinator's own chain stands (its signature not yet checked).

@@ -21,6 +21,7 @@ from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
 from myofed_node.negotiation_desk import NegotiationDesk
 from myofed_node.planning_desk import PlanningDesk
+from myofed_node.renewal import renew_when_due
 from myofed_node.service_state import ServiceState, save_service_state
 from myofed_node.site_setup import Site, look_into_site
 from myofed_node.study_desk import StudyDesk
@@ -32,6 +33,8 @@ SWEEP_EVERY = timedelta(days=1)
 """Between two looks for what runs that are over left behind; the first is at the start."""
 WITNESS_EVERY = timedelta(hours=1)
 """Between two signatures over the coordinator's own audit head."""
+RENEW_EVERY = timedelta(hours=1)
+"""Between two looks at how long the client certificate will last."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class _Findings:
 def _chores(site: Site, api: CoordinatorApi) -> list[Chore]:
     return [
         Chore(lambda now: forget_everywhere(site.folder, now=now), SWEEP_EVERY),
+        Chore(lambda now: renew_when_due(site.folder, api, site=site.config.site, now=now), RENEW_EVERY),
         Chore(lambda now: witness_coordinator(site.folder, api, now=now), WITNESS_EVERY),
     ]
 

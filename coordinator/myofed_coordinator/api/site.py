@@ -19,6 +19,7 @@ from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.clock import utc_text
 from myofed_schemas.cube import CountCube
+from myofed_schemas.enrolment import RenewalReply, SignedRenewal
 from myofed_schemas.errors import ErrorBody
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
 from myofed_schemas.ids import Sha256
@@ -113,6 +114,10 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
     @router.post("/audit-head")
     def cosign_audit_head(body: SignedAuditHead, site: SiteName) -> SignedAuditHead:
         return services.heads.cosign(body, site=site, now=clock())
+
+    @router.post("/certificate")
+    def renew_certificate(body: SignedRenewal, site: SiteName) -> RenewalReply:
+        return services.renewals.renew(body, site=site, now=clock())
 
     @router.get("/coordinator-head")
     def own_head(_site: SiteName) -> SignedAuditHead:

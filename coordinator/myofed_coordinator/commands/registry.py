@@ -9,7 +9,6 @@ import typer
 
 from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, dumped, new_group, opened, read_input, show
-from myofed_coordinator.models.card import ModelCard
 from myofed_coordinator.models.card_page import markdown, release_line
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.services import Services, open_runs
@@ -17,6 +16,7 @@ from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.files import write_atomically
 from myofed_schemas.model import ModelRecord
+from myofed_schemas.model_card import ModelCard
 
 models = new_group("Models: what runs made, each with a signed record.")
 catalog = new_group("The catalog of the sites' dataset cards.")

@@ -7,12 +7,12 @@ from fastapi.responses import PlainTextResponse
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission
-from myofed_coordinator.models.card import ModelCard
 from myofed_coordinator.models.card_page import markdown
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.models.service import ModelsService
 from myofed_schemas.ids import Sha256
 from myofed_schemas.model import ModelRecord
+from myofed_schemas.model_card import ModelCard
 
 
 def models_router(models: ModelsService, cards: CardsService) -> APIRouter:

@@ -245,6 +245,10 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     ),
     "enrolment-request": enrolment.EnrolmentRequest(body=ENROLMENT_BODY, signature=SIGNATURE),
     "enrolment-reply": enrolment.EnrolmentReply(state="approved", code="OK", certificate_pem=PEM),
+    "signed-renewal": enrolment.SignedRenewal(
+        body=enrolment.RenewalBody(site="hospital-a", csr_pem=PEM, asked_at="2026-11-22T10:00:00Z"), signature=SIGNATURE
+    ),
+    "renewal-reply": enrolment.RenewalReply(certificate_pem=PEM),
     "site-record": enrolment.SiteRecord(
         site="hospital-a",
         state="approved",
