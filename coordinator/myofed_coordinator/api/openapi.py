@@ -43,6 +43,16 @@ EXAMPLES = {
     "vendor": "Siemens",
     "region": "thigh",
     "diagnosis": "ORPHA:269",
+    "text": "thigh dixon",
+    "dataset": "thigh-dixon",
+    "phenotype": "HP:0003325",
+    "sequence": "DIXON",
+    "field_strength": "3T",
+    "label_origin": "manual",
+    "conformity": "yes",
+    "follow_up": "1-2-years",
+    "use_terms": "DUO:0000007",
+    "model": "3f2a9c01",
 }
 """Of parameters whose type, shared with the nodes, brings none."""
 SECURITY_SCHEMES = {
@@ -82,8 +92,21 @@ def _complete(operation: dict[str, Any], declared: Declared) -> None:
         content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
         answers["401"] = {"description": NOT_ADMITTED, "content": content}
     for parameter in operation.get("parameters", ()):
-        if "examples" not in parameter["schema"] and parameter["name"] in EXAMPLES:
-            parameter["example"] = EXAMPLES[parameter["name"]]
+        if "examples" not in parameter["schema"]:
+            parameter["example"] = _example(parameter["name"], parameter["schema"])
+
+
+def _example(name: str, schema: dict[str, Any]) -> str | int | list[str]:
+    """What a caller could say there: a choice or default of the schema, else what EXAMPLES has.
+
+    Raises:
+        KeyError: Neither has one; the parameter's author adds it.
+    """
+    if "enum" in schema:
+        return str(schema["enum"][0])
+    if isinstance(schema.get("default"), int):
+        return int(schema["default"])
+    return [EXAMPLES[name]] if schema.get("type") == "array" else EXAMPLES[name]
 
 
 def _impossible(operation: dict[str, Any], declared: Declared) -> set[str]:
