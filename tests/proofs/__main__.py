@@ -22,6 +22,7 @@ from proofs.federation_links import links
 from proofs.kills import killed_batches
 from proofs.mutated import mutated_files
 from proofs.mutated_datasets import mutated_datasets
+from proofs.pages import pages
 from proofs.planted import planted_corpus
 
 REPOSITORY = Path(__file__).parents[2]
@@ -71,6 +72,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "validate-mutated": mutated_datasets,
     "federation-kills": killed_federation,
     "federation-links": links,
+    "pages": pages,
 }
 
 
