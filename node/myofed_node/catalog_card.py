@@ -45,7 +45,9 @@ def build_card(cube: CountCube, census: Census, *, config: SiteConfig, conforms:
         diagnoses=_diagnoses(config, seen),
         vendors=VENDOR_NAMES.validate_python(_vendors(seen)),
         field_strengths_tesla=tuple(
-            sorted(float(value.removesuffix("T")) for value in seen.of("field-strength") if value not in (SEVERAL, UNKNOWN))
+            sorted(
+                float(value.removesuffix("T")) for value in seen.of("field-strength") if value not in (SEVERAL, UNKNOWN)
+            )
         ),
         suffixes=tuple(sorted(seen.of("sequence"))),
         muscles=_common(census.muscles, cube) if labelled else (),

@@ -25,7 +25,9 @@ def build_cube(task: Task, *, config: SiteConfig, version: int) -> CountCube:
 def cube_of(protected: Protected, *, config: SiteConfig, version: int) -> CountCube:
     """What is told, in the form that leaves."""
     cells = [
-        CubeCell.model_validate({"at": tuple({"dimension": name, "value": value} for name, value in said), "count": count})
+        CubeCell.model_validate(
+            {"at": tuple({"dimension": name, "value": value} for name, value in said), "count": count}
+        )
         for said, count in sorted(protected.told.items())
         if said
     ]

@@ -22,8 +22,8 @@ from myofed_node.store import SiteStore
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import fsync_folder, write_atomically
-from myofed_schemas.wire import WireModel
 from myofed_schemas.subject_facts import SubjectRegister
+from myofed_schemas.wire import WireModel
 
 if TYPE_CHECKING:
     from myofed_anonymization.pseudonym_sources import PseudonymSource

@@ -54,7 +54,7 @@ def _subject(images: list[Image], maps: list[LabelMap], facts: SubjectFacts) -> 
         "field-strength": (_one(_tesla(image) for image in last),),
         "sequence": tuple(sorted({image.name.suffix.value for image in images})),
         "labels": (_labels(maps),),
-        "visits": ("3+" if len(sessions) > 2 else str(len(sessions)),),  # noqa: PLR2004  as the value says
+        "visits": ("3+" if len(sessions) > 2 else str(len(sessions)),),
     }
     return values
 

@@ -19,9 +19,7 @@ def _five(band: str) -> str:
     return band
 
 
-BirthYears = Annotated[
-    str, StringConstraints(pattern=r"^(19|20)\d(0-(19|20)\d4|5-(19|20)\d9)$"), AfterValidator(_five)
-]
+BirthYears = Annotated[str, StringConstraints(pattern=r"^(19|20)\d(0-(19|20)\d4|5-(19|20)\d9)$"), AfterValidator(_five)]
 """Five years, the first of which ends in 0 or 5, e.g. `1980-1984`."""
 
 AgeBand = Annotated[

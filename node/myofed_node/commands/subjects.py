@@ -84,7 +84,8 @@ def show(
 
 
 def template(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="New file.", show_default=False)], as_json: JsonOption = False
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="New file.", show_default=False)],
+    as_json: JsonOption = False,
 ) -> None:
     """Write an empty CSV with the columns that `subjects import` reads."""
     with reporting(as_json=as_json) as console:

@@ -12,6 +12,7 @@ from myofed_node.disclosure.cells import CellSpace, Mask
 from myofed_node.disclosure.problem import Problem, World
 from myofed_node.disclosure.rounding import Rounding
 from myofed_schemas.cube import MAX_FILTERS, DimensionName
+from myofed_schemas.cube_vocabulary import DIMENSIONS
 
 Said = tuple[tuple[str, str], ...]
 """The sorted (dimension, value) conditions of a cell; none for the total."""
@@ -72,7 +73,7 @@ def problem_of(task: Task, *, filters: int) -> Problem:
         axes = axes_of(task.subjects, task.dimensions)
         return _with_told(task, CellSpace(axes), {(0,): list(rows_of(task.subjects, axes))}, filters=filters)
     earlier = {name for said in task.before.told for name, _ in said}
-    known: tuple[DimensionName, ...] = tuple(sorted({*task.dimensions, *earlier}))  # type: ignore[arg-type]  names of told cells
+    known = [dimension for dimension in DIMENSIONS if dimension in earlier or dimension in task.dimensions]
     axes = axes_of((*task.before.subjects, *task.subjects), known)
     old, new = Counter(rows_of(task.before.subjects, axes)), Counter(rows_of(task.subjects, axes))
     sets = {BOTH: old & new, ADDED: new - old, REMOVED: old - new}
@@ -84,11 +85,14 @@ def _with_told(task: Task, space: CellSpace, rows: dict[tuple[int, ...], list[Ro
     states = tuple(rows)
     table = np.array([row for state in states for row in rows[state]], np.int64).reshape(-1, len(space.axes))
     presence = np.repeat(np.arange(len(states)), [len(rows[state]) for state in states])
-    nothing = World(np.zeros(space.places, bool), task.rounding, zeros=False)
+    nothing = World(np.zeros(space.places, bool), task.rounding, zeros=False, difference=True)
     worlds = [World(nothing.told, task.rounding, zeros=not task.rounding.zeros_told)]
     if task.before is not None:
         standing = World(
-            _places(space, task.before.told), task.before.rounding, fixed=True, zeros=not task.before.rounding.zeros_told
+            _places(space, task.before.told),
+            task.before.rounding,
+            fixed=True,
+            zeros=not task.before.rounding.zeros_told,
         )
         worlds = [standing, *worlds, nothing, nothing]
     problem = Problem(space, table, presence, states, tuple(worlds), task.rounding.k)
@@ -104,12 +108,16 @@ def _tellable(task: Task, problem: Problem, *, filters: int) -> Mask:
     told &= (counts[task.new] > 0) | (space.order < MAX_FILTERS)  # empty cells of three conditions are told by nobody
     told &= space.among([axis.dimension in task.dimensions for axis in space.axes])
     if task.early and task.before is not None:
-        same = [place for place in np.flatnonzero(told & space.canonical) if _unchanged(task, problem, counts, int(place))]
+        same = [
+            place for place in np.flatnonzero(told & space.canonical) if _unchanged(task, problem, counts, int(place))
+        ]
         told &= space.everywhere(np.array(same, np.int64)) | (space.order == 0)
-    return told
+    return np.asarray(told)
 
 
-def _unchanged(task: Task, problem: Problem, counts: np.ndarray[tuple[int, ...], np.dtype[np.int32]], place: int) -> bool:
+def _unchanged(
+    task: Task, problem: Problem, counts: np.ndarray[tuple[int, ...], np.dtype[np.int32]], place: int
+) -> bool:
     before = task.before.told.get(problem.space.said(place)) if task.before else None
     return before is not None and before == task.rounding.told(int(counts[task.new, place]))
 
@@ -127,8 +135,14 @@ def whole_dimension_sets(problem: Problem, told: Mask) -> Mask:
         told: (places,) of the new version.
     """
     space, standing = problem.space, problem.worlds[0].told
-    lost: set[tuple[str, ...]] = {_dimensions(space, int(place)) for place in np.flatnonzero(standing & ~told & space.canonical)}
-    stays = [p for p in np.flatnonzero(told & space.canonical) if _dimensions(space, int(p)) not in lost or not space.order[p]]
+    lost: set[tuple[str, ...]] = {
+        _dimensions(space, int(place)) for place in np.flatnonzero(standing & ~told & space.canonical)
+    }
+    stays = [
+        p
+        for p in np.flatnonzero(told & space.canonical)
+        if _dimensions(space, int(p)) not in lost or not space.order[p]
+    ]
     return space.everywhere(np.array(stays, np.int64))
 
 

@@ -154,7 +154,7 @@ class _Reading:
         elif not orpha and not terms:
             self.fault(row, "code", "FACT_VALUE")
         phenotypes = told["phenotypes"]
-        assert isinstance(phenotypes, list)  # noqa: S101  made above
+        assert isinstance(phenotypes, list)
         phenotypes += [term for term in sorted(terms) if term not in phenotypes]
 
     def consent(self, row: int, consent: Consent) -> None:
@@ -167,7 +167,7 @@ class _Reading:
             active=consent.status == "active", valid_from=start and start[:10], valid_to=end and end[:10]
         )
         consents = told["consents"]
-        assert isinstance(consents, list)  # noqa: S101  made above
+        assert isinstance(consents, list)
         consents.append(kept)
 
     def _told(self, row: int, reference: Reference) -> dict[str, object] | None:
