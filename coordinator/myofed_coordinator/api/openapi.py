@@ -47,7 +47,6 @@ EXAMPLES = {
     "region": "thigh",
     "diagnosis": "ORPHA:269",
     "text": "thigh dixon",
-    "dataset": "thigh-dixon",
     "phenotype": "HP:0003325",
     "sequence": "DIXON",
     "field_strength": "3T",
