@@ -56,7 +56,7 @@ def _demos(runs: list[list[str]], *, offline: bool) -> tuple[list[dict[str, Any]
 def coordinator_kills() -> tuple[list[dict[str, Any]], list[str]]:
     """On SQLite and on PostgreSQL, in turn; without a PostgreSQL it fails, for half of it would not be shown."""
     with some_server() as server, new_database(server) as url:
-        return killed_coordinators(postgres_url=url)
+        return killed_coordinators(postgres_url=url, serve_every=2)
 
 
 PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {

@@ -30,6 +30,11 @@ from myofed_schemas.service_loop import only_one
 PASSPHRASE = "correct horse battery"
 
 
+@pytest.fixture
+def database_url() -> None:
+    """`backup --database-url` and both databases are tried in test_coordinator_backup_restore; here lie files."""
+
+
 @pytest.fixture(autouse=True)
 def _cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sealed, "SCRYPT_LOG2_N", 10)
@@ -92,6 +97,7 @@ def test_migration_waits_until_up_has_stopped_and_saves_what_was(home: HomeFolde
     home.database.write_bytes((FIXTURES / "v0.1.0" / "coordinator.sqlite").read_bytes())
     for suffix in ("-wal", "-shm"):
         home.database.with_name(home.database.name + suffix).unlink(missing_ok=True)
+    assert call(home.root, "planning", "list", code=1)["error"]["code"] == "DATABASE_VERSION"
     with only_one(home.run / "up.lock"):
         said = call(home.root, "migrate", code=int(ExitCode.FAILED))
     assert said["error"]["code"] == "ALREADY_RUNNING"
@@ -105,6 +111,7 @@ def test_migration_waits_until_up_has_stopped_and_saves_what_was(home: HomeFolde
     with database.read() as session:
         assert len(list(session.scalars(select(SiteRow.site)))) == 2
     database.close()
+    assert call(home.root, "planning", "list") == {"queries": []}
     assert call(home.root, "migrate") == {"before": SCHEMA_VERSION, "after": SCHEMA_VERSION, "backup": None}
 
 
