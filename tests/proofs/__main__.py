@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from postgres_cluster import new_database, some_server
+
 from proofs.audit import tampered_chains
 from proofs.burned_in import burned_in
 from proofs.convert_kills import killed_conversions

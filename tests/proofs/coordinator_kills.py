@@ -99,7 +99,7 @@ def killed_coordinators(
             failed += [f"after kill {counts['kills'] - 1}: {fault}" for fault in faults]
             counts["runs to the end"] += 1
             counts["on PostgreSQL" if url else "on SQLite"] += 1
-        print(f"{counts['kills']} of {kills} kills, {len(failed)} failed", file=sys.stderr)
+        print(f"{counts['kills']} of {kills} kills, {len(failed)} failed", *failed[-1:], file=sys.stderr)
     tried = {"seed": seed, "sites": SITES, **counts, "slowest_restart_s": round(slowest, 2)}
     return [tried | {"seconds": round(time.monotonic() - begin, 1)}], failed
 
