@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from released_databases import FIXTURES
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from myofed_coordinator.backup import sealed
+from myofed_coordinator.backup.make import Sealing
 from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.cli import app
 from myofed_coordinator.config import load_config
@@ -37,8 +38,8 @@ def database_url() -> None:
 
 @pytest.fixture(autouse=True)
 def _cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "SCRYPT_LOG2_N", 10)
-    monkeypatch.setattr("myofed_coordinator.backup.make.Sealing.log2_n", 10)
+    for user in ("commands.backup", "backup.before_migration"):
+        monkeypatch.setattr(f"myofed_coordinator.{user}.Sealing", partial(Sealing, log2_n=10))
 
 
 @pytest.fixture
