@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from proofs.api import whole_api
 from proofs.burned_in import burned_in
 from proofs.convert_kills import killed_conversions
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
@@ -60,6 +61,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "validate-mutated": mutated_datasets,
     "federation-kills": killed_federation,
     "federation-links": links,
+    "api": whole_api,
 }
 
 
@@ -74,6 +76,7 @@ WHAT = {
     "validate-mutated": "damaged data sets: the validator answers, never crashes",
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",
+    "api": "every path of the people's port against its OpenAPI document, three seeds, with the edges of every schema",
 }
 """One line for each proof, for docs/proofs.md."""
 
