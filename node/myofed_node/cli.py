@@ -21,8 +21,10 @@ from myofed_node.commands import (
     planning,
     protocol,
     records,
+    requests,
     site,
     studies,
+    subjects,
     validate,
 )
 from myofed_schemas.exit_codes import ExitCode
@@ -41,12 +43,14 @@ for room in (
     convert,
     validate,
     labels,
+    subjects,
     protocol,
     dicom_export,
     studies,
     people,
     learning,
     planning,
+    requests,
     records,
     keys,
 ):

@@ -8,16 +8,20 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from myofed_schemas.approval import SiteRole
-from myofed_schemas.catalog import DisclosurePolicy, OrphaCode
+from myofed_schemas.catalog import DisclosurePolicy, FollowUp, HpoTerm, OrphaCode, ProtocolId, RoleMailbox
+from myofed_schemas.cube import CubePolicy, DimensionName
+from myofed_schemas.cube_vocabulary import DIMENSIONS
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
 from myofed_schemas.ids import SiteId
+from myofed_schemas.json_log import Style
 from myofed_schemas.study import DuoTerm
 from myofed_schemas.wire import WireModel
 
 MINIMUM_SUBJECTS_FLOOR = 10
 CARD_K_FLOOR = 10
+CUBE_K_FLOOR = 5
 CARD_ROUND_TO_FLOOR = 5
 SCORED_SUBJECTS_FLOOR = 5
 """Below these a policy must call itself a demonstration (governance: k >= 10, rounding to 5)."""
@@ -29,6 +33,8 @@ TrainingWindow = Annotated[
     str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")
 ]
 """From, to; over midnight where the second is not later."""
+
+TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 ProxyUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+/?$", max_length=300)]
 
@@ -89,7 +95,10 @@ class SitePolicy(WireModel):
     Attributes:
         demo: For synthetic patients only; marks everything it touches.
         minimum_subjects: A study may not train here with fewer labelled subjects.
-        card_k: Counts below this never leave.
+        card_k: Counts below this are told to nobody but people who are signed in.
+        cube_k: Counts below this never leave.
+        zeros_told: Empty cells are told as such, so that what is withheld is known not to be empty.
+        cube_dimensions: What subjects are counted by for the consortium; a shorter list tells less.
         card_round_to: Counts that leave are rounded to a multiple of this.
         hold_head: Head MR (a face can be rebuilt from it) waits for a person at intake.
         max_local_steps: A study may not ask for more optimiser steps a round.
@@ -107,6 +116,9 @@ class SitePolicy(WireModel):
     minimum_subjects: int = Field(default=40, ge=1)
     card_k: int = Field(default=CARD_K_FLOOR, ge=1)
     card_round_to: int = Field(default=CARD_ROUND_TO_FLOOR, ge=1)
+    cube_k: int = Field(default=CUBE_K_FLOOR, ge=1)
+    zeros_told: bool = False
+    cube_dimensions: tuple[DimensionName, ...] = DIMENSIONS
     hold_head: bool = True
     max_local_steps: int = Field(default=500, ge=1, le=1000)
     max_batch: int = Field(default=32, ge=1, le=64)
@@ -123,6 +135,7 @@ class SitePolicy(WireModel):
             "minimum_subjects": (self.minimum_subjects, MINIMUM_SUBJECTS_FLOOR),
             "card_k": (self.card_k, CARD_K_FLOOR),
             "card_round_to": (self.card_round_to, CARD_ROUND_TO_FLOOR),
+            "cube_k": (self.cube_k, CUBE_K_FLOOR),
             "min_scored_subjects": (self.min_scored_subjects, SCORED_SUBJECTS_FLOOR),
         }
         low = [
@@ -131,6 +144,9 @@ class SitePolicy(WireModel):
         if low and not self.demo:
             msg = f"{'; '.join(low)} (only a policy marked demo goes below)"
             raise ValueError(msg)
+        if len(set(self.cube_dimensions)) < len(self.cube_dimensions):
+            msg = "cube_dimensions names a dimension twice"
+            raise ValueError(msg)
         return self
 
     @property
@@ -138,12 +154,21 @@ class SitePolicy(WireModel):
         """The rule that holds: the one that is set, else the default."""
         return self.approvals or (OPERATOR_ALONE if self.demo else ApprovalRule())
 
+    def cube(self) -> CubePolicy:
+        """How the site's cube is protected."""
+        public_k = max(self.cube_k, self.card_k)  # never more for everybody than for people who are signed in
+        return CubePolicy(
+            k=self.cube_k, public_k=public_k, round_to=self.card_round_to, zeros_told=self.zeros_told, demo=self.demo
+        )
+
     def disclosure(self) -> DisclosurePolicy:
         """How counts on the site's card are protected."""
         return DisclosurePolicy(k=self.card_k, round_to=self.card_round_to, demo=self.demo)
 
 
-DEMO_POLICY = SitePolicy(demo=True, minimum_subjects=3, card_k=3, card_round_to=1, min_scored_subjects=1)
+DEMO_POLICY = SitePolicy(
+    demo=True, minimum_subjects=3, card_k=3, cube_k=3, card_round_to=1, zeros_told=True, min_scored_subjects=1
+)
 """What `init --demo-policy` writes: a dozen synthetic subjects are enough to show the whole house."""
 
 
@@ -155,7 +180,11 @@ class DatasetSettings(WireModel):
         title: What people read there; letters, digits and simple punctuation only.
         region: Body region that was imaged.
         duo: Data Use Ontology terms the site allows.
-        diagnoses: ORPHA codes of the cohort; declared by the site, never derived from patients' records.
+        diagnoses: ORPHA codes of the cohort; declared by the site, beside those that enough subjects have.
+        phenotypes: HPO terms of the cohort; declared by the site, never derived from patients' records.
+        protocols: Acquisition protocols that the site follows.
+        follow_up: Usual time between two visits.
+        contact: Mailbox of a role for questions; a person's own does not fit.
     """
 
     name: str = Field(default="neuromuscular-mri", pattern=r"^[a-z][a-z0-9-]{1,47}$")
@@ -163,6 +192,10 @@ class DatasetSettings(WireModel):
     region: Literal["thigh", "leg", "shoulder", "trunk", "whole-body"] = "thigh"
     duo: tuple[DuoTerm, ...] = ()
     diagnoses: tuple[OrphaCode, ...] = ()
+    phenotypes: tuple[HpoTerm, ...] = ()
+    protocols: tuple[ProtocolId, ...] = ()
+    follow_up: FollowUp | None = None
+    contact: RoleMailbox | None = None
 
 
 class VaultSettings(WireModel):
@@ -203,6 +236,8 @@ class SiteConfig(WireModel):
         worker_threads: CPU threads of the training process.
         web_port: Port of the status page on 127.0.0.1; 0 takes a free one.
         heartbeat_s: Seconds between two signs of life to the coordinator.
+        publish_at: `HH:MM` on the site's own clock at which a published card and cube are built anew; None: never.
+        log_format: Of every process's log.
     """
 
     format: Literal["myofed-site-1"] = "myofed-site-1"
@@ -218,6 +253,8 @@ class SiteConfig(WireModel):
     worker_threads: int = Field(default=1, ge=1, le=256)
     web_port: int = Field(default=0, ge=0, le=65_535)
     heartbeat_s: int = Field(default=15, ge=1, le=3600)
+    publish_at: TimeOfDay | None = "02:30"
+    log_format: Style = "json"
 
     @model_validator(mode="after")
     def _capture_is_for_tests(self) -> Self:
@@ -308,10 +345,17 @@ COMMENTS = {
     "dataset.region": "thigh, leg, shoulder, trunk or whole-body.",
     "dataset.duo": "Data Use Ontology terms that apply, e.g. [DUO:0000042].",
     "dataset.diagnoses": "ORPHA codes of the cohort as a whole, e.g. [ORPHA:98473].",
+    "dataset.phenotypes": "HPO terms of the cohort as a whole, e.g. [HP:0003307].",
+    "dataset.protocols": "Acquisition protocols this site follows, e.g. [fat-fraction-6-echo].",
+    "dataset.follow_up": "none, below-6-months, 6-12-months, 1-2-years, 2-5-years, above-5-years; null: not told.",
+    "dataset.contact": "Mailbox of a role, e.g. mri-research@clinic.example; null: none.",
     "policy": "What this hospital allows; the coordinator can lower none of it.",
     "policy.demo": "true ONLY for synthetic patients: allows values below the floors and marks everything it touches.",
     "policy.minimum_subjects": "A study may not train here with fewer labelled subjects (floor 10).",
-    "policy.card_k": "Counts below this never leave the hospital (floor 10).",
+    "policy.card_k": "Counts below this are told only to people who are signed in (floor 10).",
+    "policy.cube_k": "Counts below this never leave the hospital (floor 5).",
+    "policy.zeros_told": "true tells empty cells apart from those below cube_k (docs/disclosure.md).",
+    "policy.cube_dimensions": "What subjects are counted by; [] publishes the card alone.",
     "policy.card_round_to": "Counts that leave are rounded to a multiple of this (floor 5).",
     "policy.hold_head": "Head MR waits for a person before it enters the data set (a face can be rebuilt from it).",
     "policy.max_local_steps": "A study may not ask for more optimiser steps in a round.",
@@ -336,5 +380,7 @@ COMMENTS = {
     "worker_threads": "CPU threads of the training process.",
     "web_port": "Port of the status page on 127.0.0.1; 0 takes a free one at each start.",
     "heartbeat_s": "Seconds between two signs of life to the coordinator.",
+    "publish_at": "When a published card and cube are built anew each day, on this machine's clock; null: never.",
+    "log_format": "json or text: lines of the logs in run/logs.",
 }
 """One sentence for every key, written into the file."""

@@ -65,13 +65,7 @@ def take_census(dataset: Path) -> Census:
             be counted because its name or place is not of the profile.
     """
     opened = Dataset(dataset)
-    if any(unread.path.name.endswith(NIFTI_ENDINGS) for unread in opened.unread):
-        raise MyofedError(
-            "MIDS_NAME",
-            "expected images with names and places of the profile only, found another: the count would lack it",
-            hint="myofed-node validate DATASET names the file",
-            exit_code=ExitCode.INVALID_DATASET,
-        )
+    refuse_unread(opened)
     sessions: set[tuple[str, str]] = set()
     vendors, tesla, suffixes = set(), set(), set()
     for image in opened.images():
@@ -92,6 +86,21 @@ def take_census(dataset: Path) -> Census:
         muscles=Counter(muscle for _, muscle in muscles),
         origins=Counter(origin for _, origin in origins),
     )
+
+
+def refuse_unread(opened: Dataset) -> None:
+    """Returns where every image of the data set can be counted.
+
+    Raises:
+        MyofedError: MIDS_NAME where a file's name or place is not of the profile.
+    """
+    if any(unread.path.name.endswith(NIFTI_ENDINGS) for unread in opened.unread):
+        raise MyofedError(
+            "MIDS_NAME",
+            "expected images with names and places of the profile only, found another: the count would lack it",
+            hint="myofed-node validate DATASET names the file",
+            exit_code=ExitCode.INVALID_DATASET,
+        )
 
 
 def labelled_subjects(dataset: Path) -> tuple[str, ...]:

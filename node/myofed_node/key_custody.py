@@ -22,6 +22,7 @@ from myofed_node.store import SiteStore
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import fsync_folder, write_atomically
+from myofed_schemas.subject_facts import SubjectRegister
 from myofed_schemas.wire import WireModel
 
 if TYPE_CHECKING:
@@ -189,9 +190,11 @@ def next_key(folder: SiteFolder) -> Path:
 
 
 def subjects_of(folder: SiteFolder) -> frozenset[str]:
-    """Every pseudonym under which the site holds something: image, label map, series on record or work in progress."""
+    """Every pseudonym under which the site holds something: image, label map, fact, series on record, work in progress."""
     places = (folder.dataset, *folder.dataset.glob("derivatives/*"), *folder.intake.glob("work-*/**/"))
     found = {path.name.removeprefix("sub-") for place in places for path in place.glob("sub-*")}
+    facts = SubjectRegister.model_validate_json(folder.subjects.read_bytes()) if folder.subjects.exists() else None
+    found |= {each.subject for each in facts.subjects} if facts else set()
     return frozenset(found | {row.subject for row in SiteStore(folder.store).all_series() if row.subject})
 
 

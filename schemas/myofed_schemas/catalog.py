@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from myofed_schemas.ids import MuscleId, SiteId
 from myofed_schemas.study import DuoTerm
@@ -12,6 +12,21 @@ from myofed_schemas.wire import WireModel
 
 OrphaCode = Annotated[str, StringConstraints(pattern=r"^ORPHA:\d{1,7}$")]
 Vendor = Literal["Siemens", "Philips", "GE", "Canon", "United Imaging", "other"]
+HpoTerm = Annotated[str, StringConstraints(pattern=r"^HP:\d{7}$")]
+"""A term of the Human Phenotype Ontology, e.g. `HP:0003307`."""
+RoleMailbox = Annotated[
+    str,
+    StringConstraints(
+        max_length=100,
+        pattern=r"^(catalog|contact|data|imaging|mri|neuromuscular|office|radiology|registry|research|trials)"
+        r"(-[a-z]{2,20}){0,2}@([a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?\.){1,4}[a-z]{2,12}$",
+    ),
+]
+"""A mailbox of a role, e.g. `mri-research@clinic.example`; a person's name does not fit."""
+ProtocolId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,47}$")]
+"""An acquisition protocol that ships with myofed, e.g. `fat-fraction-6-echo` (docs/protocols.md)."""
+FollowUp = Literal["none", "below-6-months", "6-12-months", "1-2-years", "2-5-years", "above-5-years"]
+"""Usual time between two visits."""
 Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,16}$")]
 
 
@@ -60,6 +75,19 @@ class DatasetCard(WireModel):
     conforms: bool
     """The validator found no error."""
     disclosure: DisclosurePolicy
+    phenotypes: tuple[HpoTerm, ...] = ()
+    protocols: tuple[ProtocolId, ...] = ()
+    """Protocols that the site follows."""
+    repeat_subjects: SuppressedCount | None = None
+    """Subjects with more than one visit."""
+    follow_up: FollowUp | None = None
+    contact: RoleMailbox | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before_where_nothing_new_is_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        later = ("phenotypes", "protocols", "repeat_subjects", "follow_up", "contact")
+        return {name: value for name, value in document.items() if name not in later or value not in (None, [], ())}
 
 
 class CatalogAnswer(WireModel):

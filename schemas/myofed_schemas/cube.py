@@ -70,6 +70,9 @@ class CubeCell(WireModel):
 class CubePolicy(WireModel):
     """How the site protected the cube; shown beside every count, and nobody but the site can change it.
 
+    A told number lies on the same side of k and of public_k as the count it stands for: it is at least public_k exactly
+    when the count is.
+
     Attributes:
         k: Smallest count that is told to people who are signed in.
         public_k: Smallest count that is told to everybody.

@@ -124,11 +124,14 @@ def ingest(
 
 def publish(
     site: SiteOption,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the card; send nothing.")] = False,
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the published card back.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would leave; send nothing.")] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the published card and cube back.")] = False,
+    early: Annotated[
+        bool, typer.Option("--early", help="Count anew after fewer changes than k; what they touch is withheld.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish the dataset card: counts withheld below k and rounded here, before anything leaves."""
+    """Publish the dataset card and the count cube: protected here, and proven, before anything leaves."""
     with reporting(as_json=as_json) as console:
         from myofed_node.coordinator_api import CoordinatorApi
         from myofed_node.federation.egress_client import EgressClient
@@ -138,11 +141,11 @@ def publish(
         opened = open_site(site)
         publisher = Publisher(opened, CoordinatorApi(EgressClient(opened.folder)))
         if dry_run:
-            publication = publisher.preview(now=system_now())
+            publication = publisher.preview(now=system_now(), early=early)
         elif withdraw:
             publication = publisher.withdraw(now=system_now())
         else:
-            publication = publisher.publish(now=system_now())
+            publication = publisher.publish(now=system_now(), early=early)
         console.result(publication, card_lines(publication))
 
 

@@ -1,0 +1,1 @@
+"""Subject facts: read from CSV or FHIR, kept by pseudonym on this node only."""
