@@ -13,6 +13,7 @@ from typing import Any
 
 from postgres_cluster import new_database, some_server
 
+from proofs.api import whole_api
 from proofs.audit import tampered_chains
 from proofs.burned_in import burned_in
 from proofs.convert_kills import killed_conversions
@@ -73,6 +74,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "validate-mutated": mutated_datasets,
     "federation-kills": killed_federation,
     "federation-links": links,
+    "api": whole_api,
     "pages": pages,
 }
 
@@ -90,6 +92,7 @@ WHAT = {
     "validate-mutated": "damaged data sets: the validator answers, never crashes",
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",
+    "api": "every path of the people's port against its OpenAPI document, three seeds, with the edges of every schema",
 }
 """One line for each proof, for docs/proofs.md."""
 

@@ -112,7 +112,9 @@ class Attack:
 
     def count(self, table: Mapping[frozenset[tuple[str, str]], Sequence[int]]) -> NDArray[np.int64]:
         """The truth as a vector: combination -> numbers by group."""
-        return np.array([table.get(each, [0] * len(self.groups))[g] for g in range(len(self.groups)) for each in self.combinations])
+        return np.array(
+            [table.get(each, [0] * len(self.groups))[g] for g in range(len(self.groups)) for each in self.combinations]
+        )
 
     def conclude(self, truth: NDArray[np.int64], among: str, *, k: int, zeros: bool) -> list[Finding]:
         """Every cell of which the attacker learns that it is small, how large it is, or that it is empty.
