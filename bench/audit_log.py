@@ -16,7 +16,7 @@ KINDS = (
     ("AUDIT_HEAD_COSIGNED", "hospital-b", {"sequence": 4711, "head": "e" * 64}),
     ("RUN_STARTED", "Jörg", {"study": "thigh-muscles", "manifest": "f" * 64, "sites": 3}),
 )
-"""As a coordinator writes them; the last one is no ASCII, so that every fourth line takes the slow path's way."""
+"""As a coordinator writes them; the last one has a letter that is no ASCII."""
 
 
 def make_audit_log(path: Path, *, entries: int = ENTRIES) -> str:

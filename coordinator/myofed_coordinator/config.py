@@ -50,6 +50,7 @@ class CoordinatorConfig(WireModel):
         queries_per_hour: Count questions that one person may ask in sixty minutes.
         queries_per_day: In twenty-four hours.
         query_log_days: How long it is kept who asked which count question.
+        largest_upload_mb: Initial weights of a study, sent over the people's port, are at most so large (MiB).
     """
 
     schema_version: Literal["myofed-coordinator-1"] = "myofed-coordinator-1"
@@ -70,6 +71,7 @@ class CoordinatorConfig(WireModel):
     queries_per_hour: int = Field(default=60, ge=1, le=10_000)
     queries_per_day: int = Field(default=600, ge=1, le=100_000)
     query_log_days: int = Field(default=730, ge=30, le=3650)
+    largest_upload_mb: int = Field(default=512, ge=1, le=4096)
 
     @property
     def people_url(self) -> str:
@@ -131,6 +133,7 @@ _COMMENTS = {
     "queries_per_hour": "Count questions that one person may ask in an hour.",
     "queries_per_day": "Count questions that one person may ask in a day.",
     "query_log_days": "Days for which it is kept who asked which count question.",
+    "largest_upload_mb": "Largest initial weights that people may send over the people's port (MiB).",
 }
 
 

@@ -117,6 +117,11 @@ class HomeFolder:
         return self.root / "models"
 
     @property
+    def uploads(self) -> Path:
+        """Initial weights that people sent and no study has yet, by their SHA-256."""
+        return self.root / "uploads"
+
+    @property
     def run(self) -> Path:
         """What lives only while `up` runs: ports, logs."""
         return self.root / "run"

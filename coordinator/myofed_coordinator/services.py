@@ -22,6 +22,7 @@ from myofed_coordinator.enrolment.heads import AuditHeadsService
 from myofed_coordinator.enrolment.renewal import RenewalService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.models.lineage import LineageService
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
 from myofed_coordinator.negotiations.service import NegotiationPlace, NegotiationService
 from myofed_coordinator.planning.service import PlanningService
@@ -50,6 +51,7 @@ class Services:
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
+    lineage: LineageService
     accounts: AccountsService
     sessions: SessionsService
     tokens: TokensService
@@ -97,6 +99,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
+        lineage=LineageService(database, audit, signer),
         accounts=accounts,
         sessions=sessions,
         tokens=TokensService(database, audit),

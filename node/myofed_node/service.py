@@ -22,6 +22,7 @@ from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
 from myofed_node.negotiation_desk import NegotiationDesk
+from myofed_node.nightly import nightly_chores
 from myofed_node.planning_desk import PlanningDesk
 from myofed_node.renewal import renew_when_due
 from myofed_node.service_state import ServiceState, save_service_state
@@ -123,7 +124,7 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
     state = ServiceState(at=utc_text(clock()), code="STARTING", web=serve_page(site))
     save_service_state(site.folder, state)
     api = CoordinatorApi(EgressClient(site.folder))
-    service, chores = Service(site, api), _chores(site, api)
+    service, chores = Service(site, api), [*_chores(site, api), *nightly_chores(site, now=clock().astimezone())]
     while not stop.is_set():
         now, before = clock(), state.code
         state = service.beat(state, now=now)

@@ -29,7 +29,9 @@ from myofed_coordinator.planning.routes import planning_router
 from myofed_coordinator.runs.routes import starts_router
 from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.new_routes import new_studies_router
 from myofed_coordinator.studies.routes import studies_router
+from myofed_coordinator.studies.uploads import Uploads
 from myofed_coordinator.web.pages import add_pages
 from myofed_coordinator.web.runs_page import RunsStopper
 from myofed_schemas.wire import WireModel
@@ -71,7 +73,9 @@ def build_people_app(port: PeoplePort) -> ASGIApp:
         UndeclaredRouteError: A route does not say what it asks for.
     """
     app = people_app(port)
-    return with_security_headers(with_own_changes(with_bounded_bodies(app)))
+    return with_security_headers(
+        with_own_changes(with_bounded_bodies(app, uploads=port.services.config.largest_upload_mb << 20))
+    )
 
 
 def people_app(port: PeoplePort) -> FastAPI:
@@ -116,16 +120,23 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(negotiations_router(port.services.negotiations, clock=port.clock))
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
+    router.include_router(new_studies_router(port.services.studies, uploads_of(port.services), clock=port.clock))
     router.include_router(runs_router(port.runs))
     router.include_router(starts_router(StartsService(port.services, open_runs(port.services)), clock=port.clock))
     cards = CardsService(port.services.models, port.services.studies, port.runs)
-    router.include_router(models_router(port.services.models, cards))
+    router.include_router(models_router(port.services.models, cards, port.services.lineage))
 
     @router.get("/openapi.json", include_in_schema=False, dependencies=[Depends(gate.signed_in)])
     def openapi() -> dict[str, Any]:
         return document(app)
 
     return router
+
+
+def uploads_of(services: Services) -> Uploads:
+    """Where initial weights wait that people send."""
+    largest = services.config.largest_upload_mb << 20
+    return Uploads(services.home.uploads, services.home.models, largest, services.audit)
 
 
 def _health(services: Services) -> APIRouter:

@@ -166,7 +166,9 @@ class RoundLoop:
             weights_sha256=weights_digest(packed),
             exclusions=inquiry.exclusions(),
         )
-        progress = save_checkpoint(self._folder, Checkpoint(report, packed, updates.digests, made.memory), progress)
+        examples = {site: metrics.examples for site, metrics in inquiry.metrics.items()}
+        checkpoint = Checkpoint(report, packed, updates.digests, made.memory, examples)
+        progress = save_checkpoint(self._folder, checkpoint, progress)
         updates.clear()
         self._note("ROUND_FINISHED", number=number)
         return progress

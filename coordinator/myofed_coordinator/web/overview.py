@@ -10,13 +10,14 @@ from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
 from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.children import children_of
-from myofed_coordinator.runs.starts import StartRecord, StartsService
+from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.service import StudyOverview
 from myofed_coordinator.web.words import ago
 from myofed_schemas.clock import utc_moment, utc_text
 from myofed_schemas.enrolment import SiteRecord
 from myofed_schemas.federation import RunStatus
+from myofed_schemas.run_start import StartRecord
 
 ONLINE_FOR = timedelta(seconds=90)
 """A site that was seen this recently counts as connected."""

@@ -12,12 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
-from myofed_coordinator.runs.starts import Reason, StartId, StartRecord, StartsService, eyes_of
+from myofed_coordinator.runs.starts import Reason, StartsService, eyes_of
 from myofed_coordinator.web.forms import Form, form_of
 from myofed_coordinator.web.render import done
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.ids import StudyId
+from myofed_schemas.run_start import StartId, StartRecord
 
 Starter = Annotated[Person, Depends(gate.page(Permission.START_RUNS))]
 Confirmer = Annotated[Person, Depends(gate.page(Permission.CONFIRM_START))]

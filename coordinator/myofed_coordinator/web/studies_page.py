@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
-from myofed_coordinator.runs.starts import StartRecord, StartsService
+from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.history import StudyVersion, history_of
 from myofed_coordinator.studies.service import StudyOverview
@@ -21,6 +21,7 @@ from myofed_coordinator.web.overview import ACTIVE
 from myofed_coordinator.web.render import Asked, Renderer
 from myofed_schemas.federation import RunStatus
 from myofed_schemas.ids import StudyId
+from myofed_schemas.run_start import StartRecord
 from myofed_schemas.study import StudyManifest
 
 AT = "/studies"

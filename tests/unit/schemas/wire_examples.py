@@ -9,10 +9,12 @@ from myofed_schemas import (
     approval,
     audit,
     catalog,
+    cube,
     enrolment,
     errors,
     federation,
     ledger,
+    lineage,
     model,
     planning,
     planning_query,
@@ -149,6 +151,32 @@ PLANNING = study_planning.Planning(
     levels=6,
 )
 
+FULL_CARD = CARD.model_copy(
+    update={
+        "phenotypes": ("HP:0003307",),
+        "protocols": ("fat-fraction-6-echo",),
+        "repeat_subjects": catalog.SuppressedCount(value=10, rounded_to=5),
+        "follow_up": "1-2-years",
+        "contact": "mri-research@clinic.example",
+    }
+)
+CUBE = cube.CountCube(
+    site="hospital-a",
+    dataset="thigh-dixon",
+    version=2,
+    policy=cube.CubePolicy(k=5, public_k=10, round_to=5),
+    subjects=25,
+    cells=(
+        cube.CubeCell(at=(cube.CellFilter(dimension="diagnosis", value="ORPHA:269"),), count=10),
+        cube.CubeCell(
+            at=(
+                cube.CellFilter(dimension="diagnosis", value="ORPHA:269"),
+                cube.CellFilter(dimension="sequence", value="MESE"),
+            ),
+            count=5,
+        ),
+    ),
+)
 WIRE_EXAMPLES: dict[str, BaseModel] = {
     "error-body": errors.ErrorBody(code="NOT_APPROVED", hint="Ask the site to approve the study."),
     "study-manifest": manifest(),
@@ -270,6 +298,8 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
     "dataset-card": CARD,
     **catalog_examples(CARD),
+    "dataset-card-of-facts": FULL_CARD,
+    "count-cube": CUBE,
     "catalog-answer": catalog.CatalogAnswer(cards=(CARD,), subjects_at_least=25, withheld=0),
     "egress-entry": ledger.EgressEntry(
         sequence=1,
@@ -293,6 +323,33 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         by_kind={"engine": 1},
         out_bytes_by_kind={"engine": 10},
         head=SHA,
+    ),
+    "lineage-record": lineage.LineageRecord(
+        statement=lineage.LineageStatement(
+            study_id="thigh-muscles",
+            run_id="run-0123abcd",
+            round=1,
+            manifest_digest=SHA,
+            previous=SHA,
+            parent_sha256=SHA,
+            aggregated_sha256=SHA,
+            strategy="fedavg",
+            weighting="uniform",
+            updates=(lineage.UpdateTrace(sha256=SHA, examples=20),),
+            sites=1,
+            loss=0.5,
+            dice=None,
+            software=lineage.LineageSoftware(
+                myofed="0.1.0",
+                flwr="1.41.0",
+                numpy="2.2.0",
+                python="3.11.7",
+                nodes=(lineage.NodeSoftware(myofed="0.1.0", flwr="1.41.0"),),
+            ),
+            started_at=NOW,
+        ),
+        signature=SIGNATURE,
+        signer=SHA,
     ),
     "model-record": model.ModelRecord(
         statement=model.ModelStatement(
