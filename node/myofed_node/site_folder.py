@@ -207,6 +207,11 @@ class SiteFolder:
         return self.run / "egress.json"
 
     @property
+    def task_news(self) -> Path:
+        """Touched by the egress when a message of the coordinator passed."""
+        return self.run / "task.news"
+
+    @property
     def passing_weights(self) -> Path:
         """Weights on their way through the egress, by their SHA-256: `.in` what comes, `.out` what leaves."""
         return self.run / "weights"

@@ -41,6 +41,8 @@ def pages_of(seeded: Seeded) -> dict[str, str]:
         "card": "/catalog/hospital-a/thigh-dixon",
         "card-counts": "/catalog/hospital-a/thigh-dixon/counts",
         "count": "/feasibility",
+        "requests": "/requests",
+        "request": f"/requests/{seeded.request}",
         "studies": "/studies",
         "study": f"/studies/{STUDY}",
         "study-ready": "/studies/shoulder-muscles",

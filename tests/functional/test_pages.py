@@ -75,7 +75,7 @@ def test_person_is_led_through_login_and_sees_what_the_role_allows(port: Port) -
     with harness.looker(port.opened, port.address, **LOOKS["light"]) as window:
         log_in(window, person, now=system_now())
         links = window.page.locator("header nav a").all_inner_texts()
-        assert links == ["Overview", "Sites", "Catalog", "Count", "Studies", "Runs", "Models"]
+        assert links == ["Overview", "Sites", "Catalog", "Count", "Requests", "Studies", "Runs", "Models"]
         window.go("/audit")
         assert "FORBIDDEN" in window.page.inner_text(".notice")
         window.go("/studies/shoulder-muscles")

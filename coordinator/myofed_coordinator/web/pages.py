@@ -26,6 +26,7 @@ from myofed_coordinator.web.models_page import add_models
 from myofed_coordinator.web.overview import overview
 from myofed_coordinator.web.profile_page import add_profile
 from myofed_coordinator.web.render import Asked, PageRoute, Renderer, environment
+from myofed_coordinator.web.requests_page import add_requests
 from myofed_coordinator.web.runs_page import RunsStopper, add_runs
 from myofed_coordinator.web.sites_page import add_sites
 from myofed_coordinator.web.starts_page import add_starts
@@ -36,6 +37,7 @@ SECTIONS = (
     Section("/sites", "Sites", Permission.SEE_SITES),
     Section("/catalog", "Catalog", Permission.SEE_CATALOG),
     Section("/feasibility", "Count", Permission.ASK_COUNTS),
+    Section("/requests", "Requests", Permission.SEE_STUDIES),
     Section("/studies", "Studies", Permission.SEE_STUDIES),
     Section("/runs", "Runs", Permission.SEE_RUNS),
     Section("/models", "Models", Permission.SEE_MODELS),
@@ -61,7 +63,7 @@ def add_pages(
         view = overview(services, runs, starts, person=person, now=clock())
         return renderer.page(Asked(request, person), "overview.html", at="/", view=view)
 
-    add_login(router, renderer, login, provider="")
+    add_login(router, renderer, login, provider=services.config.oidc is not None)
     add_setup(router, renderer, services.accounts, clock=clock)
     add_profile(router, renderer, services, clock=clock)
     add_accounts(router, renderer, services.accounts, clock=clock)
@@ -69,6 +71,7 @@ def add_pages(
     add_studies(router, renderer, services, Trainings(runs, starts), clock=clock)
     add_starts(router, starts, clock=clock)
     add_catalog(router, renderer, services, clock=clock)
+    add_requests(router, renderer, services, clock=clock)
     add_feasibility(router, renderer, services, clock=clock)
     add_runs(router, renderer, services, runs, clock=clock)
     add_models(router, renderer, services, CardsService(services.models, services.studies, runs))

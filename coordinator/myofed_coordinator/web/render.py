@@ -26,6 +26,10 @@ FRAME_HEADER = "hx-request"
 """Sent by htmx: the answer replaces a part of a page that is open."""
 
 
+CODE_HEADER = "x-myofed-code"
+"""The code of a refusal that is told as a page, for programs."""
+
+
 def environment() -> Environment:
     """The templates; a name that a view lacks is an error, and every text is escaped."""
     made = Environment(
@@ -122,7 +126,9 @@ def refusal(request: Request, error: MyofedError) -> Response:
         return _to_login(request, error.login)
     renderer: Renderer = request.app.state.renderer
     status = 422 if error.code == "MALFORMED" else status_of(error)
-    return renderer.before_login("refused.html", status=status, code=error.code, hint=error.hint)
+    answer = renderer.before_login("refused.html", status=status, code=error.code, hint=error.hint)
+    answer.headers[CODE_HEADER] = error.code
+    return answer
 
 
 def done(where: str, word: str = "") -> RedirectResponse:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 import sys
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from myofed_node.federation.egress import Egress, EgressSettings
 from myofed_node.federation.egress_client import EgressAddress
 from myofed_node.federation.egress_files import FileCourier, Outside
 from myofed_node.federation.ledger import EgressLedger
+from myofed_node.federation.task_news import announce
 from myofed_node.renewal import settle_renewal
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
+from myofed_schemas.json_log import configure_logging, style_of
 
 TIMEOUT_S = 60.0
 KEEP_ALIVE_S = 75
@@ -101,6 +105,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         capture=folder.capture if config.capture_egress and config.policy.demo else None,
         now=system_now,
         courier=courier(folder, config, identity),
+        message_passed=partial(announce, folder.task_news),
     )
     uvicorn.run(
         Egress(outside_client(folder, config, identity), settings),
@@ -111,6 +116,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         ssl_certfile=folder.loopback_certificate,
         ssl_keyfile=str(folder.loopback_key),
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -119,5 +125,6 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
 
 
 if __name__ == "__main__":
+    configure_logging("egress", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     _folder = SiteFolder(Path(sys.argv[1]))
     serve(_folder, load_config(_folder.config))

@@ -99,6 +99,7 @@ def test_every_page_without_a_session_leads_to_the_login_and_back(services: Serv
     for declared in pages:
         path = re.sub(r"\{sha256\}", "a" * 64, declared.path).replace("{run_id}", RUN)
         path = path.replace("{token_id}", "tok-0a1b2c3d").replace("{start_id}", "start-0a1b2c3d")
+        path = path.replace("{negotiation_id}", "ask-0a1b2c3d")
         path = re.sub(r"\{\w+\}", "hospital-a", path)
         answer = client.request(declared.method, path)
         assert answer.status_code == 303, (declared.method, path)
