@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from proofs.burned_in import burned_in
+from proofs.consortium import consortium_walks
 from proofs.convert_kills import killed_conversions
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
 from proofs.federation_kills import killed_federation
@@ -62,6 +63,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "federation-kills": killed_federation,
     "federation-links": links,
     "pages": pages,
+    "consortium": consortium_walks,
 }
 
 
