@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import nibabel as nib
+import numpy as np
 import pages_harness as harness
 import wall_harness as wall
 import yaml
@@ -252,6 +254,14 @@ class Consortium:
         return run(NODE, *words, "--site", str(self.sites[site].folder.root), code=code)
 
 
+def name_labels(dataset: Path) -> None:
+    """Every label map has the sidecar that a card is made from."""
+    for image in dataset.glob("derivatives/labels/**/*_dseg.nii.gz"):
+        values = np.unique(np.asarray(nib.load(image).dataobj))
+        document = {"LabelOrigin": "manual", "Labels": {str(int(value)): "a muscle" for value in values if value}}
+        image.with_name(image.name.replace(".nii.gz", ".json")).write_text(json.dumps(document))
+
+
 @contextlib.contextmanager
 def consortium(root: Path, *, database_url: str | None = None) -> Iterator[Consortium]:
     """Everything ends with the block."""
@@ -271,6 +281,7 @@ def consortium(root: Path, *, database_url: str | None = None) -> Iterator[Conso
             sites[name] = make_site(root / name, config=made, now=wall.now())
             for seed in range(SUBJECTS):
                 write_subject(sites[name].folder.dataset, f"p{number}{seed}", seed=10 * number + seed)
+            name_labels(sites[name].folder.dataset)
         it.up()
         yield Consortium(it, sites, people, f"https://{config.people}")
     finally:
