@@ -132,6 +132,11 @@ class HomeFolder:
         return self.run / "status.json"
 
     @property
+    def status_port(self) -> Path:
+        """JSON: where the status port (health, metrics) listens while `up` runs."""
+        return self.run / "status-port.json"
+
+    @property
     def news(self) -> Path:
         """Touched when the ServerApp has sent messages; the sites' port then asks the engine for those who wait."""
         return self.run / "news"

@@ -30,9 +30,11 @@ from myofed_schemas.ids import UtcTime
 from myofed_schemas.service_loop import only_one
 from myofed_schemas.wire import WireModel
 
-CARD_FROM_CUBE = ("vendors", "field_strengths_tesla", "suffixes", "muscles", "label_origin", "subjects", "sessions")
+CARD_FROM_CUBE = (
+    *("vendors", "field_strengths_tesla", "suffixes", "muscles", "label_origin", "diagnoses"),
+    *("subjects", "sessions", "labelled_subjects", "repeat_subjects"),
+)
 """What stands as it was told while the cube stands."""
-CARD_FROM_CUBE += ("labelled_subjects", "repeat_subjects", "diagnoses")
 
 
 class Publication(WireModel):
@@ -206,12 +208,9 @@ def cube_lines(publication: Publication) -> list[str]:
             f"cube version {cube.version}: nothing is told, everything is below {policy.k} or could not be proven safe"
         ]
     orders = Counter(len(cell.at) for cell in cube.cells)
-    lines = [
-        (
-            f"cube version {cube.version}: {cube.subjects} subjects, {orders[1]} counts of one condition, {orders[2]} of two, "
-            f"{orders[3]} of three; from {policy.k} on to people who are signed in, from {policy.public_k} on to everybody"
-        )
-    ]
+    counts = f"{orders[1]} counts of one condition, {orders[2]} of two, {orders[3]} of three"
+    audiences = f"from {policy.k} on to people who are signed in, from {policy.public_k} on to everybody"
+    lines = [f"cube version {cube.version}: {cube.subjects} subjects, {counts}; {audiences}"]
     lines += [f"  {cell.at[0].dimension} {cell.at[0].value}: {cell.count}" for cell in cube.cells if len(cell.at) == 1]
     if publication.waiting:
         lines.append(f"  {publication.waiting} changes wait for the next version: {policy.k} are needed")

@@ -5,6 +5,8 @@ Process entry point: `python -m myofed_node.service DIR`, started by `up`.
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import threading
@@ -20,6 +22,7 @@ from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
 from myofed_node.negotiation_desk import NegotiationDesk
+from myofed_node.nightly import nightly_chores
 from myofed_node.planning_desk import PlanningDesk
 from myofed_node.renewal import renew_when_due
 from myofed_node.service_state import ServiceState, save_service_state
@@ -27,7 +30,10 @@ from myofed_node.site_setup import Site, look_into_site
 from myofed_node.study_desk import StudyDesk
 from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.json_log import configure_logging, style_of
 from myofed_schemas.supervise import die_with_parent
+
+log = logging.getLogger("myofed.service")
 
 SWEEP_EVERY = timedelta(days=1)
 """Between two looks for what runs that are over left behind; the first is at the start."""
@@ -118,12 +124,14 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
     state = ServiceState(at=utc_text(clock()), code="STARTING", web=serve_page(site))
     save_service_state(site.folder, state)
     api = CoordinatorApi(EgressClient(site.folder))
-    service, chores = Service(site, api), _chores(site, api)
+    service, chores = Service(site, api), [*_chores(site, api), *nightly_chores(site, now=clock().astimezone())]
     while not stop.is_set():
-        now = clock()
+        now, before = clock(), state.code
         state = service.beat(state, now=now)
         if code := do_chores(chores, now=now):
             state = state.model_copy(update={"code": code})
+        if state.code != before:
+            log.info("beat: %s", state.code)
         save_service_state(site.folder, state)
         stop.wait(site.config.heartbeat_s)
 
@@ -131,6 +139,7 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
 def main() -> None:
     """The service runs until SIGTERM or SIGINT, or until `up` dies."""
     die_with_parent()
+    configure_logging("service", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, model_serializer
 
 from myofed_schemas.ids import MuscleId, SiteId
 from myofed_schemas.study import DuoTerm
@@ -82,6 +82,12 @@ class DatasetCard(WireModel):
     """Subjects with more than one visit."""
     follow_up: FollowUp | None = None
     contact: RoleMailbox | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before_where_nothing_new_is_said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        document: dict[str, Any] = handler(self)
+        later = ("phenotypes", "protocols", "repeat_subjects", "follow_up", "contact")
+        return {name: value for name, value in document.items() if name not in later or value not in (None, [], ())}
 
 
 class CatalogAnswer(WireModel):

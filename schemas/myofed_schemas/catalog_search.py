@@ -19,7 +19,7 @@ FacetName = Literal[
     "region",
     "diagnosis",
     "phenotype",
-    "sequence",
+    "protocol",
     "suffix",
     "vendor",
     "field-strength",

@@ -38,13 +38,15 @@ EXAMPLES = {
     "run_id": "run-202611301612000a1b2c3d",
     "sha256": "3f2a9c01" * 8,
     "query_id": "plan-202611301612000a1b2c3d",
+    "dataset": "thigh-dixon",
+    "form": "ttl",
+    "negotiation_id": "ask-202611301612000a1b2c3d",
     "muscle": "VL",
     "suffix": "MESE",
     "vendor": "Siemens",
     "region": "thigh",
     "diagnosis": "ORPHA:269",
     "text": "thigh dixon",
-    "dataset": "thigh-dixon",
     "phenotype": "HP:0003325",
     "sequence": "DIXON",
     "field_strength": "3T",
@@ -55,6 +57,7 @@ EXAMPLES = {
     "model": "3f2a9c01",
 }
 """Of parameters whose type, shared with the nodes, brings none."""
+_REFUSAL = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 SECURITY_SCHEMES = {
     "token": {
         "type": "http",
@@ -89,8 +92,10 @@ def _complete(operation: dict[str, Any], declared: Declared) -> None:
         operation["security"] = [{"token": []}, {"session": []}]
         operation["x-permission"] = declared.asks.permission or "signed-in"
     if not isinstance(declared.asks, Public) or declared.path.endswith("/session"):
-        content = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
-        answers["401"] = {"description": NOT_ADMITTED, "content": content}
+        answers["401"] = {"description": NOT_ADMITTED, "content": _REFUSAL}
+    for status, said in answers.items():
+        if int(status) >= 400:
+            said["content"] = _REFUSAL  # also where what is asked for is no JSON
     for parameter in operation.get("parameters", ()):
         if "examples" not in parameter["schema"]:
             parameter["example"] = _example(parameter["name"], parameter["schema"])

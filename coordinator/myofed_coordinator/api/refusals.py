@@ -82,7 +82,9 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _framework(_request: Request, error: HTTPException) -> JSONResponse:
-        return answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+        refusal = answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+        refusal.headers.update(error.headers or {})  # 405 names what is allowed (RFC 9110, section 15.5.6)
+        return refusal
 
     @app.exception_handler(Exception)
     def _defect(_request: Request, _error: Exception) -> JSONResponse:

@@ -48,7 +48,7 @@ def negotiations_router(negotiations: NegotiationService, *, clock: Callable[[],
     router = APIRouter(tags=["negotiations"])
 
     @router.get("/negotiations")
-    def every(person: Reader, page: Annotated[int, Query(ge=1, le=100_000)] = 1) -> Threads:
+    def every(person: Reader, page: Annotated[int, Query(ge=1, le=100_000, examples=[1])] = 1) -> Threads:
         """Threads that you may see: your own, your site's, or all for administrators and auditors."""
         found = negotiations.list_threads(page, person=person)
         return Threads(total=found.total, page=page, threads=found.threads)

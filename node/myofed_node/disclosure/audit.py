@@ -44,10 +44,7 @@ def audit(problem: Problem, told: Mask, witnesses: Sequence[Witness]) -> AuditFi
     truth = problem.counts(problem.rows, problem.presence)
     lowest, highest = problem.bounds(truth)
     low, high = lowest[told], highest[told]
-    small = np.array([[world.small] for world in problem.worlds]) & (truth > 0) & (truth < problem.k)
-    zeros = np.array([[world.zeros] for world in problem.worlds]) & (truth == 0)
-    canonical = problem.space.canonical
-    small, zeros = small & canonical, zeros & canonical
+    small, zeros = (each & problem.space.canonical for each in problem.sensitive(truth))
     cells, used = int(small.sum() + zeros.sum()), 0
     for witness in _spread(witnesses):
         if not (small.any() or zeros.any()):

@@ -102,13 +102,13 @@ class CellSpace:
         """Cells whose conditions can all be said in a publication."""
         said = np.array([True, *(bool(value) for axis in self.axes for value in axis.told)])
         a, b, c = self._three
-        return self.valid & said[a] & said[b] & said[c]
+        return np.asarray(self.valid & said[a] & said[b] & said[c])
 
     def among(self, allowed: Sequence[bool]) -> Mask:
         """Places all of whose conditions are on an allowed axis."""
         fine = np.array([True, *np.repeat(np.array(allowed, bool), self.sizes)])
         a, b, c = self._three
-        return self.valid & fine[a] & fine[b] & fine[c]
+        return np.asarray(self.valid & fine[a] & fine[b] & fine[c])
 
     def everywhere(self, canonical: Indices) -> Mask:
         """All places of the cells at these places."""

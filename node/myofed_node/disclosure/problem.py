@@ -24,6 +24,7 @@ class World:
         fixed: They left the hospital before: nothing of them can be withheld any more.
         small: Whether its cells of 1..k-1 subjects are to be protected.
         zeros: Whether its cells without subjects are.
+        difference: It is who was added or removed, not a version.
     """
 
     told: Mask
@@ -31,6 +32,7 @@ class World:
     fixed: bool = False
     small: bool = True
     zeros: bool = True
+    difference: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,18 @@ class Problem:
         """(worlds, places): subjects in each cell of each world."""
         every = [self.space.count(rows, self.members(presence, world)) for world in range(len(self.worlds))]
         return np.stack(every)
+
+    def sensitive(self, counts: NDArray[np.int32]) -> tuple[Mask, Mask]:
+        """(worlds, places) twice: cells of 1..k-1 subjects, and empty cells, of which nobody may conclude that.
+
+        The total of a version is not among them: where it is not told, nothing is.
+        """
+        small, zeros = (np.array([[flag] for flag in flags]) for flags in zip(*self._protected(), strict=True))
+        cells = self.space.valid & ((self.space.order > 0) | np.array([[w.difference] for w in self.worlds]))
+        return cells & small & (counts > 0) & (counts < self.k), cells & zeros & (counts == 0)
+
+    def _protected(self) -> list[tuple[bool, bool]]:
+        return [(world.small, world.zeros) for world in self.worlds]
 
     def bounds(self, counts: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """(worlds, places) twice: smallest and largest count that is told alike, were these counts told."""

@@ -57,7 +57,11 @@ def protect(task: Task, *, steps: int = STEPS) -> Protected:
     """
     if task.rounding.told(len(task.subjects)) is None:
         return NOTHING
-    attempts = (_attempt(task, filters=filters, steps=steps) for filters in range(MAX_FILTERS, -1, -1))
+    budgets = {MAX_FILTERS: steps}
+    attempts = (
+        _attempt(task, filters=filters, steps=budgets.get(filters, steps // 3))
+        for filters in range(MAX_FILTERS, -1, -1)
+    )
     return next((found for found in attempts if found is not None), NOTHING)
 
 
@@ -106,9 +110,15 @@ def _seen_by_all(task: Task, problem: Problem, told: Mask) -> Mask:
 
 
 def _public(task: Task, problem: Problem, told: Mask) -> Problem:
-    """The same truth as everybody sees it: only what is told from public_k on, and all below it small."""
+    """The same truth as everybody sees it: only what is told from public_k on, and all below it small.
+
+    Who was added or removed is small below k for everybody, and so proven with what people who are signed in see.
+    """
     seen = _seen_by_all(task, problem, told)
-    worlds = tuple(replace(world, told=seen[number], zeros=False) for number, world in enumerate(problem.worlds))
+    worlds = tuple(
+        replace(world, told=seen[number], zeros=False, small=world.small and number <= task.new)
+        for number, world in enumerate(problem.worlds)
+    )
     return replace(problem, worlds=worlds, k=task.rounding.public_k)
 
 

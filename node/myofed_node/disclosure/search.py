@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from myofed_node.disclosure.cells import Indices
 from myofed_node.disclosure.moves import Templates
 from myofed_node.disclosure.problem import Problem, Witness
+from myofed_node.disclosure.programme import Bound
 from myofed_node.disclosure.rounding import UNBOUNDED
 
 PRICES = (400, 20, 4, 1)
@@ -23,7 +24,7 @@ PRICES = (400, 20, 4, 1)
 FIXED = PRICES[0]
 SCALE = 8192
 """One unit of price in a score; the gains of one step stay below it."""
-SAMPLE = 40
+SAMPLE = 24
 """Subjects among whom a step is chosen."""
 IMPOSSIBLE = np.int64(1) << 40
 
@@ -58,9 +59,9 @@ class Search:
         self.highest = np.where(self.told, highest, UNBOUNDED).astype(np.int32)
         by_order = np.array(PRICES, np.int32)[self.space.order]
         self.price = np.stack([np.full_like(by_order, FIXED) if w.fixed else by_order for w in problem.worlds])
-        small, zeros = (np.array([[getattr(w, name)] for w in problem.worlds]) for name in ("small", "zeros"))
-        self.open_small = self.space.valid & small & (self.counts > 0) & (self.counts < problem.k)
-        self.open_zeros = self.space.valid & zeros & (self.counts == 0)
+        self.open_small, self.open_zeros = problem.sensitive(self.counts)
+        self.left = len(self.open)
+        """Cells that are not yet protected."""
         self.witnesses: list[Witness] = []
         self._touched: list[tuple[int, Indices]] = []
         self.up, self.down = np.zeros_like(self.counts), np.zeros_like(self.counts)
@@ -190,6 +191,7 @@ class Search:
             protected += int(self.space.canonical[done].sum())
             self._score(world, np.concatenate([wrong, done]))
         self._touched.clear()
+        self.left -= protected
         if protected:
             self.witnesses.append(self.here())
         return protected
@@ -199,21 +201,38 @@ class Search:
         off = np.maximum(self.lowest - self.counts, 0) + np.maximum(self.counts - self.highest, 0)
         return int((off * self.price)[:, self.space.canonical].sum())
 
-    def demand(self, world: int, place: int) -> Demand:
+    def demand(self, world: int, place: int, *, full: bool) -> Demand:
         """Until `release` the walk pays for every table in which this cell is as it is in the truth.
 
-        An open cell of a few subjects has to be empty, an open cell without subjects has to have one.
+        An open cell of a few subjects has to be empty, or with `full` to have at least k; one without has to have one.
         """
         a, b, c = self.space.three(place)
         at = np.unique(self.space.place(np.array([a, b, c]), np.array([b, a, a]), np.array([c, c, b])))
         before = Demand(world, at, *(each[world, at].copy() for each in (self.lowest, self.highest, self.price)))
-        if self.open_small[world, place]:
+        if self.open_small[world, place] and full:
+            self.lowest[world, at] = self.problem.k
+        elif self.open_small[world, place]:
             self.highest[world, at] = 0
         else:
             self.lowest[world, at] = 1
         self.price[world, at] = FIXED
         self._score(world, at)
         return before
+
+    def bounds(self) -> list[Bound]:
+        """What is told now, and demanded, with its prices."""
+        found = np.argwhere((self.told | (self.lowest > 0) | (self.highest < UNBOUNDED)) & self.space.canonical)
+        prices = [float(self.price[world, place]) for world, place in found]
+        return [
+            Bound(
+                int(world),
+                int(place),
+                float(self.lowest[world, place]) if self.lowest[world, place] > -UNBOUNDED else 0.0,
+                float(self.highest[world, place]) if self.highest[world, place] < UNBOUNDED else np.inf,
+                None if price >= FIXED else price,
+            )
+            for (world, place), price in zip(found, prices, strict=True)
+        ]
 
     def release(self, demand: Demand) -> None:
         """The cell costs what it cost before."""

@@ -12,6 +12,7 @@ from myofed_node.disclosure.cells import CellSpace, Mask
 from myofed_node.disclosure.problem import Problem, World
 from myofed_node.disclosure.rounding import Rounding
 from myofed_schemas.cube import MAX_FILTERS, DimensionName
+from myofed_schemas.cube_vocabulary import DIMENSIONS
 
 Said = tuple[tuple[str, str], ...]
 """The sorted (dimension, value) conditions of a cell; none for the total."""
@@ -72,7 +73,7 @@ def problem_of(task: Task, *, filters: int) -> Problem:
         axes = axes_of(task.subjects, task.dimensions)
         return _with_told(task, CellSpace(axes), {(0,): list(rows_of(task.subjects, axes))}, filters=filters)
     earlier = {name for said in task.before.told for name, _ in said}
-    known: tuple[DimensionName, ...] = tuple(sorted({*task.dimensions, *earlier}))  # type: ignore[arg-type]  names of told cells
+    known = [dimension for dimension in DIMENSIONS if dimension in earlier or dimension in task.dimensions]
     axes = axes_of((*task.before.subjects, *task.subjects), known)
     old, new = Counter(rows_of(task.before.subjects, axes)), Counter(rows_of(task.subjects, axes))
     sets = {BOTH: old & new, ADDED: new - old, REMOVED: old - new}
@@ -84,7 +85,7 @@ def _with_told(task: Task, space: CellSpace, rows: dict[tuple[int, ...], list[Ro
     states = tuple(rows)
     table = np.array([row for state in states for row in rows[state]], np.int64).reshape(-1, len(space.axes))
     presence = np.repeat(np.arange(len(states)), [len(rows[state]) for state in states])
-    nothing = World(np.zeros(space.places, bool), task.rounding, zeros=False)
+    nothing = World(np.zeros(space.places, bool), task.rounding, zeros=False, difference=True)
     worlds = [World(nothing.told, task.rounding, zeros=not task.rounding.zeros_told)]
     if task.before is not None:
         standing = World(
@@ -111,7 +112,7 @@ def _tellable(task: Task, problem: Problem, *, filters: int) -> Mask:
             place for place in np.flatnonzero(told & space.canonical) if _unchanged(task, problem, counts, int(place))
         ]
         told &= space.everywhere(np.array(same, np.int64)) | (space.order == 0)
-    return told
+    return np.asarray(told)
 
 
 def _unchanged(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from myofed_node.disclosure.cells import Indices
 from myofed_node.disclosure.problem import Witness
+from myofed_node.disclosure.programme import find
 from myofed_node.disclosure.search import FIXED, IMPOSSIBLE, SAMPLE, SCALE, Search
 
 IDLE_STEPS = 3
@@ -18,6 +19,12 @@ WORTH_BUYING = 3.0
 REST = (3, 12)
 """Steps for which a value that was changed stays."""
 REPAIR_STEPS = 25
+STATE_SAMPLE = 6
+"""Subjects among whom it is asked whether one should be in another version."""
+MOST_REPAIR_STEPS = 200
+"""A cell for which no table was found gets twice the steps the next time, up to these."""
+SOLVE_STEPS = 1000
+"""What solving for one cell counts as."""
 EARLIER_STARTS = 1
 """Witnesses from which one cell is tried, beside the truth."""
 
@@ -52,6 +59,7 @@ class Walk:
     def __init__(self, search: Search, *, seed: int, steps: int) -> None:
         self.search, self.rng, self.left = search, np.random.default_rng([seed, 1]), steps
         self.number = 0
+        self.repair_steps = REPAIR_STEPS
         self.resting = np.zeros((len(search.rows), search.rows.shape[1] + 1), np.int64)
 
     def run(self) -> bool:
@@ -61,7 +69,7 @@ class Walk:
             Whether none is open.
         """
         idle = 0
-        while (cells := self.search.open).size and self.left > 0:
+        while self.search.left and self.left > 0:
             choice = self._choose()
             best, gain = _best(np.where(choice.usable & choice.rested & (choice.price <= 0), choice.gain, -1), choice)
             if gain >= 1:
@@ -74,12 +82,13 @@ class Walk:
                 worth = np.where(payable, choice.gain / (np.maximum(choice.price, 0) + 1), -1)
                 best, gain = _best(worth, choice)
                 if gain < WORTH_BUYING:
+                    cells = self.search.open
                     world, place = (int(each) for each in cells[self.rng.integers(len(cells))])
                     self._target(world, place)
                     continue
             self._take(choice, best)
             self.search.settle()
-        return not self.search.open.size
+        return not self.search.left
 
     def _target(self, world: int, place: int) -> None:
         """This cell is protected at the lowest price found; the walk goes on from there.
@@ -92,15 +101,36 @@ class Walk:
             self.search.jump(start)
             if self.search.open_zeros[world, place]:
                 self._place_subject(world, place)
-            demand = self.search.demand(world, place)
+            demand = self.search.demand(world, place, full=self._fuller(world, place))
             found, price = self._repair()
             self.search.release(demand)
             if price < least:
                 best, least = found, price
             if price == 0:
                 break
+        if best is None and self.repair_steps == MOST_REPAIR_STEPS:
+            best = self._solve(world, place)
+        longer = min(2 * self.repair_steps, MOST_REPAIR_STEPS)
+        self.repair_steps = longer if best is None else REPAIR_STEPS
         self.search.jump(best or self.search.truth)
         self.search.settle_everywhere()
+
+    def _solve(self, world: int, place: int) -> Witness | None:
+        """A table for this cell by integer programming, which has to leave alone what cannot be withheld."""
+        for full in (False, True):
+            self.left -= SOLVE_STEPS
+            demand = self.search.demand(world, place, full=full)
+            found = find(self.search.problem, self.search.bounds(), rng=self.rng)
+            self.search.release(demand)
+            if found is not None and len(found.rows) == len(self.search.rows):
+                self.search.jump(found)
+                if self.search.contradiction() < FIXED:
+                    return found
+        return None
+
+    def _fuller(self, world: int, place: int) -> bool:
+        """Whether a cell of a few subjects should be filled up rather than emptied: the nearer end is likelier."""
+        return bool(self.rng.random() * self.search.problem.k < self.search.counts[world, place])
 
     def _starts(self) -> list[Witness]:
         known = self.search.witnesses
@@ -122,7 +152,7 @@ class Walk:
         """The table of the lowest price that a short walk from here meets, and that price."""
         price = least = self.search.contradiction()
         best, self.resting[:] = self.search.here(), 0
-        for _ in range(REPAIR_STEPS):
+        for _ in range(self.repair_steps):
             if price == 0:
                 break
             choice = self._choose()
@@ -137,8 +167,10 @@ class Walk:
         self.number += 1
         self.left -= 1
         every = len(self.search.rows)
-        subjects = np.arange(every) if every <= SAMPLE else self.rng.choice(every, SAMPLE, replace=False)
-        scores = np.concatenate([self.search.value_scores(subjects), self.search.state_scores(subjects)], axis=1)
+        subjects = self.rng.permutation(every)[:SAMPLE]
+        states = np.full((len(subjects), len(self.search.problem.states)), IMPOSSIBLE)
+        states[:STATE_SAMPLE] = self.search.state_scores(subjects[:STATE_SAMPLE])
+        scores = np.concatenate([self.search.value_scores(subjects), states], axis=1)
         price = (scores + SCALE // 2) // SCALE
         widths = [*self.search.space.sizes, len(self.search.problem.states)]
         resting = np.repeat(self.resting[subjects] > self.number, widths, axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 import sys
@@ -22,6 +23,7 @@ from myofed_node.federation.task_news import announce
 from myofed_node.renewal import settle_renewal
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
+from myofed_schemas.json_log import configure_logging, style_of
 
 TIMEOUT_S = 60.0
 KEEP_ALIVE_S = 75
@@ -114,6 +116,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         ssl_certfile=folder.loopback_certificate,
         ssl_keyfile=str(folder.loopback_key),
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -122,5 +125,6 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
 
 
 if __name__ == "__main__":
+    configure_logging("egress", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     _folder = SiteFolder(Path(sys.argv[1]))
     serve(_folder, load_config(_folder.config))

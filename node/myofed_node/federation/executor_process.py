@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from myofed_node.learning import worker_client
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.json_log import configure_logging, style_of
 
 AWAY_S = 1.0
 
@@ -93,7 +95,6 @@ def _answer(link: SuperNodeLink, ticket: Ticket, handler: Handler) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    configure_logging("executor", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     _folder = SiteFolder(Path(sys.argv[1]))
     serve(_folder, load_config(_folder.config), supernode_port=int(sys.argv[2]))

@@ -49,6 +49,7 @@ from myofed_node.learning.weights import packed, packed_parts
 from myofed_node.learning.worker_client import check_socket_path
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.json_log import configure_logging, style_of
 
 REQUEST_TIMEOUT_S = 60.0
 """A caller must have sent its whole request by then."""
@@ -207,6 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+    configure_logging("worker", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     torch.set_num_threads(arguments.threads)
     nib.imageglobals.logger.setLevel(logging.CRITICAL + 1)  # it quotes values of damaged headers; the log holds codes
     try:

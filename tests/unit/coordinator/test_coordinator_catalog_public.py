@@ -7,10 +7,10 @@ from coordinator_factories import make_card
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myofed_coordinator.catalog.public import PUBLIC_K, cell_value, guaranteed, public_card
+from myofed_coordinator.catalog.public import PUBLIC_K, guaranteed, public_card
 from myofed_schemas.catalog import DisclosurePolicy
 from myofed_schemas.catalog_search import at_least, cell_at_least
-from myofed_schemas.cube import CubePolicy
+from myofed_schemas.cube import CellFilter, CubePolicy
 
 
 def published(count: int, *, k: int, round_to: int) -> int | None:
@@ -94,6 +94,27 @@ def test_small_number_of_subjects_is_withheld_from_everybody() -> None:
     assert public_card(card, None, ()).subjects.value is None
 
 
-def test_card_values_are_written_as_in_the_cube() -> None:
-    """3.0 T is `3`, and a vendor of two words has a hyphen."""
-    assert (cell_value(3.0), cell_value(0.55), cell_value("United Imaging")) == ("3", "0.55", "United-Imaging")
+def test_card_values_are_looked_up_as_the_cube_writes_them() -> None:
+    """3.0 T is `3T` there, and a vendor of two words has a hyphen."""
+    policy = CubePolicy(k=5, public_k=10, round_to=5)
+    cells = [
+        cell(20, CellFilter(dimension=d, value=v)) for d, v in (("vendor", "United-Imaging"), ("field-strength", "3T"))
+    ]
+    card = make_card("hospital-a", vendors=("Siemens", "United Imaging"), field_strengths_tesla=(1.5, 3.0))
+    seen = public_card(card, policy, cells)
+    assert (seen.vendors, seen.field_strengths_tesla) == (("United Imaging",), (3.0,))
+
+
+def test_phenotypes_are_not_told_and_follow_up_where_its_subjects_are() -> None:
+    """No cube counts phenotypes; the time between visits is of subjects with several."""
+    few = make_card(
+        "hospital-a",
+        phenotypes=("HP:0001324",),
+        follow_up="1-2-years",
+        repeat_subjects=count_of(None),
+        contact="mri@a.example",
+    )
+    seen = public_card(few, None, ())
+    assert (seen.phenotypes, seen.follow_up, seen.contact) == ((), None, "mri@a.example")
+    enough = few.model_copy(update={"repeat_subjects": count_of(15)})
+    assert public_card(enough, None, ()).follow_up == "1-2-years"

@@ -244,6 +244,7 @@ class FakeCoordinator:
         return {
             "/site/heartbeat": lambda _p, _b: canonical_json(HeartbeatReply(received_at=self.clock)),
             "/site/card": lambda _p, _b: b"{}",
+            "/site/cube": lambda _p, _b: b"{}",
             "/site/card/neuromuscular-mri": lambda _p, _b: b"{}",
             "/site/decision": lambda _p, _b: b"{}",
             "/site/studies": lambda _p, _b: json.dumps([m.model_dump(mode="json") for m in self.manifests]).encode(),

@@ -82,7 +82,7 @@ def test_same_card_is_sent_once_and_a_changed_one_is_the_next_version(
     assert (again.state, again.card.version, again.at) == ("unchanged", 1, NOW_TEXT)
     _fill(publisher, 5)
     assert publisher.publish(now=NOW).card.version == 2
-    assert coordinator.paths() == ["PUT /site/card"] * 2
+    assert coordinator.paths() == ["PUT /site/card", "PUT /site/cube"] * 2
     assert _actions(publisher) == ["SITE_CREATED", "CARD_PUBLISHED", "CARD_PUBLISHED"]
 
 

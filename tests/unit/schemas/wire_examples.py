@@ -9,6 +9,7 @@ from myofed_schemas import (
     approval,
     audit,
     catalog,
+    cube,
     enrolment,
     errors,
     federation,
@@ -150,6 +151,32 @@ PLANNING = study_planning.Planning(
     levels=6,
 )
 
+FULL_CARD = CARD.model_copy(
+    update={
+        "phenotypes": ("HP:0003307",),
+        "protocols": ("fat-fraction-6-echo",),
+        "repeat_subjects": catalog.SuppressedCount(value=10, rounded_to=5),
+        "follow_up": "1-2-years",
+        "contact": "mri-research@clinic.example",
+    }
+)
+CUBE = cube.CountCube(
+    site="hospital-a",
+    dataset="thigh-dixon",
+    version=2,
+    policy=cube.CubePolicy(k=5, public_k=10, round_to=5),
+    subjects=25,
+    cells=(
+        cube.CubeCell(at=(cube.CellFilter(dimension="diagnosis", value="ORPHA:269"),), count=10),
+        cube.CubeCell(
+            at=(
+                cube.CellFilter(dimension="diagnosis", value="ORPHA:269"),
+                cube.CellFilter(dimension="sequence", value="MESE"),
+            ),
+            count=5,
+        ),
+    ),
+)
 WIRE_EXAMPLES: dict[str, BaseModel] = {
     "error-body": errors.ErrorBody(code="NOT_APPROVED", hint="Ask the site to approve the study."),
     "study-manifest": manifest(),
@@ -271,6 +298,8 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
     "dataset-card": CARD,
     **catalog_examples(CARD),
+    "dataset-card-of-facts": FULL_CARD,
+    "count-cube": CUBE,
     "catalog-answer": catalog.CatalogAnswer(cards=(CARD,), subjects_at_least=25, withheld=0),
     "egress-entry": ledger.EgressEntry(
         sequence=1,
