@@ -16,6 +16,7 @@ from postgres_cluster import new_database, some_server
 from proofs.api import whole_api
 from proofs.audit import tampered_chains
 from proofs.burned_in import burned_in
+from proofs.consortium import consortium_walks
 from proofs.convert_kills import killed_conversions
 from proofs.coordinator_kills import killed_coordinators
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
@@ -76,6 +77,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "federation-links": links,
     "api": whole_api,
     "pages": pages,
+    "consortium": consortium_walks,
 }
 
 
