@@ -13,6 +13,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +30,23 @@ MODEL_MB = 100.0
 Measured = dict[str, Rounds]
 
 
-def look(kind: str) -> dict[str, Any]:
-    """One kind of round of all three systems, and nothing else: `python -m bench.round model100mb`."""
-    kinds = {kind: KINDS[kind]}
-    with round_ours.our_federation() as it:
-        ours = {k: round_ours.measure(it, kind=k, rounds=ROUNDS, steps=steps) for k, steps in kinds.items()}
-    with round_stock.stock_federation() as it:
-        stock = {k: round_stock.measure(it, kind=k, rounds=ROUNDS, steps=steps) for k, steps in kinds.items()}
-    nvflare = {k: round_nvflare.measure(kind=k, rounds=ROUNDS, steps=steps) for k, steps in kinds.items()}
-    ratios = _ratios(ours, stock, "stock", cpu=True) | _ratios(ours, nvflare, "nvflare", cpu=False)
-    return {"ours": _figures(ours), "stock": _figures(stock), "nvflare": _figures(nvflare), "ratios": ratios}
+def look(kind: str, only: Sequence[str]) -> dict[str, Any]:
+    """One kind of round and nothing else: `python -m bench.round model100mb [ours] [stock] [nvflare]`, of all where none is named."""
+    systems = {"ours": _ours_alone, "stock": _stock, "nvflare": _nvflare}
+    looked = {name: systems[name]({kind: KINDS[kind]}) for name in only or systems}
+    ratios: dict[str, float] = {}
+    for peer in looked.keys() & {"stock", "nvflare"}:
+        if "ours" in looked:
+            ratios |= _ratios(looked["ours"], looked[peer], peer, cpu=True)
+    figures = {name: _figures(measured) for name, measured in looked.items()}
+    parts = {name: dict(sorted(rounds[kind].parts.items())) for name, rounds in looked.items() if rounds[kind].parts}
+    return {**figures, "cpu_s_by_process": parts, "ratios": ratios}
 
 
 def measure() -> dict[str, Any]:
     """Medians of wall and means of CPU, ratios to both peers, memory, and the cost of a lost site."""
     ours, lost_s = _ours()
-    stock, nvflare = _stock(), _nvflare()
+    stock, nvflare = _stock(KINDS), _nvflare(KINDS)
     peers_lost_s = round_nvflare.site_killed()
     few, many = _memory(3), _memory(10)
     figures = {
@@ -73,13 +75,18 @@ def _ours() -> tuple[Measured, float]:
         return rounds, round_ours.site_killed(it)
 
 
-def _stock() -> Measured:
+def _ours_alone(kinds: Mapping[str, int]) -> Measured:
+    with round_ours.our_federation() as it:
+        return {kind: round_ours.measure(it, kind=kind, rounds=ROUNDS, steps=steps) for kind, steps in kinds.items()}
+
+
+def _stock(kinds: Mapping[str, int]) -> Measured:
     with round_stock.stock_federation() as it:
-        return {kind: round_stock.measure(it, kind=kind, rounds=ROUNDS, steps=steps) for kind, steps in KINDS.items()}
+        return {kind: round_stock.measure(it, kind=kind, rounds=ROUNDS, steps=steps) for kind, steps in kinds.items()}
 
 
-def _nvflare() -> Measured:
-    return {kind: round_nvflare.measure(kind=kind, rounds=ROUNDS, steps=steps) for kind, steps in KINDS.items()}
+def _nvflare(kinds: Mapping[str, int]) -> Measured:
+    return {kind: round_nvflare.measure(kind=kind, rounds=ROUNDS, steps=steps) for kind, steps in kinds.items()}
 
 
 def _memory(sites: int) -> dict[str, float]:
@@ -108,4 +115,4 @@ def _spread(rounds: Rounds) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(look(sys.argv[1]), indent=1))
+    print(json.dumps(look(sys.argv[1], sys.argv[2:]), indent=1))

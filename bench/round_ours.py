@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,11 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "functional"))  # the harness that
 
 import wall_harness as wall  # noqa: E402
 
+PARTS = (
+    *("flower-superlink", "flower-superexec", "flwr-serverapp", "sites_port", "people_port", "runs"),
+    *("round_node.py", "egress_port", "executor_process", "flower-supernode", "myofed_node.service"),
+)
+"""Words of our processes' command lines; `round_node.py` is the worker. All else is an `up`."""
 PACE_S = 4.0
 """A task of the round in which a site is killed takes this long."""
 
@@ -43,9 +48,15 @@ def measure(it: wall.Federation, *, kind: str, rounds: int, steps: int) -> Round
         status = run.status()
         return "" if status.code == "OK" else run.events.read_text()
 
-    measured = watch(lambda: _ends(run, rounds), lambda: _processes(it), rounds=rounds, lost=lost)
+    measured = watch(lambda: _ends(run, rounds), lambda: _processes(it), rounds=rounds, lost=lost, name=part)
     it.finish(run, seconds=60)
     return measured
+
+
+def part(words: Sequence[str]) -> str:
+    """What a process of ours with this command line is."""
+    said = " ".join(words)
+    return next((name for name in PARTS if name in said), "up")
 
 
 def site_killed(it: wall.Federation) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,18 @@ def large_numbers() -> NDArray[np.float32]:
     """(25,000,000) float32, as a network's first weights are spread."""
     draw = np.random.default_rng(0).standard_normal(LARGE_NUMBERS, np.float32)
     return draw * np.float32(0.05)
+
+
+def work_on_file(source: Path, made: Path) -> None:
+    """As `work` without steps, of weights that executor and worker hand to each other as files."""
+    from myofed_node.learning.handover import mapped, written
+    from myofed_schemas.weights_layout import head, layout
+
+    packed = mapped(source)
+    places = layout(packed)
+    moved = {n: np.frombuffer(packed, np.float32, p.count, p.offset) + NUDGE for n, p in places.items()}
+    beginning, order = head({name: (place.dtype, place.shape) for name, place in places.items()})
+    written(made, [beginning, *(moved[name].view(np.uint8).data for name in order)])
 
 
 def work(packed: bytes, *, steps: int) -> bytes:

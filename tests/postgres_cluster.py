@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -11,12 +12,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+DEFAULT_SERVER = "postgresql://root@127.0.0.1:5432/test"
 SERVICE_ACCOUNT = "postgres"
 """PostgreSQL refuses to run as root; its Debian package brings this account."""
 
 
 class NoClusterError(RuntimeError):
     """A private cluster cannot be made here, and why."""
+
+
+@contextmanager
+def some_server() -> Iterator[str]:
+    """URL of a server: the one that MYOFED_TEST_POSTGRES_URL names, the one on this machine, or a private cluster.
+
+    Raises:
+        NoClusterError: There is none of them.
+    """
+    import psycopg
+
+    named = os.environ.get("MYOFED_TEST_POSTGRES_URL")
+    try:
+        psycopg.connect(named or DEFAULT_SERVER, connect_timeout=3).close()
+    except psycopg.OperationalError:
+        if named:
+            raise
+        with private_cluster() as url:
+            yield url
+    else:
+        yield named or DEFAULT_SERVER
+
+
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """URL of a new database on this server, dropped afterwards."""
+    import psycopg
+    from sqlalchemy import make_url
+
+    name = f"myofed_test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            url = make_url(server).set(database=name)
+            yield url.update_query_dict({"options": "-csynchronous_commit=off"}).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @contextmanager

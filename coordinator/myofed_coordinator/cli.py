@@ -16,7 +16,7 @@ from myofed_coordinator.commands import accounts, audit, backup, planning, regis
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
-from myofed_coordinator.initialise import initialise
+from myofed_coordinator.initialise import initialise, renew_servers
 from myofed_coordinator.migrations.migrate import migrate as migrate_tables
 from myofed_coordinator.services import open_tables
 from myofed_schemas.clock import system_now
@@ -113,6 +113,23 @@ def migrate(home: HomeOption, json: JsonOption = False) -> None:
         database.close()
     said = [f"Tables of version {steps.before} are now of version {steps.after}.", f"Before: {steps.backup}"]
     show(steps, lines=said if steps.before != steps.after else ["Nothing to do."], as_json=json)
+
+
+@app.command("renew-server")
+def renew_server(home: HomeOption, json: JsonOption = False) -> None:
+    """Renews the certificates of both ports and of the engine on loopback; sites trust the CA and notice nothing. Stop `up` first.
+
+    Example: myofed-coordinator renew-server --home /srv/myofed
+    """
+    found = HomeFolder(home.absolute())
+    config = load_config(found)
+    with only_one(found.run / "up.lock"):
+        end = renew_servers(found, config, actor=actor(), now=system_now())
+    show(
+        {"valid_until": f"{end:%Y-%m-%d}"},
+        lines=[f"Renewed: valid until {end:%Y-%m-%d}. Start `up` again."],
+        as_json=json,
+    )
 
 
 @app.command()

@@ -13,10 +13,14 @@ from myofed_coordinator.home import HomeFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
+from myofed_schemas.json_log import Style
 from myofed_schemas.wire import WireModel
 
 Address = Annotated[str, StringConstraints(pattern=r"^(\d{1,3}(\.\d{1,3}){3}|localhost):\d{1,5}$")]
 """IPv4 address and port to listen on."""
+
+LoopbackAddress = Annotated[str, StringConstraints(pattern=r"^127\.0\.0\.1:\d{1,5}$")]
+"""127.0.0.1 and a port; port 0 is a free one at each start."""
 
 PublicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
 """DNS name or IPv4 address by which sites and people reach this machine."""
@@ -33,6 +37,8 @@ class CoordinatorConfig(WireModel):
         people: Address of the people's port: web, API, enrolment.
         sites: Address of the sites' port: mutual TLS, Flower's ten calls and `/site/*`.
         public_names: Names in the server certificate; the first one is written into invites.
+        status: Address of the status port (health, metrics), on loopback without a login; None has none.
+        log_format: Of every process's log.
         engine_port: Port of Flower's SuperLink on 127.0.0.1; 0 lets `up` choose a free one.
         database_url: SQLAlchemy URL; None is SQLite in the home folder.
         certificate_days: How long a site's certificate is valid.
@@ -44,6 +50,7 @@ class CoordinatorConfig(WireModel):
         queries_per_hour: Count questions that one person may ask in sixty minutes.
         queries_per_day: In twenty-four hours.
         query_log_days: How long it is kept who asked which count question.
+        largest_upload_mb: Initial weights of a study, sent over the people's port, are at most so large (MiB).
     """
 
     schema_version: Literal["myofed-coordinator-1"] = "myofed-coordinator-1"
@@ -51,6 +58,8 @@ class CoordinatorConfig(WireModel):
     people: Address = "127.0.0.1:8443"
     sites: Address = "127.0.0.1:8444"
     public_names: tuple[PublicName, ...] = ()
+    status: LoopbackAddress | None = "127.0.0.1:0"
+    log_format: Style = "json"
     engine_port: int = Field(default=0, ge=0, le=65_535)
     database_url: str | None = Field(default=None, pattern=r"^(sqlite|postgresql)(\+[a-z0-9]+)?://")
     certificate_days: int = Field(default=365, ge=1, le=825)
@@ -62,6 +71,7 @@ class CoordinatorConfig(WireModel):
     queries_per_hour: int = Field(default=60, ge=1, le=10_000)
     queries_per_day: int = Field(default=600, ge=1, le=100_000)
     query_log_days: int = Field(default=730, ge=30, le=3650)
+    largest_upload_mb: int = Field(default=512, ge=1, le=4096)
 
     @property
     def people_url(self) -> str:
@@ -110,6 +120,8 @@ _COMMENTS = {
     "people": "Address of the people's port (web, API, enrolment), IPv4:port.",
     "sites": "Address of the sites' port (mutual TLS), IPv4:port.",
     "public_names": "DNS names or addresses in the server certificate; the first is written into invites.",
+    "status": "Address of /livez, /readyz and /metrics, 127.0.0.1:port; port 0 = a free one, in run/status-port.json; null = none.",
+    "log_format": "json or text: lines of the logs in run/logs.",
     "engine_port": "Flower's port on 127.0.0.1; 0 = a free one at each start.",
     "database_url": "null = SQLite in this folder; else e.g. postgresql+psycopg://user@host/database",
     "certificate_days": "Validity of a site's certificate in days.",
@@ -121,6 +133,7 @@ _COMMENTS = {
     "queries_per_hour": "Count questions that one person may ask in an hour.",
     "queries_per_day": "Count questions that one person may ask in a day.",
     "query_log_days": "Days for which it is kept who asked which count question.",
+    "largest_upload_mb": "Largest initial weights that people may send over the people's port (MiB).",
 }
 
 

@@ -101,7 +101,7 @@ def _certificates(examined: Examined) -> str:
         raise MyofedError(
             "CERTIFICATE_EXPIRES",
             f"a certificate of this coordinator ends on {end:%Y-%m-%d}",
-            hint="plan its replacement; sites trust the CA in keys/ca.pem",
+            hint="stop `up` and call `renew-server`; of the CA itself: plan its replacement, sites trust keys/ca.pem",
         )
     return f"valid until {end:%Y-%m-%d}"
 

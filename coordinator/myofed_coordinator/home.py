@@ -117,6 +117,11 @@ class HomeFolder:
         return self.root / "models"
 
     @property
+    def uploads(self) -> Path:
+        """Initial weights that people sent and no study has yet, by their SHA-256."""
+        return self.root / "uploads"
+
+    @property
     def run(self) -> Path:
         """What lives only while `up` runs: ports, logs."""
         return self.root / "run"
@@ -125,6 +130,11 @@ class HomeFolder:
     def status(self) -> Path:
         """JSON: states of the children of `up`."""
         return self.run / "status.json"
+
+    @property
+    def status_port(self) -> Path:
+        """JSON: where the status port (health, metrics) listens while `up` runs."""
+        return self.run / "status-port.json"
 
     @property
     def news(self) -> Path:

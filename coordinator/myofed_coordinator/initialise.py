@@ -11,7 +11,7 @@ from sqlalchemy import inspect, select
 
 from myofed_coordinator.accounts.vault import new_key
 from myofed_coordinator.audit import AuditLog, Deed
-from myofed_coordinator.certificates import Issued, issue_server, new_authority
+from myofed_coordinator.certificates import Issued, fingerprint, issue_server, load_issued, new_authority
 from myofed_coordinator.config import CoordinatorConfig, check_reachable, save_config, split_address
 from myofed_coordinator.database import Database, create_tables
 from myofed_coordinator.enrolment.models import InviteRow
@@ -109,17 +109,46 @@ def _unfinished(home: HomeFolder) -> Path:
     return home.root / ".unfinished"
 
 
-def _make_keys(home: HomeFolder, config: CoordinatorConfig, *, now: datetime) -> None:
-    authority = new_authority(f"{config.name} CA", now=now)
+def renew_servers(home: HomeFolder, config: CoordinatorConfig, *, actor: str, now: datetime) -> datetime:
+    """Server and loopback certificate are new, with new keys, for the names that the settings have now.
+
+    `up` must be stopped. Killed in the middle, `doctor` says CERTIFICATE_PAIR, and the next call makes them anew.
+
+    Args:
+        home: The coordinator's.
+        config: Its settings.
+        actor: Who renews.
+        now: Aware.
+
+    Returns:
+        When the new ones end.
+
+    Raises:
+        MyofedError: CERTIFICATE_PAIR, the CA's key is missing.
+    """
+    authority = load_issued(key_pem=home.ca_key.read_bytes(), certificate_pem=home.ca.read_bytes())
+    made = _make_servers(home, config, authority, now=now)
+    detail: dict[str, str | int] = {"certificate": fingerprint(made.certificate)}
+    AuditLog(home.audit).append(Deed(actor, "SERVER_CERTIFICATE_RENEWED", "coordinator", detail), now=now)
+    return made.certificate.not_valid_after_utc
+
+
+def _make_servers(home: HomeFolder, config: CoordinatorConfig, authority: Issued, *, now: datetime) -> Issued:
     hosts = (split_address(config.people)[0], split_address(config.sites)[0])
     server = issue_server(authority, names=(*config.public_names, *hosts), now=now)
     # The loopback CA's private key is thrown away: it signs this one certificate, and no other can be made.
     loopback_authority = new_authority(LOOPBACK_NAME, now=now)
     loopback = issue_server(loopback_authority, names=(), now=now)
-    _write_pair(authority, key=home.ca_key, certificate=home.ca)
     _write_pair(server, key=home.server_key, certificate=home.server_certificate)
     _write_pair(loopback, key=home.loopback_key, certificate=home.loopback_certificate)
     write_atomically(home.loopback_ca, loopback_authority.certificate_pem)
+    return server
+
+
+def _make_keys(home: HomeFolder, config: CoordinatorConfig, *, now: datetime) -> None:
+    authority = new_authority(f"{config.name} CA", now=now)
+    _write_pair(authority, key=home.ca_key, certificate=home.ca)
+    _make_servers(home, config, authority, now=now)
     write_atomically(home.signing_key, new_signer().pem())
     write_atomically(home.superexec_secret, secrets.token_hex(32).encode())
     write_atomically(home.accounts_key, new_key())

@@ -19,9 +19,12 @@ from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Database, check_schema, open_database
 from myofed_coordinator.enrolment.heads import AuditHeadsService
+from myofed_coordinator.enrolment.renewal import RenewalService
 from myofed_coordinator.enrolment.service import Consortium, EnrolmentService
 from myofed_coordinator.home import HomeFolder
+from myofed_coordinator.models.lineage import LineageService
 from myofed_coordinator.models.service import ModelsService, RegistryPlace
+from myofed_coordinator.negotiations.service import NegotiationPlace, NegotiationService
 from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
 from myofed_coordinator.signing import load_signer
@@ -41,11 +44,14 @@ class Services:
     audit: AuditLog
     enrolment: EnrolmentService
     heads: AuditHeadsService
+    renewals: RenewalService
     catalog: CatalogService
     catalog_reading: CatalogReading
+    negotiations: NegotiationService
     planning: PlanningService
     studies: StudiesService
     models: ModelsService
+    lineage: LineageService
     accounts: AccountsService
     sessions: SessionsService
     tokens: TokensService
@@ -73,7 +79,9 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
     check_schema(database)
     audit = AuditLog(home.audit)
     catalog = CatalogService(database, audit)
-    enrolment = EnrolmentService(database, audit, Consortium(authority, signer.public_key, config))
+    reading = catalog_reading(database, audit, catalog, config)
+    consortium = Consortium(authority, signer.public_key, config)
+    enrolment = EnrolmentService(database, audit, consortium)
     studies = StudiesService(database, audit, enrolment, StudyPlace(home.models, signer))
     people = AccountsPlace(config, Passwords(), cache(partial(load_vault, home.accounts_key)))
     accounts, sessions = AccountsService(database, audit, people), SessionsService(database, audit)
@@ -85,10 +93,13 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         enrolment=enrolment,
         heads=AuditHeadsService(database, audit, enrolment, signer),
         catalog=catalog,
-        catalog_reading=catalog_reading(database, audit, catalog, config),
+        catalog_reading=reading,
+        negotiations=NegotiationService(database, audit, NegotiationPlace(reading.search, enrolment, signer)),
+        renewals=RenewalService(database, audit, consortium),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
+        lineage=LineageService(database, audit, signer),
         accounts=accounts,
         sessions=sessions,
         tokens=TokensService(database, audit),

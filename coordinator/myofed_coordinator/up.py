@@ -11,8 +11,9 @@ from pathlib import Path
 from myofed_coordinator.config import CoordinatorConfig, split_address
 from myofed_coordinator.federation import superlink
 from myofed_coordinator.home import HomeFolder
+from myofed_schemas.canonical import canonical_json
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.files import sweep_half_written
+from myofed_schemas.files import sweep_half_written, write_atomically
 from myofed_schemas.service_loop import ServiceLoop, free_port, is_listening, only_one
 from myofed_schemas.supervise import ChildSpec, Supervisor
 
@@ -46,29 +47,38 @@ def children(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -
     """The processes of `up`, in groups that start side by side: the engine's chain, and each of the two ports."""
     here, port = str(home.root), str(engine_port)
     healthy = partial(superlink.is_healthy, home, port=engine_port)
-    return [
+    child = partial(_child, home, config)
+    groups = [
         [
-            _child(home, "superlink", superlink.superlink_command(home, port=engine_port), ready=healthy),
-            _child(home, "superexec", superlink.superexec_command(home, port=engine_port)),
-            _child(home, "runs", _module("myofed_coordinator.runs", here, port)),
+            child("superlink", superlink.superlink_command(home, port=engine_port), ready=healthy),
+            child("superexec", superlink.superexec_command(home, port=engine_port)),
+            child("runs", _module("myofed_coordinator.runs", here, port)),
         ],
         [
-            _child(
-                home,
+            child(
                 "sites-port",
                 _module("myofed_coordinator.federation.sites_port", here, port),
                 ready=partial(is_listening, *split_address(config.sites)),
             )
         ],
         [
-            _child(
-                home,
+            child(
                 "people-port",
                 _module("myofed_coordinator.api", here),
                 ready=partial(is_listening, *split_address(config.people)),
             )
         ],
     ]
+    return [*groups, [_status_child(child, home, config.status, port)]] if config.status else groups
+
+
+def _status_child(child: Callable[..., ChildSpec], home: HomeFolder, address: str, engine_port: str) -> ChildSpec:
+    """The status port; where it listens stands in `run/status-port.json`."""
+    host, asked = split_address(address)
+    port = asked or free_port()
+    write_atomically(home.status_port, canonical_json({"url": f"http://{host}:{port}"}) + b"\n")
+    command = _module("myofed_coordinator.health", str(home.root), str(port), engine_port)
+    return child("status-port", command, ready=partial(is_listening, host, port))
 
 
 def _module(name: str, *arguments: str) -> list[str]:
@@ -76,12 +86,18 @@ def _module(name: str, *arguments: str) -> list[str]:
 
 
 def _child(
-    home: HomeFolder, name: str, command: Sequence[str], *, ready: Callable[[], bool] = lambda: True
+    home: HomeFolder,
+    config: CoordinatorConfig,
+    name: str,
+    command: Sequence[str],
+    *,
+    ready: Callable[[], bool] = lambda: True,
 ) -> ChildSpec:
+    environment = superlink.engine_environment(home, process=name)
     return ChildSpec(
         name=name,
         argv=command,
-        environment=superlink.engine_environment(home, process=name),
+        environment={**environment, "MYOFED_LOG_FORMAT": config.log_format},
         log=home.logs / f"{name}.log",
         cwd=home.run,
         ready=ready,

@@ -113,6 +113,7 @@ def _parsed(name: str, found: Mapping[str, Any]) -> Network | None:
         "out_channels": found.get("out_channels"),
         "norm": norm,
     }
+    taken: tuple[str, ...]
     if name == "UNet":
         taken, fields["name"] = ("channels", "strides", "num_res_units"), f"monai-unet-{dims}d"
     elif name == "SegResNet":

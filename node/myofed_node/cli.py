@@ -21,6 +21,7 @@ from myofed_node.commands import (
     planning,
     protocol,
     records,
+    requests,
     site,
     studies,
     subjects,
@@ -49,6 +50,7 @@ for room in (
     people,
     learning,
     planning,
+    requests,
     records,
     keys,
 ):

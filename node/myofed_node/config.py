@@ -15,6 +15,7 @@ from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
 from myofed_schemas.ids import SiteId
+from myofed_schemas.json_log import Style
 from myofed_schemas.study import DuoTerm
 from myofed_schemas.wire import WireModel
 
@@ -236,6 +237,7 @@ class SiteConfig(WireModel):
         web_port: Port of the status page on 127.0.0.1; 0 takes a free one.
         heartbeat_s: Seconds between two signs of life to the coordinator.
         publish_at: `HH:MM` on the site's own clock at which a published card and cube are built anew; None: never.
+        log_format: Of every process's log.
     """
 
     format: Literal["myofed-site-1"] = "myofed-site-1"
@@ -252,6 +254,7 @@ class SiteConfig(WireModel):
     web_port: int = Field(default=0, ge=0, le=65_535)
     heartbeat_s: int = Field(default=15, ge=1, le=3600)
     publish_at: TimeOfDay | None = "02:30"
+    log_format: Style = "json"
 
     @model_validator(mode="after")
     def _capture_is_for_tests(self) -> Self:
@@ -378,5 +381,6 @@ COMMENTS = {
     "web_port": "Port of the status page on 127.0.0.1; 0 takes a free one at each start.",
     "heartbeat_s": "Seconds between two signs of life to the coordinator.",
     "publish_at": "When a published card and cube are built anew each day, on this machine's clock; null: never.",
+    "log_format": "json or text: lines of the logs in run/logs.",
 }
 """One sentence for every key, written into the file."""

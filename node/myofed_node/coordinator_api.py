@@ -13,15 +13,18 @@ from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.cube import CountCube
+from myofed_schemas.enrolment import RenewalReply, SignedRenewal
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
+from myofed_schemas.negotiation import NegotiationAnswer, NegotiationThread
 from myofed_schemas.planning_query import PlanningAnswer, SignedPlanningQuery
 from myofed_schemas.study import SignedDecision, SignedManifest
 
 Answer = TypeVar("Answer", bound=BaseModel)
 MANIFESTS = TypeAdapter(list[SignedManifest])
 QUERIES = TypeAdapter(list[SignedPlanningQuery])
+THREADS = TypeAdapter(list[NegotiationThread])
 AWAY = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 REVOKED = frozenset({"SITE_REVOKED", "REVOKED", "SITE_UNKNOWN", "HTTP_403"})
 """Codes with which a 403 says that the certificate is out."""
@@ -107,6 +110,30 @@ class CoordinatorApi:
         """
         self._call("PUT", f"/site/planning/{answer.query_id}", canonical_json(answer), study=study)
 
+    def negotiations(self) -> tuple[NegotiationThread, ...]:
+        """All requests for participation to this site with their threads, as the coordinator sent them (not yet checked).
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        try:
+            return tuple(THREADS.validate_json(self._call("GET", "/site/negotiations")))
+        except ValidationError:
+            raise _reply_invalid() from None
+
+    def answer_negotiation(self, answer: NegotiationAnswer, *, study: str) -> NegotiationThread:
+        """The coordinator has this answer; the thread as it is then.
+
+        Args:
+            answer: As this site's person wrote it.
+            study: The study that is drafted, for the ledger.
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        path = f"/site/negotiations/{answer.negotiation_id}"
+        return _parse(NegotiationThread, self._call("PUT", path, canonical_json(answer), study=study))
+
     def model(self, sha256: str, *, study: str) -> bytes:
         """The safetensors bytes with this digest.
 
@@ -130,6 +157,14 @@ class CoordinatorApi:
             MyofedError: As `heartbeat`.
         """
         return _parse(SignedAuditHead, self._call("POST", "/site/audit-head", canonical_json(head)))
+
+    def renew(self, renewal: SignedRenewal) -> RenewalReply:
+        """The next client certificate (not yet checked).
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        return _parse(RenewalReply, self._call("POST", "/site/certificate", canonical_json(renewal)))
 
     def coordinator_head(self) -> SignedAuditHead:
         """Where the coordinator's own chain stands (its signature not yet checked).

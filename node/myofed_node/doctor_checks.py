@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import shutil
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from myofed_node.audit import SiteAudit
-from myofed_node.client_certificate import not_after
+from myofed_node.client_certificate import in_words, life
 from myofed_node.config import SiteConfig
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.coordinator_link import load_link
@@ -253,15 +253,20 @@ def client_certificate_days(folder: SiteFolder, *, now: datetime) -> str:
     """
     if not folder.tls_certificate.exists():
         return "none yet"
-    end = not_after(folder.tls_certificate.read_bytes())
-    days = (end - now).days
-    if days < CERTIFICATE_DAYS:
+    start, end = life(folder.tls_certificate.read_bytes())
+    if end <= now:
         raise _defect(
-            "CERTIFICATE_EXPIRED" if end <= now else "CERTIFICATE_EXPIRES",
-            f"expected at least {CERTIFICATE_DAYS} days, found {days}",
-            "ask the coordinator for a new invite and join again",
+            "CERTIFICATE_EXPIRED",
+            f"expected a client certificate that is valid, found one that ended {in_words(now - end)} ago",
+            "ask the coordinator for a new invite and call join --new-keys; or this machine's clock is ahead",
         )
-    return f"{days} days left"
+    if end - now < min(timedelta(days=CERTIFICATE_DAYS), (end - start) / 6):
+        raise _defect(
+            "CERTIFICATE_EXPIRES",
+            f"expected a certificate that was renewed in time, found one with {in_words(end - now)} left",
+            "`up` renews it by itself when a third of its life is left: is it running, and what code does `status` show?",
+        )
+    return f"{in_words(end - now)} left"
 
 
 def services(folder: SiteFolder) -> str:

@@ -105,23 +105,56 @@ def join_once(site: Site, invite: Invite, *, now: datetime) -> EnrolmentReply:
         `approved` or `pending`.
 
     Raises:
-        MyofedError: INVITE_OTHER_SITE, INVITE_EXPIRED, ALREADY_ENROLLED (elsewhere), ENROLMENT_REFUSED by the other
-            side, CERTIFICATE_INVALID, or what `post_enrolment` raises.
+        MyofedError: INVITE_OTHER_SITE, INVITE_EXPIRED, ALREADY_ENROLLED (elsewhere), the code of the other side's refusal,
+            CERTIFICATE_INVALID, or what `post_enrolment` raises.
     """
     _check_invite(site, invite, now=now)
     if site.folder.coordinator.exists():
         return _already(site, invite)
     reply = post_enrolment(site, invite, _request(site, invite).model_dump_json().encode(), now=now)
     if reply.state == "refused":
-        raise MyofedError(
-            reply.code,
-            "expected the coordinator to take the enrolment request, found a refusal with this code",
-            hint="ask the coordinator for a new invite and name the code",
-            exit_code=ExitCode.REFUSED,
-        )
+        raise _refusal(reply.code)
     if reply.state == "approved":
         _finish(site, invite, reply, now=now)
     return reply
+
+
+REFUSALS = {
+    "ENROL_TOKEN_EXPIRED": (
+        "found that the invite's time is over by the coordinator's clock",
+        "ask the coordinator for a new invite; it opens for 72 hours unless they say otherwise",
+    ),
+    "ENROL_TOKEN_USED": (
+        "found that another request used the invite",
+        "ask for a new invite; if this site never joined, tell the coordinator at once: somebody else used it",
+    ),
+    "ENROL_TOKEN_UNKNOWN": (
+        "found that the coordinator knows no such invite",
+        "was it withdrawn, or is it of another coordinator? ask for a new one",
+    ),
+    "ENROL_KEY_TAKEN": (
+        "found that a key of this site belongs to another one",
+        "a site folder was copied: make a new one with `myofed-node init`",
+    ),
+    "ENROL_KEY_RETIRED": (
+        "found that this site's Flower key was revoked before",
+        "call `myofed-node join --new-keys` with the new invite",
+    ),
+    "SITE_REVOKED": ("found that this site was revoked", "ask the coordinator why, then for a new invite"),
+}
+"""What each refusal means for the person at the site; the mend is theirs."""
+
+
+def _refusal(code: str) -> MyofedError:
+    found, hint = REFUSALS.get(
+        code, ("found a refusal with this code", "ask the coordinator for a new invite and name the code")
+    )
+    return MyofedError(
+        code,
+        f"expected the coordinator to take the enrolment request, {found}",
+        hint=hint,
+        exit_code=ExitCode.REFUSED,
+    )
 
 
 def _check_invite(site: Site, invite: Invite, *, now: datetime) -> None:
@@ -158,7 +191,7 @@ def _already(site: Site, invite: Invite) -> EnrolmentReply:
 def _request(site: Site, invite: Invite) -> EnrolmentRequest:
     folder = site.folder
     if not folder.tls_request.exists():
-        write_atomically(folder.tls_request, client_certificate.make_request(folder, site=site.config.site))
+        write_atomically(folder.tls_request, client_certificate.make_request(folder.tls_key, site=site.config.site))
     body = EnrolmentBody(
         site=site.config.site,
         token=invite.token,
@@ -173,7 +206,9 @@ def _request(site: Site, invite: Invite) -> EnrolmentRequest:
 
 def _finish(site: Site, invite: Invite, reply: EnrolmentReply, *, now: datetime) -> None:
     certificate = (reply.certificate_pem or "").encode()
-    client_certificate.check(site.folder, certificate, ca=invite.ca_pem.encode(), site=site.config.site, now=now)
+    client_certificate.check(
+        site.folder.tls_key, certificate, ca=invite.ca_pem.encode(), site=site.config.site, now=now
+    )
     write_atomically(site.folder.consortium_ca, invite.ca_pem.encode())
     write_atomically(site.folder.tls_certificate, certificate)
     SiteAudit(site.folder).append("SITE_ENROLLED", subject=client_certificate.fingerprint(certificate), now=now)

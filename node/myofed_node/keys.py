@@ -103,6 +103,8 @@ def renew_enrolment_keys(folder: SiteFolder, *, now: datetime) -> None:
         folder.coordinator,
         folder.tls_certificate,
         folder.tls_request,
+        folder.next_tls_certificate,
+        folder.next_tls_key,
         folder.tls_key,
         folder.flower_public_key,
         folder.flower_key,
@@ -155,10 +157,29 @@ def load_tls_key(folder: SiteFolder) -> ec.EllipticCurvePrivateKey:
     Raises:
         MyofedError: KEY_MISSING, KEY_PERMISSIONS or KEY_INVALID.
     """
-    key = _load_pem(folder.tls_key)
+    return load_tls_key_at(folder.tls_key)
+
+
+def load_tls_key_at(path: Path) -> ec.EllipticCurvePrivateKey:
+    """The key in this file: the present one, or the next one of a renewal.
+
+    Raises:
+        MyofedError: KEY_MISSING, KEY_PERMISSIONS or KEY_INVALID.
+    """
+    key = _load_pem(path)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise _invalid(folder.tls_key)
+        raise _invalid(path)
     return key
+
+
+def make_next_tls_key(folder: SiteFolder) -> None:
+    """The key of the next certificate exists; one that was made before stays, so that a request is the same again.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    if not folder.next_tls_key.exists():
+        write_atomically(folder.next_tls_key, _pem(ec.generate_private_key(ec.SECP256R1())))
 
 
 def identity_public_key(folder: SiteFolder) -> str:

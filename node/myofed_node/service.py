@@ -5,6 +5,8 @@ Process entry point: `python -m myofed_node.service DIR`, started by `up`.
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import sys
 import threading
@@ -19,19 +21,26 @@ from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.negotiation_desk import NegotiationDesk
 from myofed_node.nightly import nightly_chores
 from myofed_node.planning_desk import PlanningDesk
+from myofed_node.renewal import renew_when_due
 from myofed_node.service_state import ServiceState, save_service_state
 from myofed_node.site_setup import Site, look_into_site
 from myofed_node.study_desk import StudyDesk
 from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.json_log import configure_logging, style_of
 from myofed_schemas.supervise import die_with_parent
+
+log = logging.getLogger("myofed.service")
 
 SWEEP_EVERY = timedelta(days=1)
 """Between two looks for what runs that are over left behind; the first is at the start."""
 WITNESS_EVERY = timedelta(hours=1)
 """Between two signatures over the coordinator's own audit head."""
+RENEW_EVERY = timedelta(hours=1)
+"""Between two looks at how long the client certificate will last."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,7 @@ class Service:
             lambda: found.note_skew(clock_skew_s(self.api.heartbeat(heartbeat("UP", now=now)), now=now)),
             lambda: found.note_new(desk.fetch()),
             lambda: found.note_new(PlanningDesk(self.site, self.api).fetch()),
+            lambda: found.note_new(NegotiationDesk(self.site, self.api).fetch()),
             lambda: found.note_new(desk.deliver_all()),
             lambda: found.note_head(exchange_head(self.site.folder, self.api, site=self.site.config.site)),
         )
@@ -93,6 +103,7 @@ class _Findings:
 def _chores(site: Site, api: CoordinatorApi) -> list[Chore]:
     return [
         Chore(lambda now: forget_everywhere(site.folder, now=now), SWEEP_EVERY),
+        Chore(lambda now: renew_when_due(site.folder, api, site=site.config.site, now=now), RENEW_EVERY),
         Chore(lambda now: witness_coordinator(site.folder, api, now=now), WITNESS_EVERY),
     ]
 
@@ -115,10 +126,12 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
     api = CoordinatorApi(EgressClient(site.folder))
     service, chores = Service(site, api), [*_chores(site, api), *nightly_chores(site, now=clock().astimezone())]
     while not stop.is_set():
-        now = clock()
+        now, before = clock(), state.code
         state = service.beat(state, now=now)
         if code := do_chores(chores, now=now):
             state = state.model_copy(update={"code": code})
+        if state.code != before:
+            log.info("beat: %s", state.code)
         save_service_state(site.folder, state)
         stop.wait(site.config.heartbeat_s)
 
@@ -126,6 +139,7 @@ def run(site: Site, *, stop: threading.Event, clock: Callable[[], datetime] = sy
 def main() -> None:
     """The service runs until SIGTERM or SIGINT, or until `up` dies."""
     die_with_parent()
+    configure_logging("service", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -68,6 +68,16 @@ class SiteFolder:
         return self.keys / "tls.pem"
 
     @property
+    def next_tls_key(self) -> Path:
+        """EC P-256 private key, PEM, of the certificate that a renewal asks for; there only while one is under way."""
+        return self.keys / "tls-next.key"
+
+    @property
+    def next_tls_certificate(self) -> Path:
+        """The certificate that came for it; there only until it has taken the place of the present one."""
+        return self.keys / "tls-next.pem"
+
+    @property
     def consortium_ca(self) -> Path:
         """The only CA trusted for the coordinator's ports, PEM."""
         return self.keys / "consortium-ca.pem"
@@ -177,6 +187,11 @@ class SiteFolder:
         return self.root / "planning"
 
     @property
+    def negotiations(self) -> Path:
+        """One folder a request for participation: its thread, and what was written here."""
+        return self.root / "negotiations"
+
+    @property
     def run(self) -> Path:
         """What lives only while `up` runs: sockets, ports, logs."""
         return self.root / "run"
@@ -190,6 +205,11 @@ class SiteFolder:
     def egress_address(self) -> Path:
         """JSON: URL and local token of the running egress."""
         return self.run / "egress.json"
+
+    @property
+    def task_news(self) -> Path:
+        """Touched by the egress when a message of the coordinator passed."""
+        return self.run / "task.news"
 
     @property
     def passing_weights(self) -> Path:

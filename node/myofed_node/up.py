@@ -21,6 +21,7 @@ from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import sweep_half_written, write_atomically
+from myofed_schemas.json_log import Style
 from myofed_schemas.service_loop import ServiceLoop, free_port, is_listening, only_one
 from myofed_schemas.supervise import ChildSpec, Supervisor
 
@@ -68,7 +69,12 @@ def run(folder: SiteFolder, config: SiteConfig) -> ExitCode:
 
 def written_folders(folder: SiteFolder) -> list[Path]:
     """Where a process that was killed may have left a file half written; the data set sees to its own."""
-    below = [path for root in (folder.studies, folder.planning) for path in root.rglob("*") if path.is_dir()]
+    below = [
+        path
+        for root in (folder.studies, folder.planning, folder.negotiations)
+        for path in root.rglob("*")
+        if path.is_dir()
+    ]
     return [folder.root, folder.run, folder.keys, folder.models, *below]
 
 
@@ -78,7 +84,7 @@ def children(folder: SiteFolder, config: SiteConfig, ports: Ports) -> list[list[
     None of them de-identifies, so each is kept from the key of the pseudonyms as far as this host can do it.
     """
     here, confinement = str(folder.root), find_confinement(folder)
-    child = partial(_child, folder, confinement)
+    child = partial(_child, _Surroundings(folder, confinement, config.log_format))
     worker = _module(
         "myofed_node.learning.worker",
         *("--socket", str(folder.worker_socket), "--threads", str(config.worker_threads)),
@@ -142,9 +148,17 @@ def _module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", name, *arguments]
 
 
+@dataclass(frozen=True)
+class _Surroundings:
+    """What all services of the site share."""
+
+    folder: SiteFolder
+    confinement: Confinement
+    log_format: Style
+
+
 def _child(
-    folder: SiteFolder,
-    confinement: Confinement,
+    around: _Surroundings,
     name: str,
     command: Sequence[str],
     *,
@@ -152,13 +166,14 @@ def _child(
     ready: Callable[[], bool] = lambda: True,
 ) -> ChildSpec:
     """A service, kept from the de-identification key, and with `isolation` from the network."""
+    folder = around.folder
     home = folder.run / "home" / name
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    confined = without_key(command, folder=folder, name=name, confinement=confinement)
+    confined = without_key(command, folder=folder, name=name, confinement=around.confinement)
     return ChildSpec(
         name=name,
         argv=without_network(confined, isolation=isolation),
-        environment=environment(folder, process=name),
+        environment={**environment(folder, process=name), "MYOFED_LOG_FORMAT": around.log_format},
         log=folder.logs / f"{name}.log",
         cwd=folder.run,
         ready=ready,

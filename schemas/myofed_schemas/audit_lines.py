@@ -23,20 +23,34 @@ from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainErro
 LONGEST_LINE_BYTES = 64 * 1024
 """More than any entry takes: codes, digests and counts only."""
 
-_PLAIN = rb"[ !#-\[\]-~]"
+_ASCII = rb"[ !#-\[\]-~]"
 """ASCII that stands for itself in a JSON string: no quote, no backslash, no control character."""
-_VALUE = rb'(?:"' + _PLAIN + rb'*"|0|-?[1-9][0-9]{0,14})'
-_PAIR = rb'"' + _PLAIN + rb'*":' + _VALUE
-_KEY = re.compile(rb'"(' + _PLAIN + rb'*)":')
-_ENTRY = re.compile(
-    rb'\{"action":"[A-Z][A-Z0-9_]{1,63}",'
-    rb'"actor":"' + _PLAIN + rb'{1,64}",'
-    rb'"at":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",'
-    rb'"detail":\{((?:' + _PAIR + rb"(?:," + _PAIR + rb")*)?)\},"
-    rb'"previous":"([0-9a-f]{64})",'
-    rb'"sequence":([1-9][0-9]{0,14}),'
-    rb'"subject":"' + _PLAIN + rb'{0,128}"\}\n'
-)
+_UTF_8 = rb"[ !#-\[\]-\xff]"
+"""The same with DEL and every byte of other characters; whether they are UTF-8 is looked at afterwards."""
+
+
+def _key(plain: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb'"(' + plain + rb'*)":')
+
+
+def _entry(plain: bytes) -> re.Pattern[bytes]:
+    """Lines that can only be the canonical JSON of an entry, for bytes that stand for themselves."""
+    value = rb'(?:"' + plain + rb'*"|0|-?[1-9][0-9]{0,14})'
+    pair = rb'"' + plain + rb'*":' + value
+    return re.compile(
+        rb'\{"action":"[A-Z][A-Z0-9_]{1,63}",'
+        rb'"actor":"(' + plain + rb'{1,256})",'
+        rb'"at":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z",'
+        rb'"detail":\{((?:' + pair + rb"(?:," + pair + rb")*)?)\},"
+        rb'"previous":"([0-9a-f]{64})",'
+        rb'"sequence":([1-9][0-9]{0,14}),'
+        rb'"subject":"(' + plain + rb'{0,512})"\}\n'
+    )
+
+
+_FORMS = ((_entry(_ASCII), _key(_ASCII)), (_entry(_UTF_8), _key(_UTF_8)))
+LONGEST_ACTOR, LONGEST_SUBJECT = 64, 128
+"""Characters, as `AuditEntry` says."""
 
 
 class RewrittenChainError(BrokenChainError):
@@ -88,12 +102,15 @@ def parse_line(line: bytes, *, number: int) -> AuditEntry:
     return entry
 
 
-def verify_lines(lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+def verify_lines(
+    lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None = None, after: AuditHead | None = None
+) -> AuditHead:
     """The head of a chain in which every line follows from the one before, and every co-signed entry is as it was.
 
     Args:
         lines: All lines, in order, with their line ends.
         cosigned: Sequence -> digest of entries that the other side vouched for.
+        after: Head of what was verified before; the lines go on from there. None begins with the first entry.
 
     Returns:
         The head, owner `chain`; sequence 0 and GENESIS for an empty chain.
@@ -103,9 +120,9 @@ def verify_lines(lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None =
             it may name the second.
         RewrittenChainError: The chain holds, but a co-signed entry is missing or another one.
     """
-    anchors = dict(cosigned or {})
-    sequence, previous = 0, GENESIS
-    links = enumerate(lines, start=1)
+    sequence, previous = (after.sequence, after.digest) if after else (0, GENESIS)
+    anchors = {number: digest for number, digest in (cosigned or {}).items() if number > sequence}
+    links = enumerate(lines, start=sequence + 1)
     for number, line in links:
         link = _link(line, number)
         if link.sequence != number:
@@ -116,8 +133,8 @@ def verify_lines(lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None =
         sequence, previous = number, link.digest
         if anchors.pop(number, previous) != previous:
             raise RewrittenChainError(number, "it is not the entry that was co-signed")
-    if missing := [number for number in anchors if number > 0]:
-        raise RewrittenChainError(sequence + 1, f"the chain ends before entry {min(missing)}, which was co-signed")
+    if anchors:
+        raise RewrittenChainError(sequence + 1, f"the chain ends before entry {min(anchors)}, which was co-signed")
     return AuditHead(owner="chain", sequence=sequence, digest=previous)
 
 
@@ -137,18 +154,31 @@ def export_lines(lines: Iterable[bytes], out: BinaryIO, *, cosigned: Mapping[int
 
 
 def _link(line: bytes, number: int) -> _Link:
-    match = _ENTRY.fullmatch(line)
-    if match is None or not _in_order(match[1]):
-        entry = parse_line(line, number=number)
-        return _Link(entry.sequence, entry.previous, hashlib.sha256(line[:-1]).hexdigest())
-    return _Link(int(match[3]), match[2].decode(), hashlib.sha256(line[:-1]).hexdigest())
+    entry, key = _FORMS[0 if line.isascii() else 1]
+    match = entry.fullmatch(line)
+    if match is None or not _is_short(match) or not _in_order(match[2], key):
+        found = parse_line(line, number=number)
+        return _Link(found.sequence, found.previous, hashlib.sha256(line[:-1]).hexdigest())
+    return _Link(int(match[4]), match[3].decode(), hashlib.sha256(line[:-1]).hexdigest())
 
 
-def _in_order(detail: bytes) -> bool:
-    """The keys are sorted and none stands twice, as in canonical JSON."""
+def _is_short(match: re.Match[bytes]) -> bool:
+    """Actor and subject have no more characters than they may, and all that is not ASCII is UTF-8."""
+    actor, subject = match[1], match[5]
+    if match.string.isascii():
+        return len(actor) <= LONGEST_ACTOR and len(subject) <= LONGEST_SUBJECT
+    try:
+        match.string.decode()
+        return len(actor.decode()) <= LONGEST_ACTOR and len(subject.decode()) <= LONGEST_SUBJECT
+    except UnicodeDecodeError:
+        return False
+
+
+def _in_order(detail: bytes, key: re.Pattern[bytes]) -> bool:
+    """The keys are sorted and none stands twice, as in canonical JSON (UTF-8 sorts as code points do)."""
     if b'":' not in detail:
         return True
-    keys = _KEY.findall(detail)
+    keys = key.findall(detail)
     return len(keys) == 1 or all(a < b for a, b in itertools.pairwise(keys))
 
 

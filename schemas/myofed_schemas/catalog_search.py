@@ -19,7 +19,7 @@ FacetName = Literal[
     "region",
     "diagnosis",
     "phenotype",
-    "sequence",
+    "protocol",
     "suffix",
     "vendor",
     "field-strength",
@@ -239,8 +239,28 @@ class AskedCounts(WireModel):
     entries: tuple[AskedCount, ...]
 
 
+def cell_at_least(count: int | None, policy: CubePolicy) -> int:
+    """The smallest number that a count of a cube may stand for.
+
+    A site tells the nearest multiple, half up, that lies on the same side of `k` and of `public_k` as the exact count (node,
+    `disclosure.rounding`): a told number is `public_k` or more exactly where the exact one is.
+
+    Args:
+        count: As published; None is withheld.
+        policy: Of the cube.
+    """
+    if not count:
+        return 0
+    below = count - policy.round_to
+    if below < policy.k:
+        return policy.public_k if count >= policy.public_k else policy.k
+    if below < policy.public_k <= count:
+        return policy.public_k
+    return count - policy.round_to // 2
+
+
 def at_least(count: int | None, *, k: int, round_to: int) -> int:
-    """The smallest number that a published count may stand for.
+    """The smallest number that a count of a card may stand for.
 
     A site rounds to the nearest multiple, half up, but never below k: the smallest multiple that is not below k stands for
     everything from k on (node, `disclosure.protect_count`).

@@ -60,6 +60,30 @@ class EnrolmentReply(WireModel):
     certificate_pem: Pem | None = None
 
 
+class RenewalBody(WireModel):
+    """What an enrolled site asks for before its certificate ends; the key of the request is made on the site, too."""
+
+    site: SiteId
+    csr_pem: Pem
+    asked_at: UtcTime
+
+
+class SignedRenewal(WireModel):
+    """POST /site/certificate, under the present certificate. The signature is the identity key's over `body`.
+
+    So neither a stolen TLS key nor a stolen identity key alone gets a certificate.
+    """
+
+    body: RenewalBody
+    signature: HexSignature
+
+
+class RenewalReply(WireModel):
+    """The next certificate; the present one stays valid until its own end."""
+
+    certificate_pem: Pem
+
+
 class SiteRecord(WireModel):
     """One enrolled site as `sites list --json` shows it."""
 

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 HALF_WRITTEN = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")
 """How `write_atomically` names a file until it is whole."""
+BLOCK_BYTES = 256 << 10
+"""Written at once: for a larger write the kernel looks for larger pieces of free memory, which costs more than the copy."""
 LEFT_BEHIND_S = 60.0
 """Nothing is written for longer: an older one was left by a process that was killed."""
 
@@ -30,7 +32,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         OSError: The folder is missing or the disk is full; the old file is unchanged then.
     """
     with open_atomically(path, mode=mode) as stream:
-        stream.write(content)
+        for at in range(0, len(content), BLOCK_BYTES):
+            stream.write(memoryview(content)[at : at + BLOCK_BYTES])
 
 
 @contextmanager

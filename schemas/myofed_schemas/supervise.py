@@ -12,8 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from myofed_schemas.log_files import rotate
 
 PR_SET_PDEATHSIG = 1
 """linux/prctl.h: the kernel sends this process a signal when its parent dies."""
@@ -22,6 +25,7 @@ RESTART_PAUSE_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses before the 1st, 2nd, ... restart in a row; a child that lived HEALTHY_AFTER_S starts again from the first."""
 
 HEALTHY_AFTER_S = 30.0
+ROTATE_EVERY_S = 10.0
 STOP_GRACE_S = 10.0
 LAST_WORD_S = 1.0
 """What a child gets even when those before it used the grace up."""
@@ -75,6 +79,7 @@ class Supervisor:
     def __init__(self, specs: Sequence[ChildSpec], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._children = [_Child(spec) for spec in specs]
         self._clock = clock
+        self._rotate_at = clock()
 
     def states(self) -> dict[str, str]:
         """Child name -> `ready`, `starting` or `down`."""
@@ -87,6 +92,7 @@ class Supervisor:
     def step(self) -> None:
         """Every child that should run and may start by now has been started; dead ones are noted."""
         now = self._clock()
+        self._rotate(now)
         for child in self._children:
             self._reap(child, now)
             if child.process is None and now >= child.next_start:
@@ -111,6 +117,15 @@ class Supervisor:
                 process.kill()
                 process.wait()
             _signal_group(process, signal.SIGKILL)
+
+    def _rotate(self, now: float) -> None:
+        """Logs that have grown too large are put aside, looked at every ROTATE_EVERY_S."""
+        if now < self._rotate_at:
+            return
+        self._rotate_at = now + ROTATE_EVERY_S
+        for child in self._children:
+            with suppress(OSError):  # a full disk must not stop the services; the next look tries again
+                rotate(child.spec.log)
 
     def _state(self, child: _Child) -> str:
         if child.process is None or child.process.poll() is not None:

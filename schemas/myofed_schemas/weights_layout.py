@@ -32,6 +32,9 @@ TYPES: Mapping[str, tuple[str, int]] = {
 }
 """Name in the file -> name in numpy and torch, bytes of one number; of a state dict only the first two are taken."""
 METADATA = "__metadata__"
+WRITTEN = ("I64", "F64", "F32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8")
+"""The order in which the library writes types; of one type, tensors stand by name."""
+ALIGNED_TO = 8
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,29 @@ def layout(packed: bytes | memoryview) -> dict[str, Place]:
     if begin + at != len(packed):
         raise _no_format()
     return places
+
+
+def head(tensors: Mapping[str, tuple[str, tuple[int, ...]]]) -> tuple[bytes, list[str]]:
+    """What stands before the numbers, and whose numbers follow in which order: byte for byte as the library writes it.
+
+    Args:
+        tensors: Name -> type, as numpy and torch call it, and shape.
+
+    Raises:
+        KeyError: A type that is none of TYPES.
+    """
+    codes = {dtype: code for code, (dtype, _) in TYPES.items()}
+    coded = {name: codes[dtype] for name, (dtype, _) in tensors.items()}
+    order = sorted(tensors, key=lambda name: (WRITTEN.index(coded[name]), name))
+    at, header = 0, {}
+    for name in order:
+        shape = tensors[name][1]
+        end = at + TYPES[coded[name]][1] * math.prod(shape)
+        header[name] = {"dtype": coded[name], "shape": list(shape), "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % ALIGNED_TO)
+    return len(text).to_bytes(LENGTH_BYTES, "little") + text, order
 
 
 def _without_twins(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

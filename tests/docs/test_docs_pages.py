@@ -17,6 +17,7 @@ PACKAGES = (
     "coordinator/myofed_coordinator",
     "deploy/myofed_demo",
     "deploy/myofed_simulation",
+    "deploy/myofed_client",
 )
 ERROR_CALLS = {"MyofedError"}
 

@@ -18,15 +18,19 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from starlette.types import ASGIApp
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "coordinator"))  # sites and studies lie with the unit tests
-from coordinator_factories import FakeSite, make_card, make_manifest, make_site, make_weights
+from catalog_examples import make_cube
+from coordinator_factories import FakePerson, FakeSite, make_card, make_manifest, make_person, make_site, make_weights
 
+from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
+from myofed_coordinator.negotiations.asked import AskedParticipation
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_coordinator.services import Services, open_services
 from myofed_schemas.catalog import SuppressedCount
 from myofed_schemas.clock import system_now, utc_text
+from myofed_schemas.duo import ResearchPurpose
 from myofed_schemas.federation import FinalEvaluation, Heartbeat, RoundReport, RunStatus, SiteError
 from myofed_schemas.service_loop import free_port
 from myofed_schemas.study import SignedManifest
@@ -45,7 +49,9 @@ class Seeded:
     home: HomeFolder
     services: Services
     sites: dict[str, FakeSite] = field(default_factory=dict)
+    people: dict[Role, FakePerson] = field(default_factory=dict)
     model: str = ""
+    request: str = ""
 
 
 def seed(root: Path, *, database_url: str | None = None) -> Seeded:
@@ -60,7 +66,11 @@ def seed(root: Path, *, database_url: str | None = None) -> Seeded:
     seeded.sites["hospital-d"] = _enrol(seeded, "hospital-d", approved=False)
     seeded.services.enrolment.create_invite("hospital-e", actor="admin", now=system_now(), valid=timedelta(days=3))
     seeded.services.enrolment.revoke("hospital-c", actor="admin", now=system_now())
+    for role in Role:
+        site = "hospital-a" if role is Role.SITE_REPRESENTATIVE else None
+        seeded.people[role] = make_person(seeded.services.accounts, str(role), role, now=system_now(), site=site)
     _publish(seeded)
+    seeded.request = _request(seeded)
     signed = _studies(seeded)
     seeded.model = _runs(seeded, signed, root)
     return seeded
@@ -85,6 +95,20 @@ def _publish(seeded: Seeded) -> None:
     )  # fmt: skip
     for card in cards:
         seeded.services.catalog.publish(card, site=card.site, now=system_now())
+    seeded.services.catalog.publish_cube(make_cube("hospital-a"), site="hospital-a", now=system_now())
+
+
+def _request(seeded: Seeded) -> str:
+    lead = Person(str(Role.STUDY_LEAD), frozenset({Role.STUDY_LEAD}))
+    asked = AskedParticipation(
+        site="hospital-a",
+        dataset="thigh-dixon",
+        study_id=STUDY,
+        purpose=ResearchPurpose(diseases=("ORPHA:269",), methods=True),
+        message="We plan a segmentation of single thigh muscles. Would you take part?",
+    )
+    thread = seeded.services.negotiations.ask(asked, person=lead, now=system_now())
+    return thread.signed.request.negotiation_id
 
 
 def _studies(seeded: Seeded) -> SignedManifest:
@@ -99,6 +123,11 @@ def _studies(seeded: Seeded) -> SignedManifest:
         WEIGHTS, sites=both, study_id="leg-fat", title="Fat of the leg, a longer title that wraps", min_sites=1
     )
     studies.create(other, WEIGHTS, actor="lead", now=now)
+    ready = make_manifest(
+        WEIGHTS, sites=both, study_id="shoulder-muscles", title="Muscles of the shoulder", min_sites=1
+    )
+    studies.create(ready, WEIGHTS, actor="lead", now=now)
+    studies.record_decision(seeded.sites["hospital-b"].decide(ready), site="hospital-b", now=now)
     return signed
 
 

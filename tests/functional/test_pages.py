@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pages_harness as harness
 import pytest
-from pages_harness import COMPLETED, RUNNING, Looker, Seeded
-from pages_walk import LOOKS, findings_of, grave_findings, log_in_by_token, tab_stops
-from playwright.sync_api import Browser
+from pages_harness import RUNNING, Looker, Seeded
+from pages_walk import LOOKS, findings_of, grave_findings, log_in, log_in_by_token, pages_of, tab_stops
+from playwright.sync_api import Browser, expect
 
+from myofed_coordinator.accounts.permissions import Role
 from myofed_coordinator.api.__main__ import build_app
 from myofed_coordinator.config import load_config
+from myofed_schemas.clock import system_now
 
 pytestmark = [
     pytest.mark.functional,
@@ -35,22 +37,6 @@ class Port:
 
     def token(self) -> str:
         return self.seeded.home.admin_token.read_text().strip()
-
-    def pages(self) -> dict[str, str]:
-        return {
-            "overview": "/",
-            "sites": "/sites",
-            "site-pending": "/sites/hospital-d",
-            "studies": "/studies",
-            "study": f"/studies/{harness.STUDY}",
-            "runs": "/runs",
-            "run": f"/runs/{RUNNING}",
-            "run-completed": f"/runs/{COMPLETED}",
-            "models": "/models",
-            "model": f"/models/{self.seeded.model}",
-            "audit": "/audit",
-            "audit-verified": "/audit/verify",
-        }
 
 
 @pytest.fixture(scope="module")
@@ -76,18 +62,47 @@ def it(port: Port) -> Iterator[Looker]:
 def test_every_page_is_free_of_grave_findings_and_console_errors(port: Port, look: str) -> None:
     """axe-core: 0 serious or critical; nothing in the console; nothing wider than the window; strict policy."""
     with harness.looker(port.opened, port.address, **LOOKS[look]) as window:
-        found = findings_of(window, "/login", look=look, picture="login")
+        found = findings_of(window, "/login", look=look, picture="login", short=True)
         log_in_by_token(window, port.token())
-        for name, path in port.pages().items():
-            found += findings_of(window, path, look=look, picture=name)
+        for name, path in pages_of(port.seeded).items():
+            found += findings_of(window, path, look=look, picture=name, short=True)
     assert found == []
+
+
+def test_person_is_led_through_login_and_sees_what_the_role_allows(port: Port) -> None:
+    """Password and code by the form, then exactly the navigation of the role; a page beyond it is refused in words."""
+    person = port.seeded.people[Role.STUDY_LEAD]
+    with harness.looker(port.opened, port.address, **LOOKS["light"]) as window:
+        log_in(window, person, now=system_now())
+        links = window.page.locator("header nav a").all_inner_texts()
+        assert links == ["Overview", "Sites", "Catalog", "Count", "Requests", "Studies", "Runs", "Models"]
+        window.go("/audit")
+        assert "FORBIDDEN" in window.page.inner_text(".notice")
+        window.go("/studies/shoulder-muscles")
+        window.page.click("text=Ask for a run")
+        assert "Somebody else must confirm" in window.page.inner_text(".notice")
+        assert grave_findings(window) == []
+
+
+def test_choice_in_the_catalog_narrows_without_loading_the_page_again(it: Looker) -> None:
+    """A ticked box asks at once, the address follows, the focus stays on the box, the result is announced."""
+    it.go("/catalog")
+    it.page.evaluate("window.kept = true")
+    it.page.check("#region-shoulder")
+    expect(it.page.locator(".cards > li")).to_have_count(1)
+    assert it.page.evaluate("window.kept && document.activeElement.id") == "region-shoulder"
+    assert "region=shoulder" in it.page.url
+    expect(it.page.locator("#announce")).to_contain_text("1 data sets")
+    it.page.go_back()
+    expect(it.page.locator(".cards > li")).to_have_count(4)
+    assert it.complaints == []
 
 
 def test_every_page_and_form_works_without_javascript(port: Port) -> None:
     """Log in, read each page, approve a site, filter the audit, log out: plain HTML does it."""
     with harness.looker(port.opened, port.address, java_script_enabled=False) as window:
         log_in_by_token(window, port.token())
-        for path in port.pages().values():
+        for path in pages_of(port.seeded).values():
             window.go(path)
             assert window.page.locator("h1").count() == 1
         window.go(f"/runs/{RUNNING}")
@@ -141,7 +156,7 @@ def test_run_page_updates_live_and_keeps_focus_and_open_parts(it: Looker, port: 
     harness.write_run(port.seeded, RUNNING, signed, rounds=5, state="running")
     it.page.wait_for_selector("#rounds tbody tr >> nth=4", timeout=8000)
     assert it.page.evaluate("document.activeElement.id") == "w-rounds"
-    it.page.wait_for_function("document.getElementById('announce').textContent.includes('5 of 12 rounds')")
+    expect(it.page.locator("#announce")).to_contain_text("5 of 12 rounds")
     assert grave_findings(it) == []
     harness.write_run(port.seeded, RUNNING, signed, rounds=6, state="stopped")
     it.page.wait_for_selector("#live:not([hx-get])", timeout=8000)
@@ -159,7 +174,8 @@ def test_session_that_ended_leads_the_polling_page_to_the_login(it: Looker, port
     it.go(f"/runs/{RUNNING}")
     it.context.clear_cookies()
     it.page.wait_for_url(re.compile(r"/login"), timeout=8000)
-    assert it.page.locator("main form").count() == 1
+    assert it.page.locator("#by-token").count() == 1
+    assert it.page.locator("#live").count() == 0
 
 
 def test_colours_follow_the_switch_and_are_remembered(it: Looker, port: Port) -> None:

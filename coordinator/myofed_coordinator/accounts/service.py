@@ -15,6 +15,7 @@ from myofed_coordinator.accounts import refusals, second_factor
 from myofed_coordinator.accounts.models import AccountRow, ApiTokenRow, RecoveryCodeRow, SessionRow
 from myofed_coordinator.accounts.passwords import Passwords, check_new
 from myofed_coordinator.accounts.permissions import Person, Role
+from myofed_coordinator.accounts.throttle import Attempts
 from myofed_coordinator.accounts.vault import Vault
 from myofed_coordinator.accounts.wire import AccountRecord, NewAccount, RolesChange, SecondFactorOffer, SetupLink
 from myofed_coordinator.audit import AuditLog, Deed
@@ -23,6 +24,8 @@ from myofed_coordinator.database import Database
 from myofed_schemas.clock import utc_text
 
 SETUP_VALID = timedelta(days=3)
+GUESSES, GUESSES_WINDOW, GUESSERS_KEPT = 10, timedelta(minutes=15), 10_000
+"""Wrong passwords that a session may say when it is asked again."""
 TOKEN_ACCOUNT = "token"  # noqa: S105  a name
 """Under this name the holder of the administrator's token stands in the audit chain."""
 RESERVED = frozenset({TOKEN_ACCOUNT, "system", "root", "coordinator"})
@@ -52,6 +55,7 @@ class AccountsService:
         self._database = database
         self._audit = audit
         self._place = place
+        self._guesses = Attempts(GUESSES, window=GUESSES_WINDOW, callers=GUESSERS_KEPT)
 
     def add(self, new: NewAccount, *, actor: str, now: datetime) -> SetupLink:
         """The account waits for its person, who sets it up with the one-time link.
@@ -192,9 +196,9 @@ class AccountsService:
         """The new password opens; all sessions of the account have ended.
 
         Raises:
-            MyofedError: LOGIN_FAILED, the old one is wrong; PASSWORD_WEAK; ACCOUNT_OIDC.
+            MyofedError: LOGIN_FAILED, the old one is wrong; PASSWORD_WEAK; ACCOUNT_OIDC; TOO_MANY_ATTEMPTS.
         """
-        self.check_password(account, old)
+        self.check_password(account, old, now=now)
         check_new(new, account=account)
         encoded = self._place.passwords.hash(new)
         with self._database.write() as session:
@@ -217,9 +221,9 @@ class AccountsService:
         """The offered second factor is the account's; earlier recovery codes and other sessions open nothing any more.
 
         Raises:
-            MyofedError: LOGIN_FAILED, the password is wrong; SECOND_FACTOR_CODE; ACCOUNT_OIDC.
+            MyofedError: LOGIN_FAILED, the password is wrong; SECOND_FACTOR_CODE; ACCOUNT_OIDC; TOO_MANY_ATTEMPTS.
         """
-        self.check_password(account, password)
+        self.check_password(account, password, now=now)
         with self._database.write() as session:
             row = _with_password(session, account)
             codes = self._set_second_factor(session, row, key=self._next_key(row), code=code, now=now)
@@ -227,16 +231,18 @@ class AccountsService:
             self._audit.append(Deed(account, "SECOND_FACTOR_SET", account), now=now)
             return codes
 
-    def check_password(self, account: str, password: str) -> None:
-        """This is the account's password.
+    def check_password(self, account: str, password: str, *, now: datetime) -> None:
+        """This is the account's password; asked again of somebody who is signed in, so that a session left open is not all.
 
         Raises:
-            MyofedError: LOGIN_FAILED, ACCOUNT_OIDC.
+            MyofedError: LOGIN_FAILED, ACCOUNT_OIDC, TOO_MANY_ATTEMPTS.
         """
         with self._database.read() as session:
             stored = _with_password(session, account).password
+        self._guesses.begin(account, now=now)
         if not self._place.passwords.matches(password, stored):
             raise refusals.login_failed()
+        self._guesses.take_back(account)
 
     def needs_second_factor(self, roles: tuple[Role, ...] | frozenset[Role]) -> bool:
         """Whether somebody with these roles must have one."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from myofed_coordinator.accounts.permissions import Permission, Role
 from myofed_schemas.ids import SiteId, UtcTime
@@ -12,10 +13,10 @@ from myofed_schemas.wire import WireModel
 
 AccountName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*([._-][a-z0-9]+)*$", min_length=2, max_length=48),
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*([._@-][a-z0-9]+)*$", min_length=2, max_length=48),
     Field(examples=["ann.lee"]),
 ]
-"""A login name: no patient's, and nothing that one could take for a path or a web address."""
+"""A login name, possibly an e-mail address: no patient's, and nothing that one could take for a path or a web address."""
 Secret = Annotated[str, StringConstraints(min_length=20, max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 """What was shown once: a set-up secret."""
 Password = Annotated[str, Field(min_length=1, max_length=512, examples=["tibia wren quartz lantern"])]
@@ -40,10 +41,21 @@ class AccountRecord(WireModel):
     """Signs in at the consortium's identity provider; has no password here."""
 
 
+_SITE_RULE: JsonDict = {
+    "if": {"properties": {"roles": {"contains": {"const": Role.SITE_REPRESENTATIVE.value}}}},
+    "then": {"required": ["site"], "properties": {"site": {"type": "string"}}},
+    "else": {"properties": {"site": {"type": "null"}}},
+}
+
+
 class RolesChange(WireModel):
     """The roles that an account shall have; a site goes with a site representative, and with nobody else."""
 
-    roles: tuple[Role, ...] = Field(min_length=1, max_length=4, examples=[["study-lead"]])
+    model_config = ConfigDict(json_schema_extra=_SITE_RULE)
+
+    roles: tuple[Role, ...] = Field(
+        min_length=1, max_length=4, json_schema_extra={"uniqueItems": True}, examples=[["study-lead"]]
+    )
     site: SiteId | None = Field(default=None, examples=[None])
 
     @model_validator(mode="after")
@@ -139,7 +151,7 @@ class NewToken(WireModel):
     scope: tuple[Permission, ...] = Field(
         min_length=1, max_length=len(Permission), examples=[["see-catalog", "see-runs"]]
     )
-    days: int = Field(default=30, ge=1, le=365, examples=[30])
+    days: int = Field(default=30, ge=1, le=365, strict=True, examples=[30])
 
 
 class TokenRecord(WireModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,7 +11,7 @@ from myofed_coordinator.accounts.gate import CHANGES_NOTHING
 from myofed_coordinator.api.refusals import answer
 
 MAX_BODY_BYTES = 65_536
-"""An enrolment request is about 2 kB; nothing larger is ever sent to the people's port."""
+"""An enrolment request is about 2 kB; nothing larger but weights is ever sent to the people's port."""
 
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -43,11 +45,24 @@ def with_security_headers(app: ASGIApp) -> ASGIApp:
     return guarded
 
 
-def with_bounded_bodies(app: ASGIApp) -> ASGIApp:
-    """The same app, which never reads a body that is larger than MAX_BODY_BYTES or of unknown length."""
+UPLOAD = re.compile(r"/api/v1/weights/[0-9a-f]{64}")
+UPLOAD_TYPE = "application/octet-stream"
+"""Weights alone may be larger; their route writes them to disk piece by piece, and no form is read of them."""
+
+
+def with_bounded_bodies(app: ASGIApp, *, uploads: int = MAX_BODY_BYTES) -> ASGIApp:
+    """The same app, which never reads a body that is larger than MAX_BODY_BYTES or of unknown length.
+
+    Args:
+        app: Any.
+        uploads: Largest body of weights, in bytes.
+    """
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _is_bounded(Headers(scope=scope)):
+        headers = Headers(scope=scope) if scope["type"] == "http" else None
+        if headers is not None and not _is_bounded(
+            headers, most=uploads if _is_upload(scope, headers) else MAX_BODY_BYTES
+        ):
             await answer("BODY_TOO_LARGE", status=413)(scope, receive, send)
             return
         await app(scope, receive, send)
@@ -75,9 +90,17 @@ def _is_of_ours(method: str, headers: Headers) -> bool:
     return method in CHANGES_NOTHING or headers.get("sec-fetch-site", "none") in {"same-origin", "none"}
 
 
-def _is_bounded(headers: Headers) -> bool:
+def _is_upload(scope: Scope, headers: Headers) -> bool:
+    return (
+        scope["method"] == "PUT"
+        and UPLOAD.fullmatch(scope["path"]) is not None
+        and headers.getlist("content-type") == [UPLOAD_TYPE]
+    )
+
+
+def _is_bounded(headers: Headers, *, most: int) -> bool:
     """HTTP/1.1 has no body without one of these two headers (RFC 9112, section 6.3)."""
     if "transfer-encoding" in headers:
         return False
     length = headers.get("content-length", "0")
-    return length.isascii() and length.isdigit() and int(length) <= MAX_BODY_BYTES
+    return length.isascii() and length.isdigit() and int(length) <= most

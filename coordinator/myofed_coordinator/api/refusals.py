@@ -17,7 +17,11 @@ STATUS_OF_CODE = {
     "MODEL_UNKNOWN": 404,
     "CARD_UNKNOWN": 404,
     "RUN_UNKNOWN": 404,
+    "WEIGHTS_UNKNOWN": 404,
+    "UPLOADS_FULL": 409,
+    "STUDY_VERSION": 409,
     "PLANNING_UNKNOWN": 404,
+    "NEGOTIATION_UNKNOWN": 404,
     "SITE_UNKNOWN": 404,
     "CARD_VERSION": 409,
     "CUBE_VERSION": 409,
@@ -34,6 +38,13 @@ STATUS_OF_CODE = {
     "START_DECIDED": 409,
     "RUN_ACTIVE": 409,
     "NOT_APPROVED": 409,
+    "NEGOTIATION_OPEN": 409,
+    "NEGOTIATION_MOVED_ON": 409,
+    "NEGOTIATION_OVER": 409,
+    "NEGOTIATION_FULL": 409,
+    "NEGOTIATION_TOO_MANY": 429,
+    "NEGOTIATION_INVALID": 422,
+    "RENEWAL_EARLY": 409,
     "LOGIN_REQUIRED": 401,
     "LOGIN_FAILED": 401,
     "TOO_MANY_ATTEMPTS": 429,
@@ -42,6 +53,8 @@ STATUS_OF_CODE = {
     "MALFORMED": 422,
     "DATABASE_UNREACHABLE": 503,
     "MODEL_ALTERED": 500,
+    "AUDIT_BROKEN": 500,
+    "ACCOUNTS_KEY": 500,
 }
 """HTTP status of the codes that have their own; the others follow from the error's exit code."""
 
@@ -69,7 +82,14 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _framework(_request: Request, error: HTTPException) -> JSONResponse:
-        return answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+        refusal = answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
+        refusal.headers.update(error.headers or {})  # 405 names what is allowed (RFC 9110, section 15.5.6)
+        return refusal
+
+    @app.exception_handler(Exception)
+    def _defect(_request: Request, _error: Exception) -> JSONResponse:
+        """A defect of ours; the process log has it."""
+        return answer("DEFECT", status=500)
 
 
 def status_of(error: MyofedError) -> int:

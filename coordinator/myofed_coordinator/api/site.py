@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myofed_coordinator.api.refusals import add_refusals, answer
+from myofed_coordinator.api.site_negotiations import add_negotiations
 from myofed_coordinator.api.site_planning import add_planning
 from myofed_coordinator.api.site_weights import add_weights
 from myofed_coordinator.models import weights
@@ -18,6 +19,7 @@ from myofed_schemas.audit import SignedAuditHead, WitnessedHead
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.clock import utc_text
 from myofed_schemas.cube import CountCube
+from myofed_schemas.enrolment import RenewalReply, SignedRenewal
 from myofed_schemas.errors import ErrorBody
 from myofed_schemas.federation import Heartbeat, HeartbeatReply
 from myofed_schemas.ids import Sha256
@@ -81,6 +83,7 @@ def _routes(services: Services, clock: Callable[[], datetime]) -> APIRouter:
     router = APIRouter(prefix="/site")
     _add_reports(router, services, clock)
     _add_studies(router, services, clock)
+    add_negotiations(router, services.negotiations, site_of, clock=clock)
     add_planning(router, services.planning, site_of, clock=clock)
     add_weights(router, services.home, site_of)
     return router
@@ -111,6 +114,10 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
     @router.post("/audit-head")
     def cosign_audit_head(body: SignedAuditHead, site: SiteName) -> SignedAuditHead:
         return services.heads.cosign(body, site=site, now=clock())
+
+    @router.post("/certificate")
+    def renew_certificate(body: SignedRenewal, site: SiteName) -> RenewalReply:
+        return services.renewals.renew(body, site=site, now=clock())
 
     @router.get("/coordinator-head")
     def own_head(_site: SiteName) -> SignedAuditHead:

@@ -46,6 +46,7 @@ HEALTH_RECORDS = URIRef(HDEU + "healthcategories/EHRS")
 PERSONAL_DATA = URIRef(EU + "dataset-type/PERSONAL_DATA")
 ENGLISH = URIRef(EU + "language/ENG")
 DICOM = URIRef(HDEU + "standard/DICOM")
+HPO = URIRef("http://purl.obolibrary.org/obo/hp.owl")
 ORPHA_CODES = URIRef("http://www.orpha.net/ORDO/")
 AVAILABLE = URIRef(EU + "planned-availability/AVAILABLE")
 VERSION = URIRef(f"{DCAT}version")
@@ -128,6 +129,8 @@ def _add_people(graph: Graph, node: URIRef, card: DatasetCard, place: CatalogPla
     graph.add((contact, RDF.type, VCARD.Kind))
     graph.add((contact, VCARD.fn, Literal(card.site)))
     graph.add((contact, VCARD.hasURL, node))
+    if card.contact is not None:
+        graph.add((contact, VCARD.hasEmail, URIRef(f"mailto:{card.contact}")))
     graph.add((node, DCAT.contactPoint, contact))
 
 
@@ -138,7 +141,14 @@ def _add_agent(graph: Graph, agent: URIRef, name: str) -> None:
 
 def _add_terms(graph: Graph, node: URIRef, card: DatasetCard) -> None:
     """Words by which catalogs find it, and the controlled vocabularies, each stated as what it is."""
-    words = {card.region, "muscle MRI", "neuromuscular disease", *map(name_of, card.diagnoses), *card.suffixes}
+    words = {
+        card.region,
+        *map(name_of, card.phenotypes),
+        "muscle MRI",
+        "neuromuscular disease",
+        *map(name_of, card.diagnoses),
+        *card.suffixes,
+    }
     for word in sorted(words | set(card.vendors)):
         graph.add((node, DCAT.keyword, Literal(word, lang="en")))
     graph.add((node, DCTERMS.accessRights, NON_PUBLIC))
@@ -179,6 +189,12 @@ def _add_health(graph: Graph, node: URIRef, card: DatasetCard) -> None:
     ):
         if count is not None:
             graph.add((node, term, Literal(count, datatype=XSD.nonNegativeInteger)))
+    for phenotype in card.phenotypes:
+        graph.add((node, HEALTH.hasCodeValues, Literal(phenotype)))
+        _add_concept(graph, node, DCAT.theme, OBO[phenotype.replace(":", "_")], name_of(phenotype))
+    if card.phenotypes:
+        graph.add((node, HEALTH.hasCodingSystem, HPO))
+        graph.add((HPO, RDF.type, DCTERMS.Standard))
     for code in card.diagnoses:
         disease = ORPHANET[code.partition(":")[2]]
         graph.add((node, HEALTH.hasCodeValues, Literal(code)))

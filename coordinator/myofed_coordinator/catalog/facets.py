@@ -20,7 +20,10 @@ def facets_of(card: DatasetCard) -> tuple[Pair, ...]:
         ("diagnosis", card.diagnoses),
         ("suffix", card.suffixes),
         ("vendor", card.vendors),
-        ("field-strength", (f"{tesla:g}" for tesla in card.field_strengths_tesla)),
+        ("field-strength", map(field_strength, card.field_strengths_tesla)),
+        ("phenotype", card.phenotypes),
+        ("protocol", card.protocols),
+        ("follow-up", (card.follow_up,) if card.follow_up else ()),
         ("muscle", card.muscles),
         ("label-origin", (card.label_origin,)),
         ("conformity", ("conforms" if card.conforms else "errors",)),
@@ -29,11 +32,28 @@ def facets_of(card: DatasetCard) -> tuple[Pair, ...]:
     return tuple(sorted({(facet, value) for facet, values in many for value in values}))
 
 
+def field_strength(tesla: float) -> str:
+    """As the cube writes it, e.g. `3T`."""
+    return f"{tesla:g}T"
+
+
 def card_words(card: DatasetCard) -> str:
     """The words of title, names of diagnoses, muscles, vendors, sequences, region and site, for `card_words`."""
     known = names()
-    codes = [*card.diagnoses, *card.muscles]
+    codes = [*card.diagnoses, *card.phenotypes, *card.muscles]
     meant = [part for code in codes if code in known for part in (known[code].name, known[code].also)]
     return " ".join(
-        words_of([card.title, card.site, card.dataset, card.region, *codes, *meant, *card.vendors, *card.suffixes])
+        words_of(
+            [
+                card.title,
+                card.site,
+                card.dataset,
+                card.region,
+                *codes,
+                *meant,
+                *card.vendors,
+                *card.suffixes,
+                *card.protocols,
+            ]
+        )
     )

@@ -9,7 +9,6 @@ from datetime import datetime
 from myofed_coordinator.catalog.budget import CountLog
 from myofed_coordinator.catalog.catalog_index import Place
 from myofed_coordinator.catalog.cube_cells import cells_at
-from myofed_coordinator.catalog.entries import CubeFacts
 from myofed_coordinator.catalog.search import CatalogSearch
 from myofed_coordinator.database import Database
 from myofed_schemas.catalog_search import (
@@ -20,7 +19,7 @@ from myofed_schemas.catalog_search import (
     CountQuestion,
     DatasetCount,
     FacetChoice,
-    at_least,
+    cell_at_least,
 )
 
 
@@ -78,14 +77,10 @@ def _count(place: Place, cells: Mapping[int, int] | None) -> DatasetCount:
         title=title,
         outcome="withheld" if count is None else "told",
         subjects=count,
-        subjects_at_least=_surely(count, cube),
+        subjects_at_least=cell_at_least(count, cube.policy),
         cube_version=cube.version,
         policy=cube.policy,
     )
-
-
-def _surely(count: int | None, cube: CubeFacts) -> int:
-    return at_least(count, k=cube.policy.k, round_to=cube.policy.round_to)
 
 
 def _answer(question: CountQuestion, counts: list[DatasetCount]) -> CountAnswer:

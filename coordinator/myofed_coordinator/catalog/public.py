@@ -6,28 +6,28 @@ Nothing is added: it is made of what the hospital had published.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
 
+from myofed_coordinator.catalog.facets import field_strength
 from myofed_schemas.catalog import DatasetCard, DisclosurePolicy, SuppressedCount
-from myofed_schemas.catalog_search import at_least
-from myofed_schemas.cube import CubeCell, CubePolicy, DimensionName
+from myofed_schemas.catalog_search import at_least, cell_at_least
+from myofed_schemas.cube import CubeCell, CubePolicy
+from myofed_schemas.cube_vocabulary import VENDOR_VALUES
 
 PUBLIC_K = 10
 """For a data set that has no cube: its card says no k for everybody."""
 
-Value = TypeVar("Value", bound=str | float)
-
 
 def guaranteed(cell: CubeCell, policy: CubePolicy) -> bool:
     """The cell surely stands for at least `public_k` subjects (never for none: zeros are for people who are signed in)."""
-    return at_least(cell.count, k=policy.k, round_to=policy.round_to) >= max(policy.public_k, 1)
+    return cell_at_least(cell.count, policy) >= max(policy.public_k, 1)
 
 
 def public_card(card: DatasetCard, policy: CubePolicy | None, singles: Iterable[CubeCell]) -> DatasetCard:
     """The card as everybody may see it.
 
     A category (vendor, sequence, field strength, diagnosis) stays where the cube's own cell of it is guaranteed. Muscles and how
-    labels were made stay where the number of labelled subjects is. What describes the data set as a whole stays.
+    labels were made stay where the number of labelled subjects is, the time between visits where that of subjects with
+    several is. Phenotypes, which no cube counts, do not stay. What describes the data set as a whole does.
 
     Args:
         card: As published.
@@ -37,12 +37,18 @@ def public_card(card: DatasetCard, policy: CubePolicy | None, singles: Iterable[
     k = _public_k(card, policy)
     known = {(cell.at[0].dimension, cell.at[0].value) for cell in singles if policy and guaranteed(cell, policy)}
     labelled = _count(card.labelled_subjects, card.disclosure, k)
+    repeat = _count(card.repeat_subjects, card.disclosure, k) if card.repeat_subjects else None
     return card.model_copy(
         update={
-            "diagnoses": _kept(card.diagnoses, "diagnosis", known),
-            "vendors": _kept(card.vendors, "vendor", known),
-            "field_strengths_tesla": _kept(card.field_strengths_tesla, "field-strength", known),
-            "suffixes": _kept(card.suffixes, "sequence", known),
+            "diagnoses": tuple(each for each in card.diagnoses if ("diagnosis", each) in known),
+            "vendors": tuple(each for each in card.vendors if ("vendor", VENDOR_VALUES[each]) in known),
+            "field_strengths_tesla": tuple(
+                each for each in card.field_strengths_tesla if ("field-strength", field_strength(each)) in known
+            ),
+            "suffixes": tuple(each for each in card.suffixes if ("sequence", each) in known),
+            "phenotypes": (),
+            "repeat_subjects": repeat,
+            "follow_up": card.follow_up if repeat and repeat.value is not None else None,
             "muscles": card.muscles if labelled.value is not None else (),
             "label_origin": card.label_origin if labelled.value is not None else "none",
             "subjects": _count(card.subjects, card.disclosure, k),
@@ -62,14 +68,3 @@ def _public_k(card: DatasetCard, policy: CubePolicy | None) -> int:
 def _count(count: SuppressedCount, policy: DisclosurePolicy, k: int) -> SuppressedCount:
     surely = at_least(count.value, k=policy.k, round_to=count.rounded_to)
     return count if surely >= k else SuppressedCount(rounded_to=count.rounded_to)
-
-
-def _kept(
-    values: tuple[Value, ...], dimension: DimensionName, known: set[tuple[DimensionName, str]]
-) -> tuple[Value, ...]:
-    return tuple(value for value in values if (dimension, cell_value(value)) in known)
-
-
-def cell_value(value: str | float) -> str:
-    """A card's category as the cube writes it."""
-    return f"{value:g}" if isinstance(value, float) else value.replace(" ", "-")

@@ -34,20 +34,20 @@ class ChoiceWanted(WireModel):
         text: Words, each the beginning of one in title, names of diagnoses, muscles, vendors or sequences.
     """
 
-    text: SearchText | None = None
-    site: Values = ()
-    region: Values = ()
-    diagnosis: Values = ()
-    phenotype: Values = ()
-    sequence: Values = ()
-    suffix: Values = ()
-    vendor: Values = ()
-    field_strength: Values = ()
-    muscle: Values = ()
-    label_origin: Values = ()
-    conformity: Values = ()
-    follow_up: Values = ()
-    use_terms: Values = ()
+    text: SearchText | None = Field(default=None, examples=["FSHD dixon"])
+    site: Values = Field(default=(), examples=[["hospital-a"]])
+    region: Values = Field(default=(), examples=[["thigh"]])
+    diagnosis: Values = Field(default=(), examples=[["ORPHA:269"]])
+    phenotype: Values = Field(default=(), examples=[["HP:0003691"]])
+    protocol: Values = Field(default=(), examples=[["fat-fraction-6-echo"]])
+    suffix: Values = Field(default=(), examples=[["DIXON"]])
+    vendor: Values = Field(default=(), examples=[["Siemens"]])
+    field_strength: Values = Field(default=(), examples=[["3T"]])
+    muscle: Values = Field(default=(), examples=[["VL"]])
+    label_origin: Values = Field(default=(), examples=[["manual"]])
+    conformity: Values = Field(default=(), examples=[["conforms"]])
+    follow_up: Values = Field(default=(), examples=[["1-2-years"]])
+    use_terms: Values = Field(default=(), examples=[["DUO:0000007"]])
 
     def choice(self) -> CardChoice:
         """The same as a choice of cards.
@@ -60,7 +60,7 @@ class ChoiceWanted(WireModel):
             ("region", self.region),
             ("diagnosis", self.diagnosis),
             ("phenotype", self.phenotype),
-            ("sequence", self.sequence),
+            ("protocol", self.protocol),
             ("suffix", self.suffix),
             ("vendor", self.vendor),
             ("field-strength", self.field_strength),
@@ -79,9 +79,9 @@ class ChoiceWanted(WireModel):
 class CardsWanted(ChoiceWanted):
     """Which page of which cards."""
 
-    sort: SortKey = "site"
-    page: int = Field(default=1, ge=1, le=100_000)
-    per_page: int = Field(default=20, ge=1, le=MAX_PER_PAGE)
+    sort: SortKey = Field(default="site", examples=["subjects"])
+    page: int = Field(default=1, ge=1, le=100_000, examples=[1])
+    per_page: int = Field(default=20, ge=1, le=MAX_PER_PAGE, examples=[20])
 
     def wanted(self) -> PageWanted:
         """The page."""

@@ -13,13 +13,13 @@ COUNT_EXAMPLES: dict[str, Example] = {
             "cards": {"choices": [{"facet": "region", "value": "thigh"}]},
             "filters": [
                 {"dimension": "diagnosis", "value": "ORPHA:269"},
-                {"dimension": "labels", "value": "single-muscle"},
+                {"dimension": "labels", "value": "single-muscles"},
             ],
         },
     ),
     "all-of-3t": Example(
         summary="All subjects of data sets with images at 3 T",
-        value={"cards": {"choices": [{"facet": "field-strength", "value": "3"}]}},
+        value={"cards": {"choices": [{"facet": "field-strength", "value": "3T"}]}},
     ),
 }
 RDF_ANSWERS: dict[int | str, dict[str, Any]] = {

@@ -32,7 +32,7 @@ Counter = Annotated[Person, Depends(gate.require(Permission.ASK_COUNTS))]
 Choice = Annotated[ChoiceWanted, Query()]
 Wanted = Annotated[CardsWanted, Query()]
 Question = Annotated[CountQuestion, Body(openapi_examples=COUNT_EXAMPLES)]
-LogPage = Annotated[int, Query(ge=1, le=100_000)]
+LogPage = Annotated[int, Query(ge=1, le=100_000, examples=[1])]
 
 
 def catalog_router(reading: CatalogReading, *, clock: Callable[[], datetime]) -> APIRouter:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import click
 import typer
@@ -32,6 +32,9 @@ def _remember(context: typer.Context, as_json: bool) -> bool:
 
 HomeOption = Annotated[
     Path, typer.Option("--home", envvar="MYOFED_HOME", help="The coordinator's home folder.", show_default=False)
+]
+OptionalHomeOption = Annotated[
+    Path | None, typer.Option("--home", envvar="MYOFED_HOME", help="The coordinator's home folder.", show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", callback=_remember)]
 
@@ -109,6 +112,23 @@ def read_input(path: Path, *, what: str) -> bytes:
     except OSError as error:
         raise MyofedError(
             "INPUT_FILE", f"cannot read {what}", hint="check the name and the permissions", exit_code=ExitCode.USAGE
+        ) from error
+
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def read_document(kind: type[Document], path: Path, *, what: str) -> Document:
+    """The document in a JSON file that the person named.
+
+    Raises:
+        MyofedError: INPUT_FILE, also where the file holds something else.
+    """
+    try:
+        return kind.model_validate_json(read_input(path, what=what))
+    except ValidationError as error:
+        raise MyofedError(
+            "INPUT_FILE", f"the file does not hold {what}", hint="`models export` writes it", exit_code=ExitCode.USAGE
         ) from error
 
 

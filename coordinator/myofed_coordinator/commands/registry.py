@@ -1,4 +1,4 @@
-"""`models list|show|card|export|verify` and `catalog query`."""
+"""`models list|show|card|lineage|export|verify` and `catalog query`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from typing import Annotated
 import typer
 
 from myofed_coordinator.catalog.service import CatalogQuery
-from myofed_coordinator.commands.frame import HomeOption, JsonOption, dumped, new_group, opened, read_input, show
-from myofed_coordinator.models.card import ModelCard
+from myofed_coordinator.commands.frame import (
+    HomeOption,
+    JsonOption,
+    OptionalHomeOption,
+    dumped,
+    new_group,
+    opened,
+    read_document,
+    read_input,
+    show,
+)
 from myofed_coordinator.models.card_page import markdown, release_line
 from myofed_coordinator.models.cards import CardsService
+from myofed_coordinator.models.lineage import verify_lineage
+from myofed_coordinator.models.service import verify_record
 from myofed_coordinator.services import Services, open_runs
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.files import write_atomically
+from myofed_schemas.lineage import Lineage, LineageStatement
 from myofed_schemas.model import ModelRecord
+from myofed_schemas.model_card import ModelCard
 
 models = new_group("Models: what runs made, each with a signed record.")
 catalog = new_group("The catalog of the sites' dataset cards.")
@@ -57,6 +70,19 @@ def show_card(model: ModelArgument, home: HomeOption, json: JsonOption = False) 
     show(card, lines=[markdown(card)], as_json=json)
 
 
+@models.command("lineage")
+def show_lineage(model: ModelArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Shows the rounds that a model is made of: what went in, what came out, with how many sites; each signed.
+
+    Example: myofed-coordinator models lineage 3f2a9c01 --home /srv/myofed
+    """
+    with opened(home) as services:
+        statement = services.models.show(model).statement
+        lineage = services.lineage.of_model(statement)
+    lines = [_round_line(record.statement) for record in lineage.records]
+    show(lineage, lines=lines or ["No lineage: its run is of an earlier release."], as_json=json)
+
+
 @models.command()
 def export(
     model: ModelArgument,
@@ -67,7 +93,7 @@ def export(
     home: HomeOption,
     json: JsonOption = False,
 ) -> None:
-    """Writes a model's weights, its signed record as OUT.json, and its card as OUT.card.json and OUT.card.md.
+    """Writes a model's weights, its signed record as OUT.json, its card as OUT.card.json and OUT.card.md, its lineage.
 
     Example: myofed-coordinator models export 3f2a9c01 --out thigh.safetensors --home /srv/myofed
     """
@@ -75,12 +101,14 @@ def export(
         record = services.models.show(model)
         content = services.models.read(record.statement.sha256)
         card = _card(services, record.statement.sha256)
+        lineage = services.lineage.of_model(record.statement)
     beside = out.with_name(out.name + ".json")
     write_atomically(out, content, mode=0o644)
     write_atomically(beside, canonical_json(record), mode=0o644)
     page = out.with_name(out.name + ".card.md")
     write_atomically(out.with_name(out.name + ".card.json"), canonical_json(card), mode=0o644)
     write_atomically(page, markdown(card).encode(), mode=0o644)
+    write_atomically(out.with_name(out.name + ".lineage.json"), canonical_json(lineage), mode=0o644)
     document = {"path": str(out), "record": str(beside), "card": str(page), "sha256": record.statement.sha256}
     document["release"] = card.release.mark
     show(document, lines=[f"Written: {_line(record)}", f"Release: {release_line(card)}"], as_json=json)
@@ -89,17 +117,38 @@ def export(
 @models.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="A safetensors file.", show_default=False)],
-    home: HomeOption,
+    home: OptionalHomeOption = None,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", help="Its signed record (OUT.json): no home is needed.", show_default=False),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="The coordinator's public key, from its invite.", show_default=False)
+    ] = None,
+    lineage: Annotated[
+        Path | None, typer.Option("--lineage", help="Also its lineage (OUT.lineage.json).", show_default=False)
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Says whether a file is, byte for byte, a model that this coordinator registered and signed.
+    """Says whether a file is, byte for byte, a model that this coordinator registered and signed; offline with --record and --key.
 
-    Example: myofed-coordinator models verify thigh.safetensors --home /srv/myofed
+    Example: myofed-coordinator models verify thigh.safetensors --record thigh.safetensors.json --key 3f2a9c01
     """
+    if (record is None) != (key is None) or (record is None and home is None):
+        raise typer.BadParameter("expected --home, or --record and --key")
     content = read_input(file, what="the model file")
-    with opened(home) as services:
-        record = services.models.verify_file(content)
-    show({"verified": True, **record.model_dump(mode="json")}, lines=[f"Verified: {_line(record)}"], as_json=json)
+    if record is not None and key is not None:
+        found = read_document(ModelRecord, record, what="the model's record")
+        verify_record(found, content=content, signer=key)
+    else:
+        with opened(home or Path()) as services:
+            found = services.models.verify_file(content)
+    if lineage is not None:
+        rounds = read_document(Lineage, lineage, what="the model's lineage")
+        verify_lineage(rounds, found.statement, signer=key or found.signer)
+    document = {"verified": True, "lineage": lineage is not None, **found.model_dump(mode="json")}
+    rounds_too = f", and its {found.statement.rounds} rounds" if lineage else ""
+    show(document, lines=[f"Verified: {_line(found)}{rounds_too}"], as_json=json)
 
 
 @catalog.command()
@@ -133,6 +182,15 @@ def _card(services: Services, model: str) -> ModelCard:
 def _line(record: ModelRecord) -> str:
     statement = record.statement
     return f"{statement.sha256[:16]} {statement.study_id} {statement.run_id} {statement.rounds} rounds"
+
+
+def _round_line(said: LineageStatement) -> str:
+    buckets = ", ".join(str(update.examples) for update in said.updates)
+    dice = "not scored" if said.dice is None else f"Dice {said.dice:.3f} before"
+    return (
+        f"round {said.round}: {said.parent_sha256[:12]} -> {said.aggregated_sha256[:12]}, {said.sites} sites "
+        f"({buckets} subjects or more), {dice}, myofed {said.software.myofed}"
+    )
 
 
 def _card_line(card: DatasetCard) -> str:

@@ -9,14 +9,16 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, read_input, show
-from myofed_coordinator.runs.starts import Eyes, Reason, StartRecord, StartsService
+from myofed_coordinator.runs.starts import Eyes, Reason, StartsService
 from myofed_coordinator.services import open_runs
 from myofed_coordinator.studies import draft
-from myofed_coordinator.studies.summary import StudySummary, detail, summarise
+from myofed_coordinator.studies.summary import detail, summarise
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import FinalEvaluation, RoundReport, RunStatus
+from myofed_schemas.run_start import StartRecord
+from myofed_schemas.study_summary import StudySummary
 
 study = new_group("Studies: what the sites are asked to do, and who approved it.")
 runs = new_group("Runs of studies.")

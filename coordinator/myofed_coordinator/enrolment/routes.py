@@ -24,8 +24,8 @@ Manager = Annotated[Person, Depends(gate.require(Permission.MANAGE_SITES))]
 class InviteWish(WireModel):
     """How an invite shall be."""
 
-    valid_hours: int = Field(default=72, ge=1, le=24 * 90)
-    pre_approve: bool = False
+    valid_hours: int = Field(default=72, ge=1, le=24 * 90, strict=True)
+    pre_approve: bool = Field(default=False, strict=True)
 
 
 class SiteState(WireModel):

@@ -31,12 +31,14 @@ class Checkpoint:
         packed: The global model after the round.
         digests: Site -> digest of what it sent (`weights.content_digest`).
         memory: What the strategy remembers, float64 by its own names; empty for most.
+        examples: Site -> training subjects that it told, as a bucket.
     """
 
     report: RoundReport
     packed: bytes
     digests: Mapping[str, str] = field(default_factory=dict)
     memory: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    examples: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,10 @@ def save_checkpoint(folder: RunFolder, checkpoint: Checkpoint, progress: Progres
     if report.weights_sha256 != weights_digest(checkpoint.packed):
         raise MyofedError("CHECKPOINT_DIGEST", "expected the report to name these weights, found another digest")
     write_atomically(folder.weights(number), checkpoint.packed)
-    record = RoundRecord(digests=dict(checkpoint.digests), memory_sha256=_write_memory(folder, checkpoint))
+    memory_sha256 = _write_memory(folder, checkpoint)
+    record = RoundRecord(
+        digests=dict(checkpoint.digests), memory_sha256=memory_sha256, examples=dict(checkpoint.examples)
+    )
     write_atomically(folder.record(number), canonical_json(record))
     write_atomically(folder.report(number), report.model_dump_json().encode())
     folder.memory(number - 2).unlink(missing_ok=True)

@@ -19,11 +19,13 @@ class Task:
         instruction: What to do.
         packed: Global weights, a safetensors file.
         timeout_s: After this long the engine answers for the site.
+        file: Where the same bytes lie on the run's disk, if they do.
     """
 
     instruction: Instruction
     packed: bytes
     timeout_s: float
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Reply:
             for an error or an evaluation.
         metrics: None for an error.
         file: Where exactly these weights lie on the run's disk already, if they do; whoever accepts them may take it.
+        sha256: Of these weights, where it was checked.
     """
 
     ticket: str
@@ -44,6 +47,7 @@ class Reply:
     packed: bytes | memoryview = b""
     metrics: TaskMetrics | None = None
     file: Path | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

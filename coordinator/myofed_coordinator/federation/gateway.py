@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from myofed_coordinator.federation.exchange import ClientGoneError, Exchange, Re
 from myofed_coordinator.federation.peer_certificate import PEER
 from myofed_schemas.clock import utc_text
 from myofed_schemas.federation import FLEET_PATHS
+from myofed_schemas.json_log import correlation
 
 SITE_PATH = re.compile(r"/site(/[A-Za-z0-9_-]+)+")
 """Only plain segments: no dot, no percent sign, no empty segment, so no traversal in any decoding."""
@@ -83,6 +85,7 @@ class Gateway:
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send)
+        correlation.set(secrets.token_hex(8))
         try:
             await self._route(exchange)
         except RefusedError as refusal:

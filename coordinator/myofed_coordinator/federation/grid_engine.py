@@ -99,7 +99,7 @@ class GridEngine:
         way = self._way(tasks[0][1])
         if way.transit is not None:
             first = tasks[0][1]  # a question is the same for all sites
-            way.transit.offer(first.packed, first.instruction.weights_sha256)
+            way.transit.offer(first.packed, first.instruction.weights_sha256, file=first.file)
         messages = [_message(node, task, by_reference=way.transit is not None) for node, task in tasks]
         self._most_bytes = way.most_bytes(max(len(task.packed) for _, task in tasks))
         tickets = list(self._grid.push_messages(messages))
@@ -197,11 +197,12 @@ def _reply(ticket: str, message: Message, asked: _Asked | None) -> Reply:
         if packed and asked is not None and asked.way.encoding != "float32":
             base, way = asked.task.packed, asked.way
             packed, file = decode(bytes(packed), base=base, encoding=way.encoding, spec=way.spec), None
+        sha256 = str(_result(message.content)[REFERENCE_SHA256]) if file is not None else None
     except UNREADABLE:
         return Reply(ticket, "REPLY_INVALID")
     except MyofedError as error:
         return Reply(ticket, error.code)
-    return Reply(ticket, "OK", packed, metrics, file)
+    return Reply(ticket, "OK", packed, metrics, file, sha256)
 
 
 def _code_of(engine_code: int, reason: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from myofed_coordinator.federation.again import Persistence
@@ -31,7 +32,7 @@ from myofed_coordinator.federation.selection import has_stalled, kept_round
 from myofed_coordinator.federation.strategies import strategy_of
 from myofed_coordinator.federation.strategies.base import RoundInputs
 from myofed_coordinator.federation.updates import RoundUpdates
-from myofed_coordinator.federation.weights import ReadTensor, pack, unpack, weights_digest
+from myofed_coordinator.federation.weights import ReadTensor, is_as_packed, pack, unpack, weights_digest
 from myofed_coordinator.runs.folder import FINAL_STATES, RunEvent, RunFolder
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
@@ -57,6 +58,7 @@ class _Inquiry:
         sha256: Of it.
         updates: Where trained weights go; None for an evaluation.
         metrics: Site -> what it said, of accepted replies.
+        file: Where the weights that went out lie.
     """
 
     number: int
@@ -64,6 +66,7 @@ class _Inquiry:
     sha256: str
     updates: RoundUpdates | None = None
     metrics: dict[str, TaskMetrics] = field(default_factory=dict)
+    file: Path | None = None
 
     def dice_per_site(self) -> dict[str, float]:
         """Mean Dice of the weights that went out on each site's validation subjects, where a site has any."""
@@ -136,8 +139,16 @@ class RoundLoop:
         self._note("ROUND_STARTED", number=number)
         self._note_members(number)
         outgoing = unpack(progress.packed, self._manifest.state_dict).__getitem__
-        updates = RoundUpdates(self._folder, self._manifest, outgoing, progress.seen, round_number=number)
-        inquiry = _Inquiry(number, progress.packed, self._sha256(progress), updates)
+        sha256 = self._sha256(progress)
+        updates = RoundUpdates(
+            self._folder,
+            self._manifest,
+            outgoing,
+            progress.seen,
+            round_number=number,
+            untrained=sha256 if is_as_packed(progress.packed, self._manifest.state_dict) else None,
+        )
+        inquiry = _Inquiry(number, progress.packed, sha256, updates, file=self._file(progress))
         answers = self._ask(inquiry, "train")
         self._leave_out_revoked(inquiry, answers)
         self._check_quorum(inquiry, answers)
@@ -155,7 +166,9 @@ class RoundLoop:
             weights_sha256=weights_digest(packed),
             exclusions=inquiry.exclusions(),
         )
-        progress = save_checkpoint(self._folder, Checkpoint(report, packed, updates.digests, made.memory), progress)
+        examples = {site: metrics.examples for site, metrics in inquiry.metrics.items()}
+        checkpoint = Checkpoint(report, packed, updates.digests, made.memory, examples)
+        progress = save_checkpoint(self._folder, checkpoint, progress)
         updates.clear()
         self._note("ROUND_FINISHED", number=number)
         return progress
@@ -163,6 +176,10 @@ class RoundLoop:
     def _sha256(self, progress: Progress) -> str:
         """Of the weights it has come to; they were held to it when they were made or read."""
         return progress.reports[-1].weights_sha256 if progress.reports else self._manifest.initial_weights_sha256
+
+    def _file(self, progress: Progress) -> Path:
+        """Where they lie; they were written there, or read from there and held to their digest."""
+        return self._folder.weights(len(progress.reports)) if progress.reports else self._folder.initial_weights
 
     def _combine(self, inquiry: _Inquiry, updates: RoundUpdates, outgoing: ReadTensor, progress: Progress) -> Aggregate:
         weights = capped([weight_of(metrics, self._manifest) for metrics in inquiry.metrics.values()])
@@ -176,7 +193,7 @@ class RoundLoop:
     def _complete(self, progress: Progress) -> RunStatus:
         """The last model is evaluated; a site that cannot is named, and the run is completed all the same."""
         reports = progress.reports
-        inquiry = _Inquiry(len(reports), progress.packed, self._sha256(progress))
+        inquiry = _Inquiry(len(reports), progress.packed, self._sha256(progress), file=self._file(progress))
         answers = self._ask(inquiry, "evaluate")
         per_site = inquiry.dice_per_site()
         final = FinalEvaluation(
@@ -199,7 +216,7 @@ class RoundLoop:
             weights_sha256=inquiry.sha256,
         )
         question = Question(
-            task=Task(instruction, inquiry.packed, float(self._manifest.round_timeout_s)),
+            task=Task(instruction, inquiry.packed, float(self._manifest.round_timeout_s), inquiry.file),
             accept=lambda site, reply: self._accept(inquiry, site, reply),
             quorum=self._quorum(),
             straggler_wait_s=self._schedule.straggler_wait_s if self._schedule else None,
@@ -220,7 +237,7 @@ class RoundLoop:
             raise MyofedError("REPLY_INVALID", "expected metrics in a reply, found none")
         check_metrics(reply.metrics, self._manifest, trained=inquiry.updates is not None)
         if inquiry.updates is not None:
-            inquiry.updates.accept(site, reply.packed, file=reply.file)
+            inquiry.updates.accept(site, reply.packed, file=reply.file, sha256=reply.sha256)
         inquiry.metrics[site] = reply.metrics
 
     def _leave_out_revoked(self, inquiry: _Inquiry, answers: Answers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import sys
 from functools import partial
@@ -24,6 +25,7 @@ from myofed_coordinator.federation.weights_transit import sweep
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import open_services
 from myofed_schemas.clock import system_now
+from myofed_schemas.json_log import configure_logging, style_of
 
 ENGINE_TIMEOUT_S = 60.0
 KEEP_ALIVE_S = 75
@@ -78,6 +80,7 @@ def serve(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> N
         ssl_cert_reqs=ssl.CERT_REQUIRED,
         ssl_context_factory=tls_1_3,
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -86,5 +89,6 @@ def serve(home: HomeFolder, config: CoordinatorConfig, *, engine_port: int) -> N
 
 
 if __name__ == "__main__":
+    configure_logging("sites-port", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     _home = HomeFolder(Path(sys.argv[1]))
     serve(_home, load_config(_home), engine_port=int(sys.argv[2]))

@@ -12,7 +12,7 @@ from myofed_coordinator.home import HomeFolder
 
 BUNDLE = Path(__file__).parent / "bundle"
 """Flower's bundle of a run: a manifest. deploy/flower-app points here."""
-TASK_POLL_S = "0.5"
+TASK_POLL_S = "1.0"
 """How often the SuperExec asks for work; each costs the SuperLink some 20 ms."""
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from myofed_coordinator.federation.strategies.base import Update
 from myofed_coordinator.federation.unjudged import check_unjudged
-from myofed_coordinator.federation.weights import ReadTensor, TensorFile, Tensors, content_digest, distance, unpack
+from myofed_coordinator.federation.weights import (
+    ReadTensor,
+    TensorFile,
+    Tensors,
+    content_digest,
+    distance,
+    is_as_packed,
+    unpack,
+)
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.files import write_atomically
@@ -27,6 +35,7 @@ class RoundUpdates:
         outgoing: The weights that went out in this round.
         seen: Site -> digests of what it sent in earlier rounds.
         round_number: 1..manifest.rounds.
+        untrained: `content_digest` of the outgoing weights, where it is known.
 
     Attributes:
         digests: Site -> digest of what it sent in this round, accepted or not.
@@ -40,30 +49,36 @@ class RoundUpdates:
         seen: Mapping[str, frozenset[str]],
         *,
         round_number: int,
+        untrained: str | None = None,
     ) -> None:
         self._folder = folder
         self._manifest = manifest
         self._outgoing = outgoing
         self._seen = seen
+        self._known = untrained
         self._round = round_number
         self._reach = reach_of_update(manifest, round_number=round_number)
         self._learns = highest_rate(manifest, round_number=round_number) > 0
         self.digests: dict[str, str] = {}
         self.clear()
 
-    def accept(self, site: str, packed: bytes | memoryview, *, file: Path | None = None) -> None:
+    def accept(
+        self, site: str, packed: bytes | memoryview, *, file: Path | None = None, sha256: str | None = None
+    ) -> None:
         """The update is good whole, and on disk. Not synced: a run that goes on after a power cut asks again.
 
         Args:
             site: Who sent it.
             packed: The update.
             file: Where the same bytes lie on this disk, if they do; it is this object's then.
+            sha256: Of the update, where it is known.
 
         Raises:
             MyofedError: A WEIGHTS_* code, UPDATE_REPLAYED, UPDATE_IMPLAUSIBLE or UPDATE_NORM; nothing of it is kept then.
         """
         tensors = unpack(packed, self._manifest.state_dict)
-        digest = content_digest(tensors.__getitem__, self._manifest.state_dict)
+        known = sha256 if is_as_packed(packed, self._manifest.state_dict) else None
+        digest = known or content_digest(tensors.__getitem__, self._manifest.state_dict)
         self.digests[site] = digest
         self._check_new(digest, self._seen.get(site, frozenset()))
         self._check_reachable(tensors)
@@ -101,7 +116,7 @@ class RoundUpdates:
 
     @cached_property
     def _untrained(self) -> str:
-        return content_digest(self._outgoing, self._manifest.state_dict)
+        return self._known or content_digest(self._outgoing, self._manifest.state_dict)
 
     def _file(self, site: str) -> TensorFile:
         return TensorFile(self._folder.updates / f"{site}.safetensors", self._manifest.state_dict)

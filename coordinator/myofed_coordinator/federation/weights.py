@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import TensorSpec
-from myofed_schemas.weights_layout import layout
+from myofed_schemas.weights_layout import head, layout
 from myofed_schemas.weights_moved import PIECE
 from myofed_schemas.weights_transfer import largest_weights, numbers_bytes
 
@@ -33,7 +32,12 @@ ReadTensor = Callable[[str], Tensor]
 
 def pack(tensors: Mapping[str, Tensor]) -> bytes:
     """The tensors as safetensors bytes; the same tensors give the same bytes on every machine."""
-    return bytes(save({name: np.asarray(tensors[name], order="C") for name in sorted(tensors)}))
+    beginning, order = head({name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()})
+    return b"".join([beginning, *(_bytes(tensors[name]) for name in order)])
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return np.asarray(tensor, order="C").reshape(-1).view(np.uint8).data
 
 
 def mapped(path: Path) -> memoryview:
@@ -102,8 +106,20 @@ class TensorFile:
         Raises:
             MyofedError: WEIGHTS_FORMAT, WEIGHTS_SHAPE, WEIGHTS_DTYPE, WEIGHTS_NOT_FINITE.
         """
-        tensor: Tensor = read_tensor(self.path, name)
-        _check_tensor(tensor, self._expected[name])
+        expected = self._expected[name]
+        tensor: Tensor = np.empty(expected.shape, expected.dtype)
+        try:
+            place = layout(mapped(self.path)).get(name)
+            if place is None:
+                raise _no_tensor(name)
+            _check_form(name, (place.shape, place.dtype), expected)
+            with self.path.open("rb", buffering=0) as stream:
+                whole = os.preadv(stream.fileno(), [_bytes(tensor)], place.offset) == tensor.nbytes
+        except OSError:
+            raise _no_tensor(name) from None
+        if not whole:
+            raise _no_tensor(name)
+        _check_finite(tensor, where=name)
         return tensor
 
 
@@ -118,16 +134,26 @@ def read_tensor(path: Path, name: str) -> NDArray[Any]:
             tensor: NDArray[Any] = stream.get_tensor(name)
             return tensor
     except SafetensorError:
-        raise MyofedError("WEIGHTS_FORMAT", f"expected tensor {name} in a safetensors file, found none") from None
+        raise _no_tensor(name) from None
+
+
+def _no_tensor(name: str) -> MyofedError:
+    return MyofedError("WEIGHTS_FORMAT", f"expected tensor {name} in a safetensors file, found none")
 
 
 def content_digest(read: ReadTensor, spec: Sequence[TensorSpec]) -> str:
-    """SHA-256 over names and numbers alone: the same for every spelling of the file's header."""
-    sha256 = hashlib.sha256()
-    for name in sorted(tensor.name for tensor in spec):
-        sha256.update(name.encode() + b"\0")
-        sha256.update(np.asarray(read(name), order="C").reshape(-1).data)
+    """SHA-256 of the file that `pack` makes of these tensors: the same for every spelling of a file's header."""
+    beginning, order = head({tensor.name: (tensor.dtype, tensor.shape) for tensor in spec})
+    sha256 = hashlib.sha256(beginning)
+    for name in order:
+        sha256.update(_bytes(read(name)))
     return sha256.hexdigest()
+
+
+def is_as_packed(packed: bytes | memoryview, spec: Sequence[TensorSpec]) -> bool:
+    """These bytes, which `unpack` takes, are those that `pack` makes: their SHA-256 is their `content_digest`."""
+    beginning, _ = head({tensor.name: (tensor.dtype, tensor.shape) for tensor in spec})
+    return packed[: len(beginning)] == beginning
 
 
 def distance(read: ReadTensor, other: ReadTensor, spec: Sequence[TensorSpec]) -> float:
@@ -142,7 +168,7 @@ def distance(read: ReadTensor, other: ReadTensor, spec: Sequence[TensorSpec]) ->
     return math.sqrt(math.fsum(squares))
 
 
-def weights_digest(packed: bytes) -> str:
+def weights_digest(packed: bytes | memoryview) -> str:
     """SHA-256 of the packed weights, lower-case hexadecimal."""
     return hashlib.sha256(packed).hexdigest()
 
@@ -156,11 +182,19 @@ def _check_size(packed: bytes | memoryview, spec: Sequence[TensorSpec]) -> None:
 
 
 def _check_tensor(tensor: Tensor, expected: TensorSpec) -> None:
-    where = expected.name
-    if tuple(tensor.shape) != expected.shape:
-        raise MyofedError("WEIGHTS_SHAPE", f"expected shape {expected.shape}, found {tuple(tensor.shape)}, in {where}")
-    if tensor.dtype.name != expected.dtype:
-        raise MyofedError("WEIGHTS_DTYPE", f"expected {expected.dtype}, found {tensor.dtype.name}, in {where}")
+    _check_form(expected.name, (tuple(tensor.shape), tensor.dtype.name), expected)
+    _check_finite(tensor, where=expected.name)
+
+
+def _check_form(where: str, found: tuple[tuple[int, ...], str], expected: TensorSpec) -> None:
+    shape, dtype = found
+    if shape != expected.shape:
+        raise MyofedError("WEIGHTS_SHAPE", f"expected shape {expected.shape}, found {shape}, in {where}")
+    if dtype != expected.dtype:
+        raise MyofedError("WEIGHTS_DTYPE", f"expected {expected.dtype}, found {dtype}, in {where}")
+
+
+def _check_finite(tensor: Tensor, *, where: str) -> None:
     flat = tensor.reshape(-1)
     if not all(np.isfinite(flat[at : at + PIECE]).all() for at in range(0, len(flat), PIECE)):
         raise MyofedError("WEIGHTS_NOT_FINITE", f"expected finite values, found others, in {where}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.files import BLOCK_BYTES
 
 CHUNK_BYTES = 1 << 20
 FOLDER = "transit"
@@ -31,12 +32,13 @@ class WeightsTransit:
         """Everything of this run that is on its way."""
         return self.folder.root / FOLDER
 
-    def offer(self, packed: bytes, sha256: str) -> None:
+    def offer(self, packed: bytes, sha256: str, *, file: Path | None = None) -> None:
         """Sites of the run may fetch these bytes, and no earlier ones; updates to earlier ones are gone.
 
         Args:
             packed: Weights that the next message names.
             sha256: Their digest.
+            file: Where they lie on this disk, if they do, whole and never to be changed: the offer is another name of it.
         """
         path = self.offered(sha256)
         if path.exists() and digest_of(path) == sha256:
@@ -44,7 +46,8 @@ class WeightsTransit:
         shutil.rmtree(self.root, ignore_errors=True)
         path.parent.mkdir(mode=0o700, parents=True)
         new = path.with_suffix(".new")
-        new.write_bytes(packed)
+        if file is None or not _linked(new, file):
+            new.write_bytes(packed)
         new.rename(path)
 
     def offered(self, sha256: str) -> Path:
@@ -106,6 +109,14 @@ class WeightsTransit:
         part.rename(self.uploaded(site, sha256))
 
 
+def _linked(new: Path, file: Path) -> bool:
+    try:
+        new.hardlink_to(file)
+    except OSError:  # another file system, one without links, or gone
+        return False
+    return True
+
+
 def digest_of(path: Path) -> str:
     """SHA-256 of a file that need not fit into memory."""
     with path.open("rb") as stream:
@@ -130,13 +141,13 @@ def drop(folder: RunFolder) -> None:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def append(path: Path, content: bytes, *, at: int) -> None:
+def append(path: Path, content: bytes | bytearray, *, at: int) -> None:
     """These bytes stand in the file from this offset on, which is its end."""
     descriptor = os.open(path, os.O_WRONLY)
     try:
         view, position = memoryview(content), at
         while view:
-            written = os.pwrite(descriptor, view, position)
+            written = os.pwrite(descriptor, view[:BLOCK_BYTES], position)
             view, position = view[written:], position + written
     finally:
         os.close(descriptor)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
+from importlib.metadata import requires
 from importlib.resources import files
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
+from myofed_schemas.bundle_metadata import FrameworkVersions, bundle_metadata, licence_of
 from myofed_schemas.federation import RunStatus, bucket
-from myofed_schemas.ids import MuscleId, Sha256
 from myofed_schemas.model import ModelStatement
+from myofed_schemas.model_card import CardRound, ModelCard, PrivacyFigure, Release, ReleaseReason
 from myofed_schemas.study import StudyManifest
-from myofed_schemas.study_options import Privacy
+from myofed_schemas.study_terms import CONSORTIUM_ONLY
 from myofed_schemas.wire import WireModel
 
 RELEASE_TRAINING_SUBJECTS = 26
@@ -24,26 +28,6 @@ LIMITS = (
     "It holds for images made like the study's input, of the muscles named here.",
     "Privacy figures are of the settings named beside them, on synthetic patients; they prove nothing about other data.",
 )
-
-
-class PrivacyFigure(WireModel):
-    """One figure of an attack.
-
-    Attributes:
-        attack: What was tried.
-        setting: On which study's settings.
-        measure: What the figure is.
-        value: The point; `low` and `high` are its 95 % interval.
-        target: At most this.
-    """
-
-    attack: Literal["inversion", "membership-by-loss", "membership-by-calibrated-loss"]
-    setting: str
-    measure: str
-    value: float
-    low: float
-    high: float
-    target: float
 
 
 class PrivacyFigures(WireModel):
@@ -59,66 +43,6 @@ class PrivacyFigures(WireModel):
     figures: tuple[PrivacyFigure, ...] = Field(min_length=1)
 
 
-class CardRound(WireModel):
-    """One round: how many sites gave an update, and the Dice of the model that the round made (none after a lost evaluation)."""
-
-    round: int = Field(ge=1)
-    sites: int = Field(ge=0)
-    dice: float | None
-
-
-class Release(WireModel):
-    """Whether the model may leave the consortium as far as its privacy goes, and what speaks against it."""
-
-    mark: Literal["consortium-only", "may-be-released"]
-    reasons: tuple[Literal["demo-policy", "few-training-subjects"], ...]
-
-
-class ModelCard(WireModel):
-    """Everything the coordinator can say of one model; no name of a site, no count that a site did not agree to.
-
-    Attributes:
-        model: The signed statement.
-        study_version: Of the manifest.
-        network: Its name in the allow-list.
-        channels: What the network sees.
-        sites: Sites that gave an update in some round.
-        labelled_subjects_at_least: A site; what the manifest asks for and every node checked.
-        training_subjects_expected: A site, as a bucket: the share of those that trains.
-        rounds: Those done; empty where the run's folder is gone.
-        dice: Of this model, mean over sites.
-        demo: Trained under policies marked demo, on synthetic patients.
-        privacy: As in the manifest: `epsilon` is the budget that no site passed; None: privacy off.
-        figures_commit: The code whose attacks `figures` tells of.
-    """
-
-    schema_version: Literal["myofed-model-card-1"] = "myofed-model-card-1"
-    model: ModelStatement
-    title: str
-    purpose: str
-    study_version: int
-    muscles: tuple[MuscleId, ...]
-    network: str
-    channels: tuple[str, ...]
-    strategy: str
-    weighting: str
-    rounds_planned: int
-    local_steps: int
-    batch_size: int
-    sites: int
-    labelled_subjects_at_least: int
-    training_subjects_expected: int
-    rounds: tuple[CardRound, ...]
-    dice: float | None
-    demo: bool
-    privacy: Privacy | None
-    release: Release
-    limits: tuple[str, ...]
-    figures_commit: str
-    figures: tuple[PrivacyFigure, ...]
-    manifest_digest: Sha256
-
-
 def card_of(statement: ModelStatement, manifest: StudyManifest, status: RunStatus | None) -> ModelCard:
     """The card of this model.
 
@@ -128,6 +52,7 @@ def card_of(statement: ModelStatement, manifest: StudyManifest, status: RunStatu
         status: Of its run; None where the run's folder is gone.
     """
     rounds = _rounds(status)
+    dice = next((r.dice for r in rounds if r.round == statement.rounds), None)
     known = privacy_figures()
     return ModelCard(
         model=statement,
@@ -146,10 +71,12 @@ def card_of(statement: ModelStatement, manifest: StudyManifest, status: RunStatu
         labelled_subjects_at_least=manifest.min_subjects,
         training_subjects_expected=bucket(max(1, expected_training(manifest))),
         rounds=rounds,
-        dice=next((r.dice for r in rounds if r.round == statement.rounds), None),
+        dice=dice,
         demo=manifest.demo,
         privacy=manifest.privacy,
         release=release_of(manifest),
+        licence=licence_of(manifest),
+        monai=bundle_metadata(manifest, statement.sha256, versions=framework_versions(), dice=dice),
         limits=LIMITS,
         figures_commit=known.commit,
         figures=known.figures,
@@ -165,12 +92,21 @@ def expected_training(manifest: StudyManifest) -> int:
 
 def release_of(manifest: StudyManifest) -> Release:
     """The mark of a model of this study; a study whose smallest site is too small has no model for others."""
-    reasons: list[Literal["demo-policy", "few-training-subjects"]] = []
+    reasons: list[ReleaseReason] = []
     if manifest.demo:
         reasons.append("demo-policy")
     if expected_training(manifest) < RELEASE_TRAINING_SUBJECTS:
         reasons.append("few-training-subjects")
+    if licence_of(manifest) == CONSORTIUM_ONLY:
+        reasons.append("consortium-licence")
     return Release(mark="consortium-only" if reasons else "may-be-released", reasons=tuple(reasons))
+
+
+@cache
+def framework_versions() -> FrameworkVersions:
+    """What this release's nodes train with, as its own metadata pins it; the coordinator has neither of the two."""
+    pinned = dict(re.findall(r"^(torch|monai)==([0-9.]+)", "\n".join(requires("myofed") or ()), re.MULTILINE))
+    return FrameworkVersions(monai=pinned["monai"], torch=pinned["torch"], numpy=np.__version__)
 
 
 @cache

@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from myofed_coordinator.models.card import RELEASE_TRAINING_SUBJECTS, ModelCard, PrivacyFigure
+from myofed_coordinator.models.card import RELEASE_TRAINING_SUBJECTS
+from myofed_schemas.model_card import ModelCard, PrivacyFigure
 
 REASONS = {
     "demo-policy": "it was trained under a demonstration's policy",
     "few-training-subjects": (
         f"its study lets sites in of which fewer than {RELEASE_TRAINING_SUBJECTS} subjects are expected to train"
     ),
+    "consortium-licence": "its study gives no licence to anybody outside",
 }
 
 
@@ -65,6 +67,7 @@ def _facts(card: ModelCard) -> list[tuple[str, str]]:
         ("labelled subjects a site", f"at least {card.labelled_subjects_at_least}"),
         ("training subjects a site", f"expected at least {card.training_subjects_expected}"),
         ("Dice", _dice(card.dice)),
+        ("licence", f"`{card.licence}`"),
         ("policy", "demonstration: synthetic patients" if card.demo else "for patients"),
     ]
 

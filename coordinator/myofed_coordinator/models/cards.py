@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from myofed_coordinator.models.card import ModelCard, card_of
+from myofed_coordinator.models.card import card_of
 from myofed_coordinator.models.service import ModelsService
 from myofed_coordinator.studies.service import StudiesService
 from myofed_schemas.federation import RunStatus
+from myofed_schemas.model_card import ModelCard
 
 
 class RunsList(Protocol):

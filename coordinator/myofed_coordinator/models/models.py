@@ -1,4 +1,4 @@
-"""Table of registered models."""
+"""Tables of registered models, and of the rounds they are made of."""
 
 from __future__ import annotations
 
@@ -19,3 +19,16 @@ class ModelRow(Base):
     registered_at: Mapped[str] = mapped_column(String(20))
     record: Mapped[str]
     """Canonical JSON of the ModelRecord."""
+
+
+class LineageRow(Base):
+    """One finished round of one run; the record is kept as it was signed, for ever."""
+
+    __tablename__ = "lineage"
+
+    run_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    round: Mapped[int] = mapped_column(primary_key=True)
+    aggregated_sha256: Mapped[str] = mapped_column(String(64), index=True)
+    recorded_at: Mapped[str] = mapped_column(String(20))
+    record: Mapped[str]
+    """Canonical JSON of the LineageRecord."""

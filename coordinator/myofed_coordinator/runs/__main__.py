@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from myofed_coordinator.runs.reconcile import Reconciler
 from myofed_coordinator.services import open_services
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.json_log import configure_logging, style_of
 
 STEP_S = 0.5
 
@@ -35,6 +37,5 @@ def main(home: HomeFolder, *, engine_port: int) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    configure_logging("runs", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     main(HomeFolder(Path(sys.argv[1])), engine_port=int(sys.argv[2]))

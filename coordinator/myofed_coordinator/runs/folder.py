@@ -55,10 +55,12 @@ class RoundRecord(WireModel):
     Attributes:
         digests: Site -> SHA-256 of what it sent, over names and numbers.
         memory_sha256: Of the file of the strategy's memory; None where it has none.
+        examples: Site -> training subjects, as a bucket; empty for a round of an earlier release.
     """
 
     digests: dict[SiteId, Sha256]
     memory_sha256: Sha256 | None = None
+    examples: dict[SiteId, int] = Field(default_factory=dict)
 
 
 class ServerProcess(WireModel):
@@ -130,6 +132,15 @@ class RunFolder:
     def record(self, round_number: int) -> Path:
         """What each site sent in this round, as digests."""
         return self.root / f"round-{round_number:04d}.record.json"
+
+    def round_record(self, round_number: int) -> RoundRecord:
+        """What each site sent in this round; empty for a round of an earlier release.
+
+        Raises:
+            MyofedError: RUN_INCOMPLETE where it is damaged.
+        """
+        path = self.record(round_number)
+        return _document(RoundRecord, path) if path.exists() else RoundRecord(digests={})
 
     def memory(self, round_number: int) -> Path:
         """What the strategy remembers after this round, where it remembers anything."""

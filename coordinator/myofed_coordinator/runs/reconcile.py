@@ -11,6 +11,7 @@ from myofed_coordinator import certificates
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.federation.engine import EngineNode, NodeRefusedError
 from myofed_coordinator.federation.weights_transit import drop
+from myofed_coordinator.models.lineage import RoundTrace, TracedRun
 from myofed_coordinator.runs.folder import FINAL_STATES, RunEvent, RunFolder, Submission, read_events
 from myofed_coordinator.runs.retention import prune
 from myofed_coordinator.runs.service import RunsService
@@ -70,6 +71,7 @@ class Reconciler:
         self._watch = Watch(monotonic)
         self._pruned_at: datetime | None = None
         self._first = True
+        self._recorded: dict[str, int] = {}
 
     def step(self) -> None:
         """Whatever could be done now is done; one run's trouble does not hold up the others.
@@ -81,6 +83,7 @@ class Reconciler:
         open_runs = [folder for folder in every if not folder.closed.exists()]
         failures = self._each(open_runs, self._update_sites)  # before the engine drops a node: its run must know why
         self._sync_nodes()
+        failures += self._each(open_runs, self._record_lineage)
         failures += self._each(open_runs, self._advance_or_close)
         failures += self._prune(every)
         self._first = False
@@ -95,6 +98,13 @@ class Reconciler:
             except MyofedError as error:
                 failures.append(error)
         return failures
+
+    def _record_lineage(self, folder: RunFolder) -> None:
+        """Every round that has finished has its signed record."""
+        status = folder.status()
+        if len(status.rounds) > self._recorded.get(folder.run_id, 0):
+            run = traced(folder, status)
+            self._recorded[folder.run_id] = self._services.lineage.record(run, now=self._now())
 
     def _prune(self, folders: Sequence[RunFolder]) -> list[MyofedError]:
         """Once an hour: weights of runs that ended long ago."""
@@ -199,6 +209,7 @@ class Reconciler:
         status, now = folder.status(), self._now()
         if self._is_worked_on(folder):
             return  # the ServerApp is about to leave
+        self._record_lineage(folder)  # before the run is closed for good
         submission = folder.submission()
         if submission is not None and status.state != "completed":
             self._control.stop(int(submission.engine_run))
@@ -211,6 +222,13 @@ class Reconciler:
         self._services.audit.append(Deed("system", "RUN_ENDED", status.run_id, detail), now=now)
         drop(folder)
         folder.closed.touch(mode=0o600)
+
+
+def traced(folder: RunFolder, status: RunStatus) -> TracedRun:
+    """The run with what each site put into its rounds."""
+    records = [folder.round_record(report.round) for report in status.rounds]
+    traces = [RoundTrace(record.digests, record.examples) for record in records]
+    return TracedRun(status, folder.manifest().manifest, traces)
 
 
 def _ended(status: RunStatus, state: str, code: str) -> RunStatus:

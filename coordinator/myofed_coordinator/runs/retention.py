@@ -1,4 +1,4 @@
-"""Which weights of an ended run stay: the last two rounds', the kept and the best; its reports and digests stay for ever."""
+"""Which weights of an ended run stay: the last two rounds', the kept one and its parent, the best; reports, digests and lineage stay for ever."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ LAST_ROUNDS = 2
 
 
 def rounds_to_keep(status: RunStatus) -> set[int]:
-    """Rounds whose weights stay."""
+    """Rounds whose weights stay; the parent of the kept one among them, so that the last step of its lineage can be looked at."""
     last = len(status.rounds)
     scores = {number: dice for number, dice in model_scores(status.rounds, status.final).items() if number > 0}
     best = max(scores, key=lambda number: (scores[number], -number), default=last)
-    return {*range(max(1, last - LAST_ROUNDS + 1), last + 1), best, status.kept_round or last} - {0}
+    kept = status.kept_round or last
+    return {*range(max(1, last - LAST_ROUNDS + 1), last + 1), best, kept, kept - 1} - {0, -1}
 
 
 def prune(folder: RunFolder, *, now: datetime) -> int:

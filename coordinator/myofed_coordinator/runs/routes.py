@@ -10,8 +10,9 @@ from fastapi import APIRouter, Depends
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
-from myofed_coordinator.runs.starts import Reason, StartId, StartRecord, StartsService, eyes_of
+from myofed_coordinator.runs.starts import Reason, StartsService, eyes_of
 from myofed_schemas.ids import StudyId
+from myofed_schemas.run_start import StartId, StartRecord
 from myofed_schemas.wire import WireModel
 
 Asker = Annotated[Person, Depends(gate.require(Permission.START_RUNS))]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -21,31 +21,12 @@ from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import RunStatus
-from myofed_schemas.ids import RunId, Sha256, StudyId, UtcTime
+from myofed_schemas.run_start import StartRecord
 from myofed_schemas.study import SignedManifest
-from myofed_schemas.wire import WireModel
 
 PENDING_FOR = timedelta(days=7)
-StartId = Annotated[str, StringConstraints(pattern=r"^start-[a-z0-9]{8,32}$"), Field(examples=["start-0a1b2c3d"])]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\w .,:;()/-]+$")]
 Origin = Literal["account", "token", "machine"]
-
-
-class StartRecord(WireModel):
-    """One wish that a study be run, and what became of it."""
-
-    start_id: StartId
-    study_id: StudyId
-    version: int
-    manifest_digest: Sha256
-    state: Literal["pending", "started", "declined", "expired"]
-    asked_by: str
-    asked_at: UtcTime
-    expires_at: UtcTime
-    decided_by: str | None = None
-    decided_at: UtcTime | None = None
-    reason: str | None = None
-    run_id: RunId | None = None
 
 
 @dataclass(frozen=True)

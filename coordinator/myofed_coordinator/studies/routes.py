@@ -7,8 +7,9 @@ from fastapi import APIRouter, Depends
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission
 from myofed_coordinator.studies.service import StudiesService
-from myofed_coordinator.studies.summary import StudyDetail, StudySummary, detail, summarise
+from myofed_coordinator.studies.summary import detail, summarise
 from myofed_schemas.ids import StudyId
+from myofed_schemas.study_summary import StudyDetail, StudySummary
 
 
 def studies_router(studies: StudiesService) -> APIRouter:

@@ -2,36 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from pydantic import Field
-
 from myofed_coordinator.studies.service import StudyOverview
-from myofed_schemas.ids import Sha256, SiteId, StudyId, UtcTime
-from myofed_schemas.study import StudyManifest
-from myofed_schemas.wire import WireModel
-
-Decision = Literal["approved", "declined", "revoked", "open"]
-
-
-class StudySummary(WireModel):
-    """The newest version of a study and where its sites stand."""
-
-    study_id: StudyId
-    version: int = Field(ge=1)
-    title: str
-    digest: Sha256
-    created_at: UtcTime
-    rounds: int
-    min_sites: int
-    demo: bool
-    decisions: dict[SiteId, Decision]
-
-
-class StudyDetail(StudySummary):
-    """A summary and the whole manifest."""
-
-    manifest: StudyManifest
+from myofed_schemas.study_summary import StudyDetail, StudySummary
 
 
 def summarise(overview: StudyOverview) -> StudySummary:

@@ -70,6 +70,12 @@ NOTICES: Mapping[str, str] = {
     "account-enabled": "The account opens again with what it opened with before.",
     "token-revoked": "The token opens nothing any more.",
     "password-changed": "The password is changed and every session of yours has ended. Log in with the new one.",
+    "start-asked": "Somebody else must confirm before the run starts. Who may confirm sees it on the overview.",
+    "start-declined": "The run does not start. Who asked for it reads your reason here.",
+    "run-started": "The run is ordered; the engine takes it within seconds.",
+    "request-sent": "The request is signed and sent; the site's node fetches it within a minute.",
+    "reply-sent": "Your reply is in the thread.",
+    "request-withdrawn": "The request is taken back; the thread stays.",
     "run-stopping": "The run was asked to stop; it ends at its next look.",
 }
 """What a form's address says after it was carried out (`?done=`); any other word says nothing."""

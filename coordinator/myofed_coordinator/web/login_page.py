@@ -38,6 +38,13 @@ SAYS = {
     "SECOND_FACTOR_MISSING": "This account needs a second factor. Ask an administrator for a new set-up link.",
     "SETUP_UNKNOWN": "This link is not valid: it was used, has ended, or was cut short. Ask for a new one.",
     "SECOND_FACTOR_CODE": "That code does not fit. Wait for the next one and try again.",
+    "OIDC_NO_ROLE": "Your identity provider knows you, but gives you no role in this consortium. Ask an administrator.",
+    "OIDC_NAME": "The name that your identity provider tells cannot be an account here, or another person has it.",
+    "OIDC_STATE": "The way back from your identity provider took too long, or began in another browser. Try again.",
+    "OIDC_DENIED": "Your identity provider did not let you in.",
+    "OIDC_ANSWER": "Your identity provider's answer does not hold. Tell an administrator.",
+    "OIDC_UNREACHABLE": "Your identity provider cannot be reached from here. Try again, or use an account of this coordinator.",
+    "OIDC_SETTINGS": "The settings of the identity provider do not hold. Tell an administrator.",
     "PASSWORD_REPEATED": "The two passwords are not the same.",
 }
 """What a page says for a code; any other is said as the code itself."""
@@ -45,11 +52,11 @@ SAYS = {
 
 @dataclass(frozen=True)
 class LoginPage:
-    """What was wrong with the last attempt (empty: nothing), where the login leads, and the identity provider's name."""
+    """What was wrong with the last attempt (empty: nothing), where the login leads, and whether there is a provider."""
 
     said: str
     wanted: str
-    provider: str
+    provider: bool
 
 
 @dataclass(frozen=True)
@@ -69,14 +76,14 @@ class SetupPage:
     recovery_codes: tuple[str, ...] | None = None
 
 
-def add_login(router: APIRouter, renderer: Renderer, login: Login, *, provider: str) -> None:
+def add_login(router: APIRouter, renderer: Renderer, login: Login, *, provider: bool) -> None:
     """The router serves the login and the way out.
 
     Args:
         router: Of pages.
         renderer: Makes them.
         login: Lets people in.
-        provider: What the button for the identity provider says; empty where none is configured.
+        provider: An identity provider is configured.
     """
 
     def page(error: MyofedError | None, *, wanted: str, notice: str = "") -> HTMLResponse:
@@ -86,7 +93,10 @@ def add_login(router: APIRouter, renderer: Renderer, login: Login, *, provider: 
     @router.get("/login", dependencies=[Depends(gate.public)])
     def form(request: Request) -> HTMLResponse:
         asked = request.query_params
-        return page(None, wanted=inside(asked.get("next", "/")), notice=asked.get("done", ""))
+        wanted, refused = inside(asked.get("next", "/")), asked.get("refused", "")
+        if refused in SAYS:
+            return page(MyofedError(refused, "refused at the identity provider"), wanted=wanted)
+        return page(None, wanted=wanted, notice=asked.get("done", ""))
 
     @router.post("/login", dependencies=[Depends(gate.public)])
     def enter(request: Request, sent: Posted) -> Response:

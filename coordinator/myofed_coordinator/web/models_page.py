@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
-from myofed_coordinator.models.card import ModelCard, release_of
+from myofed_coordinator.models.card import release_of
 from myofed_coordinator.models.card_page import release_line
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.services import Services
@@ -18,6 +18,7 @@ from myofed_coordinator.web.render import Asked, Renderer
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.ids import Sha256
 from myofed_schemas.model import ModelRecord
+from myofed_schemas.model_card import ModelCard
 
 AT = "/models"
 Seer = Annotated[Person, Depends(gate.page(Permission.SEE_MODELS))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,12 +10,14 @@ from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
 from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.children import children_of
+from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.service import StudyOverview
 from myofed_coordinator.web.words import ago
 from myofed_schemas.clock import utc_moment, utc_text
 from myofed_schemas.enrolment import SiteRecord
 from myofed_schemas.federation import RunStatus
+from myofed_schemas.run_start import StartRecord
 
 ONLINE_FOR = timedelta(seconds=90)
 """A site that was seen this recently counts as connected."""
@@ -94,7 +97,7 @@ class Overview:
         return f"{online} of {len(self.sites)} sites connected, {len(self.runs)} runs active"
 
 
-def overview(services: Services, runs: RunsReader, *, person: Person, now: datetime) -> Overview:
+def overview(services: Services, runs: RunsReader, starts: StartsService, *, person: Person, now: datetime) -> Overview:
     """The state of everything as of now, as far as this person may see it."""
     sites = tuple(site_view(record, now=now) for record in services.enrolment.list_sites())
     studies = tuple(services.studies.list_studies())
@@ -112,10 +115,23 @@ def overview(services: Services, runs: RunsReader, *, person: Person, now: datet
             _tile(len(active), "runs under way", "/runs"),
             _tile(len(services.models.list_models()), "models", "/models"),
         ),
-        waiting=waiting(sites, studies, person),
+        waiting=(*waiting_starts(starts.list_starts(now=now), person), *waiting(sites, studies, person)),
         sites=sites,
         runs=active,
         children=children_of(services.home) if person.may(Permission.SEE_SERVICE) else {},
+    )
+
+
+def waiting_starts(starts: Sequence[StartRecord], person: Person) -> tuple[Waiting, ...]:
+    """Runs that wait for a second person; said to who asked for them and to who may confirm."""
+    return tuple(
+        Waiting(
+            f"A run of {s.study_id} waits for a second person; {s.asked_by} asked for it.",
+            f"/studies/{s.study_id}",
+            "Decide" if person.may(Permission.CONFIRM_START) and person.account != s.asked_by else "See the study",
+        )
+        for s in starts
+        if s.state == "pending" and (person.account == s.asked_by or person.may(Permission.CONFIRM_START))
     )
 
 

@@ -16,6 +16,7 @@ from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.gate import NotSignedInError
 from myofed_coordinator.accounts.permissions import Person
 from myofed_coordinator.api.refusals import status_of
+from myofed_coordinator.catalog.names import name_of
 from myofed_coordinator.web import words
 from myofed_coordinator.web.frame import NOTICES, Frame, Section, Visitor, links_for
 from myofed_coordinator.web.kit import assets
@@ -23,6 +24,10 @@ from myofed_schemas.errors import MyofedError
 
 FRAME_HEADER = "hx-request"
 """Sent by htmx: the answer replaces a part of a page that is open."""
+
+
+CODE_HEADER = "x-myofed-code"
+"""The code of a refusal that is told as a page, for programs."""
 
 
 def environment() -> Environment:
@@ -41,6 +46,7 @@ def environment() -> Environment:
         "score": words.score,
         "short": words.short,
         "pill": words.pill,
+        "named": name_of,
     }
     made.globals["asset"] = {name: found.path for name, found in assets().items()}
     return made
@@ -120,7 +126,9 @@ def refusal(request: Request, error: MyofedError) -> Response:
         return _to_login(request, error.login)
     renderer: Renderer = request.app.state.renderer
     status = 422 if error.code == "MALFORMED" else status_of(error)
-    return renderer.before_login("refused.html", status=status, code=error.code, hint=error.hint)
+    answer = renderer.before_login("refused.html", status=status, code=error.code, hint=error.hint)
+    answer.headers[CODE_HEADER] = error.code
+    return answer
 
 
 def done(where: str, word: str = "") -> RedirectResponse:

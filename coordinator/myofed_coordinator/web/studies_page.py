@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -11,12 +13,15 @@ from fastapi.responses import HTMLResponse
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
+from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.history import StudyVersion, history_of
 from myofed_coordinator.studies.service import StudyOverview
+from myofed_coordinator.web.overview import ACTIVE
 from myofed_coordinator.web.render import Asked, Renderer
 from myofed_schemas.federation import RunStatus
 from myofed_schemas.ids import StudyId
+from myofed_schemas.run_start import StartRecord
 from myofed_schemas.study import StudyManifest
 
 AT = "/studies"
@@ -95,12 +100,24 @@ class StudyView:
         facts: What it asks of a site, in words.
         versions: Newest first.
         runs: Of this study, newest first.
+        starts: That somebody asked for, newest first.
     """
 
     manifest: StudyManifest
     facts: tuple[Fact, ...]
     versions: tuple[VersionView, ...]
     runs: tuple[RunStatus, ...]
+    starts: tuple[StartRecord, ...]
+
+    @property
+    def waiting(self) -> StartRecord | None:
+        """A start of it that somebody asked for and nobody has decided."""
+        return next((start for start in self.starts if start.state == "pending"), None)
+
+    @property
+    def running(self) -> bool:
+        """A run of it has not ended."""
+        return any(run.state in ACTIVE for run in self.runs)
 
     @property
     def newest(self) -> VersionView:
@@ -113,7 +130,17 @@ class StudyView:
         return self.newest.approved >= self.newest.min_sites
 
 
-def add_studies(router: APIRouter, renderer: Renderer, services: Services, runs: RunsReader) -> None:
+@dataclass(frozen=True)
+class Trainings:
+    """What the pages of studies need of runs and their starts."""
+
+    runs: RunsReader
+    starts: StartsService
+
+
+def add_studies(
+    router: APIRouter, renderer: Renderer, services: Services, trainings: Trainings, *, clock: Callable[[], datetime]
+) -> None:
     """The router serves the pages of studies."""
 
     @router.get("/studies")
@@ -123,7 +150,7 @@ def add_studies(router: APIRouter, renderer: Renderer, services: Services, runs:
 
     @router.get("/studies/{study_id}")
     def one(study_id: StudyId, request: Request, person: Seer) -> HTMLResponse:
-        view = study_view(history_of(services.database, study_id), runs)
+        view = study_view(history_of(services.database, study_id), trainings, now=clock())
         return renderer.page(Asked(request, person), "study.html", at=AT, view=view)
 
 
@@ -133,14 +160,15 @@ def matrix(studies: list[StudyOverview]) -> Matrix:
     return Matrix(sites, tuple(MatrixRow(study, tuple(study.decisions.get(s) for s in sites)) for study in studies))
 
 
-def study_view(versions: tuple[StudyVersion, ...], runs: RunsReader) -> StudyView:
-    """One study from all its versions (newest first) and its runs."""
+def study_view(versions: tuple[StudyVersion, ...], trainings: Trainings, *, now: datetime) -> StudyView:
+    """One study from all its versions (newest first), its runs and their starts."""
     manifest = versions[0].signed.manifest
     return StudyView(
         manifest=manifest,
         facts=facts_of(manifest),
         versions=tuple(_version(version) for version in versions),
-        runs=tuple(run for run in reversed(runs.list()) if run.study_id == manifest.study_id),
+        runs=tuple(run for run in reversed(trainings.runs.list()) if run.study_id == manifest.study_id),
+        starts=tuple(s for s in trainings.starts.list_starts(now=now) if s.study_id == manifest.study_id),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import Field
 
-from myofed_node.commands import recalibration
+from myofed_node.commands import model_files, recalibration
 from myofed_node.commands.console import JsonOption, SiteOption, reporting
 from myofed_schemas.federation import MuscleScore, TaskMetrics, mean_dice
 from myofed_schemas.ids import Sha256, StudyId
@@ -70,6 +70,7 @@ def register(app: typer.Typer) -> None:
         model_init
     )
     recalibration.register(model)
+    model_files.register(model)
     app.add_typer(model, name="model")
 
 

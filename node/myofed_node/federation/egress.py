@@ -26,6 +26,7 @@ from myofed_node.federation.egress_files import (
 )
 from myofed_node.federation.egress_request import Outgoing, decide
 from myofed_node.federation.ledger import EgressLedger, Passage
+from myofed_node.federation.task_news import EMPTY_PULL_BYTES
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.files import write_atomically
 from myofed_schemas.ledger import EgressEntry
@@ -42,6 +43,7 @@ BODY_BYTES = 16 << 20
 """Largest body that may leave in one request."""
 ANSWER_BYTES = 1 << 30
 """Largest answer that is taken in: a model."""
+PULL_MESSAGES = "/v1/fleet/pull-messages"
 REPLY_HEADERS = ("content-type", "flwr-version-incompatibility-message")
 
 
@@ -59,6 +61,7 @@ class EgressSettings:
         capture: Folder for copies of all bodies (tests under a demo policy), or None.
         now: UTC.
         courier: Carries weights between a file and the coordinator.
+        message_passed: Called once a message of the coordinator has gone to the SuperNode.
     """
 
     local_token: str
@@ -66,6 +69,7 @@ class EgressSettings:
     capture: Path | None
     now: Callable[[], datetime]
     courier: FileCourier
+    message_passed: Callable[[], None] = lambda: None
 
 
 class Egress:
@@ -178,6 +182,8 @@ class Egress:
         self._note(_passage(outgoing, body, status=response.status_code, content=content), out=body, into=content)
         headers = [(n.encode(), response.headers[n].encode()) for n in REPLY_HEADERS if n in response.headers]
         await _answer(send, response.status_code, content, headers=headers)
+        if outgoing.path == PULL_MESSAGES and len(content) > EMPTY_PULL_BYTES:
+            self._settings.message_passed()
 
     def _note(self, passage: Passage, *, out: bytes = b"", into: bytes | bytearray = b"") -> None:
         """Synced before the local sender has its answer: nothing is done with what was never noted."""

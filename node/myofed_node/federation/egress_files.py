@@ -27,7 +27,8 @@ from urllib.parse import unquote, urlsplit
 
 from myofed_node.federation.egress_request import Outgoing, Piece
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 256 << 10
+"""Still in the processor's cache when it is hashed and encrypted; larger writes make the kernel look for larger free memory."""
 ANSWER_BYTES = 64 << 10
 """Longest answer that is no weights: a state or a code."""
 PARTIAL_CONTENT = 206

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import ssl
 import sys
+from functools import partial
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import httpx
@@ -16,47 +19,76 @@ from myofed_node.federation.egress import Egress, EgressSettings
 from myofed_node.federation.egress_client import EgressAddress
 from myofed_node.federation.egress_files import FileCourier, Outside
 from myofed_node.federation.ledger import EgressLedger
+from myofed_node.federation.task_news import announce
+from myofed_node.renewal import settle_renewal
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
+from myofed_schemas.json_log import configure_logging, style_of
 
 TIMEOUT_S = 60.0
 KEEP_ALIVE_S = 75
 
 
-def outside_client(folder: SiteFolder, config: SiteConfig) -> httpx.AsyncClient:
+class SiteIdentity:
+    """The TLS context of everything that leaves: the consortium's CA, and this site's certificate as it is now.
+
+    A certificate that was renewed is used from the next connection on; connections that are open go on with the old one,
+    which is valid until its own end.
+    """
+
+    def __init__(self, folder: SiteFolder) -> None:
+        self._folder = folder
+        self._loaded = 0
+        self.context = ssl.create_default_context(cafile=str(folder.consortium_ca))
+        self.context.minimum_version = ssl.TLSVersion.TLSv1_3
+        self.refresh()
+
+    def refresh(self) -> None:
+        """The context has the certificate that lies in the folder."""
+        settle_renewal(self._folder)
+        stamp = self._folder.tls_certificate.stat().st_mtime_ns
+        if stamp != self._loaded:
+            self.context.load_cert_chain(self._folder.tls_certificate, self._folder.tls_key)
+            self._loaded = stamp
+
+
+def outside_client(folder: SiteFolder, config: SiteConfig, identity: SiteIdentity) -> httpx.AsyncClient:
     """A client that reaches the coordinator's sites' port with this site's certificate, and nothing else.
 
     Raises:
         MyofedError: NOT_ENROLLED.
     """
+
+    async def refresh(_request: httpx.Request) -> None:
+        identity.refresh()
+
     return httpx.AsyncClient(
         base_url=load_link(folder).sites_url,
-        verify=_context(folder),
+        verify=identity.context,
         proxy=config.outbound_proxy,
         timeout=TIMEOUT_S,
         trust_env=False,
         follow_redirects=False,
         headers={"user-agent": "myofed-egress"},
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=8, keepalive_expiry=KEEP_ALIVE_S - 10),
+        event_hooks={"request": [refresh]},
     )
 
 
-def courier(folder: SiteFolder, config: SiteConfig) -> FileCourier:
+def courier(folder: SiteFolder, config: SiteConfig, identity: SiteIdentity) -> FileCourier:
     """The same way for weights that lie in files.
 
     Raises:
         MyofedError: NOT_ENROLLED.
     """
-    outside = Outside(load_link(folder).sites_url, _context(folder), config.outbound_proxy, TIMEOUT_S)
+    outside = Outside(load_link(folder).sites_url, identity.context, config.outbound_proxy, TIMEOUT_S)
     folder.passing_weights.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return FileCourier(outside.connection, folder.passing_weights)
 
+    def connection() -> HTTPSConnection:
+        identity.refresh()
+        return outside.connection()
 
-def _context(folder: SiteFolder) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(folder.consortium_ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(folder.tls_certificate, folder.tls_key)
-    return context
+    return FileCourier(connection, folder.passing_weights)
 
 
 def serve(folder: SiteFolder, config: SiteConfig) -> None:
@@ -66,15 +98,17 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     address = EgressAddress.model_validate_json(folder.egress_address.read_bytes())
+    identity = SiteIdentity(folder)
     settings = EgressSettings(
         local_token=address.token,
         ledger=EgressLedger(folder.ledger),
         capture=folder.capture if config.capture_egress and config.policy.demo else None,
         now=system_now,
-        courier=courier(folder, config),
+        courier=courier(folder, config, identity),
+        message_passed=partial(announce, folder.task_news),
     )
     uvicorn.run(
-        Egress(outside_client(folder, config), settings),
+        Egress(outside_client(folder, config, identity), settings),
         host="127.0.0.1",
         port=address.port,
         ws="none",
@@ -82,6 +116,7 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
         ssl_certfile=folder.loopback_certificate,
         ssl_keyfile=str(folder.loopback_key),
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -90,5 +125,6 @@ def serve(folder: SiteFolder, config: SiteConfig) -> None:
 
 
 if __name__ == "__main__":
+    configure_logging("egress", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     _folder = SiteFolder(Path(sys.argv[1]))
     serve(_folder, load_config(_folder.config))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 from myofed_node.audit import SiteAudit
 from myofed_node.federation.approvals import Approvals, ApprovedStudy, demo_mark
 from myofed_node.federation.flower_adapter import Incoming, Outcome, Weights
+from myofed_node.federation.handed_over import HandedOver, handed_over
 from myofed_node.federation.local_tensors import LocalTensors
 from myofed_node.federation.privacy_ledger import private_round
 from myofed_node.federation.retention import forget_over
@@ -25,6 +27,7 @@ from myofed_node.federation.term import Term
 from myofed_node.federation.training_gate import check_gate, stopped
 from myofed_node.federation.weights_guard import admit
 from myofed_node.learning.exclusions import RECORDS, counts_that_may_leave
+from myofed_node.learning.handover import Packed
 from myofed_node.learning.protocol import EvaluateRequest, PingRequest, Reply, TrainRequest
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import utc_text
@@ -130,32 +133,44 @@ class Executor:
             self._approvals.check(instruction)
             return Outcome(*kept)
         local = self._local_tensors(instruction, approved)
-        request = self._request(instruction, approved)
-        reply, trained = self._work(request, local.restored(weights.content, instruction), approved, incoming.term)
-        incoming.term.check()
-        self._approvals.check(instruction)  # an approval taken back meanwhile, or a stop: nothing leaves
-        if stopped(self._folder):
-            raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
-        if instruction.kind == "train" and reply.metrics is not None:
-            self._check_trained(reply.metrics)
-            local.keep(trained, instruction)
-            metrics = reply.metrics.model_copy(update=self._may_leave(reply.metrics.scores, reply.metrics.group_scores))
-            metrics = self._with_exclusions(metrics, reply, approved)
-            outcome = Outcome(metrics_json=metrics.model_dump_json(), packed=trained)
+        content = local.restored(weights.content, instruction)
+        file = weights.file if content is weights.content else None
+        with handed_over(self._folder.passing_weights, file, trains=instruction.kind == "train") as files:
+            request = self._request(instruction, approved, files)
+            reply, sent = self._work(request, b"" if file else content, approved, incoming.term)
+            incoming.term.check()
+            self._approvals.check(instruction)  # an approval taken back meanwhile, or a stop: nothing leaves
+            if stopped(self._folder):
+                raise MyofedError("TRAINING_STOPPED", "expected to go on, found that the site stopped training")
+            if instruction.kind == "evaluate":
+                return self._evaluated(reply, approved)
+            outcome = self._trained(reply, files.result(sent), files.trained, approved)
+            local.keep(outcome.packed, instruction)
             if private:  # written down before anything leaves
-                private.release(outcome.metrics_json, trained, at=at)
+                private.release(outcome.metrics_json, outcome.packed, at=at)
             return outcome
-        if instruction.kind == "evaluate":
-            metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=())
-            metrics = metrics.model_copy(update=self._may_leave(reply.scores, reply.group_scores))
-            metrics = self._with_exclusions(metrics, reply, approved)
-            return Outcome(metrics_json=metrics.model_dump_json(), packed=b"")
-        raise MyofedError("REPLY_INVALID", "expected metrics from the worker, found none")
 
-    def _request(self, instruction: Instruction, approved: ApprovedStudy) -> TrainRequest | EvaluateRequest:
+    def _trained(self, reply: Reply, packed: Packed, file: Path | None, approved: ApprovedStudy) -> Outcome:
+        if reply.metrics is None:
+            raise MyofedError("REPLY_INVALID", "expected metrics from the worker, found none")
+        self._check_trained(reply.metrics)
+        metrics = reply.metrics.model_copy(update=self._may_leave(reply.metrics.scores, reply.metrics.group_scores))
+        metrics = self._with_exclusions(metrics, reply, approved)
+        return Outcome(metrics_json=metrics.model_dump_json(), packed=packed, file=file)
+
+    def _evaluated(self, reply: Reply, approved: ApprovedStudy) -> Outcome:
+        metrics = TaskMetrics(examples=0, steps=0, loss=0.0, scores=())
+        metrics = metrics.model_copy(update=self._may_leave(reply.scores, reply.group_scores))
+        metrics = self._with_exclusions(metrics, reply, approved)
+        return Outcome(metrics_json=metrics.model_dump_json(), packed=b"")
+
+    def _request(
+        self, instruction: Instruction, approved: ApprovedStudy, files: HandedOver
+    ) -> TrainRequest | EvaluateRequest:
         """Test subjects are named in neither: no message of the coordinator reaches them."""
         manifest, roles, dataset = approved.manifest, approved.roles, str(self._folder.dataset)
         record = str(self._folder.study(instruction.study_id) / RECORDS[instruction.kind])
+        weights_file, trained_file = files.names()
         if instruction.kind == "train":
             needed = max(manifest.min_subjects, self._approvals.policy.minimum_subjects) - len(roles.test)
             return TrainRequest(
@@ -168,6 +183,8 @@ class Executor:
                 min_usable=max(1, needed),
                 exclusions=record,
                 max_memory_mb=self._approvals.policy.max_memory_mb,
+                weights_file=weights_file,
+                trained_file=trained_file,
             )
         if not roles.validation:
             raise MyofedError("NO_VALIDATION_SUBJECTS", "expected subjects to validate on, found none")
@@ -178,6 +195,7 @@ class Executor:
             labels=approved.labels,
             exclusions=record,
             max_memory_mb=self._approvals.policy.max_memory_mb,
+            weights_file=weights_file,
         )
 
     def _local_tensors(self, instruction: Instruction, approved: ApprovedStudy) -> LocalTensors:

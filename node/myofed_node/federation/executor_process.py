@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -14,6 +15,8 @@ from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.executor import Executor, Means
 from myofed_node.federation.flower_adapter import Handler, Incoming, Outcome, SuperNodeLink, Ticket
+from myofed_node.federation.handed_over import sweep_trained
+from myofed_node.federation.task_news import LOOK_S, TaskNews
 from myofed_node.federation.training_gate import stopped
 from myofed_node.federation.weights_link import WeightsLink
 from myofed_node.federation.weights_transport import WeightsTransport
@@ -21,11 +24,8 @@ from myofed_node.learning import worker_client
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.json_log import configure_logging, style_of
 
-POLL_S = 0.1
-"""Between two looks for a task; each is one small request on loopback, of some 3 ms in two processes."""
-BUSY_POLL_S = 1.0
-"""Likewise while a task is worked on: another one is given out only where that one's message will never be whole."""
 AWAY_S = 1.0
 
 log = logging.getLogger("myofed.executor")
@@ -62,14 +62,18 @@ def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> Non
     Tasks follow one another; a second one comes only where the first waits for a message that will never be whole, which
     the second tells it.
     """
+    sweep_trained(folder.passing_weights)
     transport = WeightsTransport(
         folder, Approvals(folder, config), WeightsLink(EgressClient(folder), folder.passing_weights)
     )
     address = f"127.0.0.1:{supernode_port}"
     link = SuperNodeLink(address, secret_file=folder.executor_secret, transport=transport)
     handler = partial(fail_closed, build(folder, config))
-    work: threading.Thread | None = None
+    news = TaskNews(folder.task_news)
     while True:
+        if not news.due():
+            time.sleep(LOOK_S)
+            continue
         try:
             ticket = link.next_task()
         except MyofedError as error:
@@ -77,12 +81,10 @@ def serve(folder: SiteFolder, config: SiteConfig, *, supernode_port: int) -> Non
             time.sleep(AWAY_S)
             continue
         if ticket is not None:
-            work = threading.Thread(target=_answer, args=(link, ticket, handler), daemon=True)
-            work.start()
-        elif work is not None and work.is_alive():
-            work.join(BUSY_POLL_S)
+            news.found()
+            threading.Thread(target=_answer, args=(link, ticket, handler), daemon=True).start()
         else:
-            time.sleep(POLL_S)
+            time.sleep(LOOK_S)
 
 
 def _answer(link: SuperNodeLink, ticket: Ticket, handler: Handler) -> None:
@@ -93,7 +95,6 @@ def _answer(link: SuperNodeLink, ticket: Ticket, handler: Handler) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    configure_logging("executor", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     _folder = SiteFolder(Path(sys.argv[1]))
     serve(_folder, load_config(_folder.config), supernode_port=int(sys.argv[2]))

@@ -15,7 +15,8 @@ import threading
 import time
 import tokenize
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -122,10 +123,12 @@ class Outcome:
     Attributes:
         metrics_json: TaskMetrics.
         packed: Trained weights; empty for an evaluation.
+        file: Where they lie, if they are in a file; it is gone once the task is answered.
     """
 
     metrics_json: str
-    packed: bytes
+    packed: bytes | memoryview
+    file: Path | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -139,11 +142,13 @@ class Transport(Protocol):
     def fetch(self, instruction: Mapping[str, object], *, total: int, term: Term) -> Weights:
         """The weights this instruction names, once it was checked against the approval."""
 
-    def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
+    def parcel(self, incoming: Incoming, packed: bytes | memoryview) -> bytes | memoryview:
         """The update in the study's encoding."""
 
-    def upload(self, instruction: Mapping[str, object], parcel: bytes, *, sha256: str, term: Term) -> None:
-        """The coordinator has it under this digest."""
+    def upload(
+        self, instruction: Mapping[str, object], parcel: bytes | memoryview | Path, *, sha256: str, term: Term
+    ) -> None:
+        """The coordinator has it under this digest; where it lay in a file, that is gone."""
 
 
 Handler = Callable[[Incoming], Outcome]
@@ -274,7 +279,8 @@ def _work(
         meta = message.metadata
         term = term_of(created_at=meta.created_at, ttl_s=meta.ttl, now=time.time(), superseded=superseded)
         incoming, by_reference = _incoming(message, transport, term)
-        reply = Message(_result(handler(incoming), incoming, transport, by_reference=by_reference), reply_to=message)
+        with _cleared(handler(incoming)) as outcome:
+            reply = Message(_result(outcome, incoming, transport, by_reference=by_reference), reply_to=message)
     except MyofedError as error:
         code = error.code
     except OSError:  # a full disk under the transport's files; without an answer the round would wait for its timeout
@@ -284,6 +290,16 @@ def _work(
     push_message(client, reply, context)
     _finish(client, context, code)
     return code
+
+
+@contextmanager
+def _cleared(outcome: Outcome) -> Iterator[Outcome]:
+    """Its file is gone afterwards, whatever became of the answer."""
+    try:
+        yield outcome
+    finally:
+        if outcome.file is not None:
+            outcome.file.unlink(missing_ok=True)
 
 
 def _finish(client: RuntimeHttpClient, context: Context, code: str) -> None:
@@ -332,10 +348,11 @@ def _result(outcome: Outcome, incoming: Incoming, transport: Transport | None, *
         packed = transport.parcel(incoming, packed)
     if packed and transport is not None and by_reference:
         sha256 = outcome.sha256 if packed is outcome.packed else hashlib.sha256(packed).hexdigest()
-        transport.upload(incoming.instruction, packed, sha256=sha256, term=incoming.term)
+        source = outcome.file if packed is outcome.packed and outcome.file is not None else packed
+        transport.upload(incoming.instruction, source, sha256=sha256, term=incoming.term)
         result[REFERENCE_SHA256] = sha256
     elif len(packed) <= INLINE_BYTES:
-        result[PACKED] = packed
+        result[PACKED] = bytes(packed)
     else:
         content["weights"] = ArrayRecord({PACKED: Array(np.frombuffer(packed, np.uint8))})
     content["result"] = ConfigRecord(dict(result))

@@ -67,7 +67,7 @@ class LocalTensors:
             raise _refused("WEIGHTS_KEYS", "weights with the manifest's local tensors", "others")
         return save({**weights, **own})
 
-    def keep(self, trained: bytes, instruction: Instruction) -> None:
+    def keep(self, trained: bytes | memoryview, instruction: Instruction) -> None:
         """The trained local tensors lie on disk under this round; rounds that nobody can ask for again are gone.
 
         Args:
@@ -79,7 +79,7 @@ class LocalTensors:
         """
         if not self._names:
             return
-        weights = _parsed(trained)
+        weights = _parsed(bytes(trained))
         if not set(self._names) <= weights.keys():
             raise _refused("WEIGHTS_KEYS", "weights with the manifest's local tensors", "others")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -179,7 +179,7 @@ class PrivateRound:
         metrics, _, packed = kept.partition(b"\n")
         return metrics.decode(), packed
 
-    def release(self, metrics_json: str, packed: bytes, *, at: str) -> None:
+    def release(self, metrics_json: str, packed: bytes | memoryview, *, at: str) -> None:
         """Metrics and weights may leave from here on: they are spent and kept.
 
         Args:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myofed_node.federation.flower_adapter import Weights
+from myofed_node.learning.handover import mapped
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import Instruction
@@ -58,7 +59,7 @@ class SeenWeights:
     def last(self, run_id: str) -> Seen | None:
         """Those sent last in this run."""
         files = self._files(run_id)
-        return Seen(int(files[-1].stem.rsplit("-", 1)[1]), files[-1].read_bytes()) if files else None
+        return Seen(int(files[-1].stem.rsplit("-", 1)[1]), mapped(files[-1])) if files else None
 
     def keep(self, run_id: str, position: int, weights: Weights) -> None:
         """They are the last ones now; those that lie in a file already are not written again."""

@@ -3,7 +3,7 @@
 The bytes lie in files that the egress fills and reads; only their names pass between the two processes.
 
 Pieces are short at first and longer while they arrive fast, so that a slow line loses little to a cut, and a fast one little
-to the number of requests. Each piece is one request, with one entry in the egress ledger.
+to the number of requests. The next transfer in the same direction begins with the length that the last one came to. Each piece is one request, with one entry in the egress ledger.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import mmap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,6 +92,7 @@ class WeightsLink:
     folder: Path
     monotonic: Callable[[], float] = field(default=time.monotonic)
     sleep: Callable[[float], None] = field(default=time.sleep)
+    _lengths: dict[str, int] = field(default_factory=dict)
 
     def fetch(self, path: str, *, sha256: str, total: int, study: str, timeout_s: float) -> Path:
         """A file of all bytes under this path, which have this digest; it stays until others are fetched.
@@ -114,8 +116,7 @@ class WeightsLink:
                 other.unlink(missing_ok=True)
         if _size(file) > total:
             file.unlink()
-        pace = self._pace(timeout_s)
-        with self.egress.session(study=study) as session:
+        with self._pace("GET", timeout_s) as pace, self.egress.session(study=study) as session:
             while (came := _size(file)) < total:
                 last = min(came + pace.piece, total) - 1
                 headers = {"range": f"bytes={came}-{last}", **BY_FILE}
@@ -128,13 +129,19 @@ class WeightsLink:
         return file
 
     def upload(
-        self, path: str, content: bytes, *, study: str, timeout_s: float, going: Callable[[], None] = lambda: None
+        self,
+        path: str,
+        content: bytes | memoryview | Path,
+        *,
+        study: str,
+        timeout_s: float,
+        going: Callable[[], None] = lambda: None,
     ) -> None:
         """The coordinator has all bytes and has checked their digest.
 
         Args:
             path: `/site/weights/RUN/SHA256`, the digest of these bytes.
-            content: The update; it lies in a file until it is there.
+            content: The update, or a file of it that may go; it lies in a file until it is there.
             study: For the ledger.
             timeout_s: For everything.
             going: Called before each piece; raises where nothing more may leave.
@@ -144,16 +151,18 @@ class WeightsLink:
             OSError: The file cannot be written.
         """
         file = self._place(path.rsplit("/", 1)[1] + ".out")
-        file.write_bytes(content)
+        if isinstance(content, Path):
+            content.replace(file)
+        else:
+            file.write_bytes(content)
         try:
-            self._upload(path, len(content), study=study, timeout_s=timeout_s, going=going)
+            self._upload(path, file.stat().st_size, study=study, timeout_s=timeout_s, going=going)
         finally:
             file.unlink()
 
     def _upload(self, path: str, total: int, *, study: str, timeout_s: float, going: Callable[[], None]) -> None:
-        pace, state = self._pace(timeout_s), UploadState(offset=0, complete=False)
-        known = True
-        with self.egress.session(study=study) as session:
+        state, known = UploadState(offset=0, complete=False), True
+        with self._pace("PUT", timeout_s) as pace, self.egress.session(study=study) as session:
             while not state.complete:
                 if not known:
                     asked = self._try(session, pace, "GET", f"{path}/offset")
@@ -199,8 +208,15 @@ class WeightsLink:
         pace.went_well(self.monotonic() - began)
         return answer
 
-    def _pace(self, timeout_s: float) -> _Pace:
-        return _Pace(self.monotonic, self.sleep, self.monotonic() + timeout_s, FIRST_PIECE_BYTES)
+    @contextmanager
+    def _pace(self, method: str, timeout_s: float) -> Iterator[_Pace]:
+        """A line may be fast one way and slow the other."""
+        length = self._lengths.get(method, FIRST_PIECE_BYTES)
+        pace = _Pace(self.monotonic, self.sleep, self.monotonic() + timeout_s, length)
+        try:
+            yield pace
+        finally:
+            self._lengths[method] = pace.piece
 
 
 def _sha256(file: Path) -> str:

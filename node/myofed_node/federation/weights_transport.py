@@ -62,7 +62,7 @@ class WeightsTransport:
             view = memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
         return Weights(view, asked.weights_sha256, file)
 
-    def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
+    def parcel(self, incoming: Incoming, packed: bytes | memoryview) -> bytes | memoryview:
         """The update in the study's encoding; what was rounded away waits in the study's folder for the next round.
 
         Raises:
@@ -75,15 +75,20 @@ class WeightsTransport:
             return packed
         kept = Carried(self._folder.study(asked.study_id) / "carried")
         carried = kept.before(asked) if encoding == "delta-int8" else b""
-        parcel, left = encode(packed, incoming=incoming.weights.content, encoding=encoding, carried=carried)
+        parcel, left = encode(bytes(packed), incoming=incoming.weights.content, encoding=encoding, carried=carried)
         if left:
             kept.keep(asked, left)
         return parcel
 
     def upload(
-        self, instruction: Mapping[str, object], parcel: bytes, *, sha256: str, term: Term | None = None
+        self,
+        instruction: Mapping[str, object],
+        parcel: bytes | memoryview | Path,
+        *,
+        sha256: str,
+        term: Term | None = None,
     ) -> None:
-        """The coordinator has the parcel under its digest.
+        """The coordinator has the parcel under its digest; where it lay in a file, that is gone.
 
         Raises:
             MyofedError: TRAINING_STOPPED and ROUND_OVER also while it is under way, a code of `Approvals.check` or of

@@ -17,8 +17,8 @@ from myofed_node.learning.models import network_of
 from myofed_node.learning.personal import personal_model
 from myofed_node.learning.protocol import EvaluateRequest, Roles, TrainRequest
 from myofed_node.learning.schedule import steps_of_own_model, steps_of_round
-from myofed_node.learning.train import TrainingData, never, train
-from myofed_node.learning.weights import load_weights
+from myofed_node.learning.train import Pack, TrainingData, never, train
+from myofed_node.learning.weights import load_weights, packed
 from myofed_schemas.federation import GroupScore, MuscleScore, TaskMetrics
 from myofed_schemas.study import StudyManifest
 from myofed_schemas.study_options import SiteLabels
@@ -26,13 +26,14 @@ from myofed_schemas.study_options import SiteLabels
 
 def train_task(
     request: TrainRequest,
-    weights: bytes,
+    weights: bytes | memoryview,
     *,
     cache: SubjectSource,
     device: torch.device,
     stop: Callable[[], bool] = never,
+    pack: Pack = packed,
 ) -> tuple[bytes, TaskMetrics]:
-    """The local steps of the request's round have been done.
+    """The local steps of the request's round have been done; `pack` took the weights.
 
     Raises:
         MyofedError: TOO_FEW_USABLE_SUBJECTS, WEIGHTS_*, TASK_ABANDONED, LOSS_NOT_FINITE, or of a source that leaves nobody
@@ -49,12 +50,12 @@ def train_task(
         min_train=request.min_train,
         min_usable=request.min_usable,
     )
-    return train(weights, data, manifest=request.manifest, steps=steps, device=device, stop=stop)
+    return train(weights, data, manifest=request.manifest, steps=steps, device=device, stop=stop, pack=pack)
 
 
 def evaluate_task(
     request: EvaluateRequest,
-    weights: bytes,
+    weights: bytes | memoryview,
     *,
     cache: SubjectSource,
     device: torch.device,

@@ -1,4 +1,7 @@
-"""What executor and worker say to each other on a Unix socket: two lengths, JSON, one blob of safetensors bytes; no pickle."""
+"""What executor and worker say to each other on a Unix socket: two lengths, JSON, one blob of safetensors bytes; no pickle.
+
+Weights that lie in a file already stay there, and only its name is said (`handover.py`).
+"""
 
 from __future__ import annotations
 
@@ -59,6 +62,8 @@ class TrainRequest(WireModel):
         min_usable: Usable subjects that must be left to train and validate together.
         exclusions: File in which the worker writes whom it had to leave out; absent: nowhere.
         max_memory_mb: The site's limit for the step and all subjects in memory together; absent: none.
+        weights_file: Where the incoming weights lie, in place of the blob.
+        trained_file: A file to be made of the trained ones, in place of the reply's blob.
     """
 
     kind: Literal["train"] = "train"
@@ -71,6 +76,8 @@ class TrainRequest(WireModel):
     min_usable: int = Field(default=1, ge=1)
     exclusions: str | None = Field(default=None, min_length=1, max_length=4096)
     max_memory_mb: int | None = Field(default=None, ge=1)
+    weights_file: str | None = Field(default=None, min_length=1, max_length=4096)
+    trained_file: str | None = Field(default=None, min_length=1, max_length=4096)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -93,6 +100,7 @@ class EvaluateRequest(WireModel):
     labels: SiteLabels | None = None
     exclusions: str | None = Field(default=None, min_length=1, max_length=4096)
     max_memory_mb: int | None = Field(default=None, ge=1)
+    weights_file: str | None = Field(default=None, min_length=1, max_length=4096)
 
 
 Request = Annotated[PingRequest | TrainRequest | EvaluateRequest, Field(discriminator="kind")]

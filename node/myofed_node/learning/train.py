@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +26,7 @@ from myofed_schemas.federation import TaskMetrics, bucket
 from myofed_schemas.study import StudyManifest
 from myofed_schemas.study_options import Privacy, SiteLabels
 
-__all__ = ["Steps", "TrainingData", "never", "steps_of_round", "train"]
+__all__ = ["Pack", "Steps", "TrainingData", "never", "steps_of_round", "train"]
 
 BETAS = (0.9, 0.99)
 """AdamW's memory; 0.99 for the second moment, because a round has tens of steps, not thousands."""
@@ -53,14 +53,19 @@ class TrainingData:
     least: int = 1
 
 
-def train(
-    weights: bytes,
+Pack = Callable[[Mapping[str, torch.Tensor]], bytes]
+"""What becomes of the trained weights: their bytes, or none where they went into a file."""
+
+
+def train(  # noqa: PLR0913  each is one fact of the task; a dataclass would be used here alone
+    weights: bytes | memoryview,
     data: TrainingData,
     *,
     manifest: StudyManifest,
     steps: Steps,
     device: torch.device,
     stop: Callable[[], bool] = never,
+    pack: Pack = packed,
 ) -> tuple[bytes, TaskMetrics]:
     """The weights after these steps, and what may be said about them.
 
@@ -74,6 +79,7 @@ def train(
         steps: From `steps_of_round`, or all of them for a model of one site.
         device: Where to compute.
         stop: Asked before each validation subject and each step.
+        pack: Takes the trained weights.
 
     Raises:
         MyofedError: WEIGHTS_*, NO_TRAINING_SUBJECTS, TASK_ABANDONED, LOSS_NOT_FINITE, PRIVACY_NETWORK, UPDATE_NOT_FINITE.
@@ -105,16 +111,18 @@ def train(
         examples=bucket(len(data.train)), steps=steps.count, loss=loss, scores=scores, group_scores=groups
     )
     if privacy:
-        return _under_privacy(weights, network, manifest=manifest, privacy=privacy), guarded_metrics(metrics)
-    return packed(network.state_dict()), metrics
+        return pack(_under_privacy(weights, network, manifest=manifest, privacy=privacy)), guarded_metrics(metrics)
+    return pack(network.state_dict()), metrics
 
 
-def _under_privacy(weights: bytes, network: torch.nn.Module, *, manifest: StudyManifest, privacy: Privacy) -> bytes:
+def _under_privacy(
+    weights: bytes | memoryview, network: torch.nn.Module, *, manifest: StudyManifest, privacy: Privacy
+) -> Mapping[str, torch.Tensor]:
     """What may leave of the trained network: noised as a whole, or trained on noised gradients already."""
+    trained: Mapping[str, torch.Tensor] = network.state_dict()
     if privacy.level == "example":
-        return packed(network.state_dict())
-    incoming = check(weights, manifest.state_dict)
-    return packed(protected_update(incoming, network.state_dict(), privacy=privacy))
+        return trained
+    return protected_update(check(weights, manifest.state_dict), trained, privacy=privacy)
 
 
 def _optimise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -11,6 +11,7 @@ from safetensors.torch import load, save
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import TensorSpec
+from myofed_schemas.weights_layout import ALIGNED_TO, Place, head, layout
 from myofed_schemas.weights_transfer import LENGTH_BYTES, MAX_HEADER_BYTES, largest_weights
 
 
@@ -19,7 +20,15 @@ def packed(state_dict: Mapping[str, torch.Tensor]) -> bytes:
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in state_dict.items()})
 
 
-def check(blob: bytes, spec: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
+def packed_parts(state_dict: Mapping[str, torch.Tensor]) -> Iterator[bytes | memoryview]:
+    """The bytes of `packed`, one tensor after the other as it lies in memory."""
+    beginning, order = head({name: (_name(tensor), tuple(tensor.shape)) for name, tensor in state_dict.items()})
+    yield beginning
+    for name in order:
+        yield state_dict[name].detach().cpu().contiguous().reshape(-1).numpy().view("uint8").data
+
+
+def check(blob: bytes | memoryview, spec: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
     """The state dict in these bytes, which has exactly the names, shapes and dtypes of the spec and only finite numbers.
 
     Args:
@@ -44,7 +53,11 @@ def check(blob: bytes, spec: Iterable[TensorSpec]) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def load_weights(network: torch.nn.Module, blob: bytes, *, spec: Iterable[TensorSpec]) -> None:
+def _name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def load_weights(network: torch.nn.Module, blob: bytes | memoryview, *, spec: Iterable[TensorSpec]) -> None:
     """The network has the weights in these bytes, after `check`.
 
     Raises:
@@ -53,13 +66,19 @@ def load_weights(network: torch.nn.Module, blob: bytes, *, spec: Iterable[Tensor
     network.load_state_dict(check(blob, spec), strict=True)
 
 
-def _check_size(blob: bytes, expected: Mapping[str, TensorSpec]) -> None:
+def _check_size(blob: bytes | memoryview, expected: Mapping[str, TensorSpec]) -> None:
     limit = largest_weights(tuple(expected.values()))
     if not LENGTH_BYTES < len(blob) <= limit:
         raise _refusal(f"expected at most {limit} bytes of weights, found {len(blob)}", code="WEIGHTS_SIZE")
 
 
-def _parse(blob: bytes) -> dict[str, torch.Tensor]:
+def _parse(blob: bytes | memoryview) -> dict[str, torch.Tensor]:
+    """Of a file that was handed over, views of its numbers."""
+    if isinstance(blob, memoryview):
+        places = layout(blob)
+        if all(place.offset % ALIGNED_TO == 0 and place.count for place in places.values()):
+            return {name: _view(blob, place) for name, place in places.items()}
+        blob = bytes(blob)
     header = int.from_bytes(blob[:LENGTH_BYTES], "little")
     if header > MAX_HEADER_BYTES:
         raise _refusal(
@@ -71,12 +90,17 @@ def _parse(blob: bytes) -> dict[str, torch.Tensor]:
         raise _refusal("expected a safetensors file, found other bytes", code="WEIGHTS_FORMAT") from None
 
 
+def _view(blob: memoryview, place: Place) -> torch.Tensor:
+    dtype: torch.dtype = getattr(torch, place.dtype)
+    return torch.frombuffer(blob, dtype=dtype, count=place.count, offset=place.offset).reshape(place.shape)
+
+
 def _check_tensor(tensor: torch.Tensor, want: TensorSpec) -> None:
     if tuple(tensor.shape) != want.shape:
         raise _refusal(
             f"expected shape {want.shape} for {want.name}, found {tuple(tensor.shape)}", code="WEIGHTS_SHAPE"
         )
-    if str(tensor.dtype) != f"torch.{want.dtype}":
+    if _name(tensor) != want.dtype:
         raise _refusal(f"expected {want.dtype} for {want.name}, found {tensor.dtype}", code="WEIGHTS_DTYPE")
     if not bool(torch.isfinite(tensor).all()):
         raise _refusal(f"expected finite numbers in {want.name}, found others", code="WEIGHTS_NOT_FINITE")

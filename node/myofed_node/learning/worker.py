@@ -18,9 +18,10 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -29,6 +30,7 @@ import torch
 from myofed_node.learning.data import SubjectCache
 from myofed_node.learning.device import choose_device, warm_up
 from myofed_node.learning.exclusions import UsableSubjects
+from myofed_node.learning.handover import mapped, written
 from myofed_node.learning.input_store import InputStore
 from myofed_node.learning.local import evaluate_task, train_task
 from myofed_node.learning.memory import room_for_subjects
@@ -43,9 +45,11 @@ from myofed_node.learning.protocol import (
     read_frame,
     write_frame,
 )
+from myofed_node.learning.weights import packed, packed_parts
 from myofed_node.learning.worker_client import check_socket_path
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.json_log import configure_logging, style_of
 
 REQUEST_TIMEOUT_S = 60.0
 """A caller must have sent its whole request by then."""
@@ -86,10 +90,12 @@ class Worker:
                 stop=stop,
                 room=room_for_subjects(request.manifest, max_memory_mb=request.max_memory_mb),
             )
+            incoming = mapped(Path(request.weights_file)) if request.weights_file else blob
             if isinstance(request, TrainRequest):
-                weights, metrics = train_task(request, blob, cache=usable, device=self.device, stop=stop)
+                pack = partial(_into, Path(request.trained_file)) if request.trained_file else packed
+                weights, metrics = train_task(request, incoming, cache=usable, device=self.device, stop=stop, pack=pack)
                 return Reply(code="OK", metrics=metrics, exclusions=usable.counts()), weights
-            scores, groups = evaluate_task(request, blob, cache=usable, device=self.device, stop=stop)
+            scores, groups = evaluate_task(request, incoming, cache=usable, device=self.device, stop=stop)
             return Reply(code="OK", scores=scores, group_scores=groups, exclusions=usable.counts()), b""
 
     def _state(self) -> WorkerState:
@@ -107,6 +113,11 @@ class Worker:
             self.turn.release()
 
 
+def _into(path: Path, trained: Mapping[str, torch.Tensor]) -> bytes:
+    written(path, packed_parts(trained))
+    return b""
+
+
 def _hung_up(peer: socket.socket) -> bool:
     """True once the caller closed its end."""
     readable, _, _ = select.select([peer], [], [], 0)
@@ -116,11 +127,14 @@ def _hung_up(peer: socket.socket) -> bool:
 def serve_one(worker: Worker, peer: socket.socket) -> None:
     """One request on this connection has been answered, with a code where it failed; the connection is closed."""
     began = time.monotonic()
+    made: Path | None = None
     with peer:
         peer.settimeout(REQUEST_TIMEOUT_S)
         try:
             text, blob = read_frame(peer)
-            reply, weights = worker.answer(parse_request(text), blob, peer)
+            request = parse_request(text)
+            made = Path(request.trained_file) if isinstance(request, TrainRequest) and request.trained_file else None
+            reply, weights = worker.answer(request, blob, peer)
         except MyofedError as error:
             reply, weights = Reply(code=error.code), b""
         except Exception as error:  # noqa: BLE001  the loop must go on for the next task; the caller learns one code
@@ -131,6 +145,8 @@ def serve_one(worker: Worker, peer: socket.socket) -> None:
             write_frame(peer, reply, weights)
         except OSError:
             _log("CALLER_GONE", seconds=time.monotonic() - began)
+            if made is not None:
+                made.unlink(missing_ok=True)
 
 
 def _where(error: BaseException) -> str:
@@ -192,6 +208,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
+    configure_logging("worker", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     torch.set_num_threads(arguments.threads)
     nib.imageglobals.logger.setLevel(logging.CRITICAL + 1)  # it quotes values of damaged headers; the log holds codes
     try:

@@ -10,7 +10,7 @@ from myofed_schemas.cube import CellFilter, CountCube, CubeCell, CubePolicy
 
 POLICY = CubePolicy(k=5, public_k=10, round_to=5)
 DIAGNOSIS = CellFilter(dimension="diagnosis", value="ORPHA:269")
-LABELS = CellFilter(dimension="labels", value="single-muscle")
+LABELS = CellFilter(dimension="labels", value="single-muscles")
 SIEMENS = CellFilter(dimension="vendor", value="Siemens")
 DIXON = CellFilter(dimension="sequence", value="DIXON")
 FEMALE = CellFilter(dimension="sex", value="female")

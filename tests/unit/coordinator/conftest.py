@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
-from postgres_cluster import NoClusterError, private_cluster
+from postgres_cluster import NoClusterError, new_database, some_server
 from released_databases import drop_all
-from sqlalchemy import delete, make_url
+from sqlalchemy import delete
 
 from myofed_coordinator.accounts.passwords import Passwords
 from myofed_coordinator.config import CoordinatorConfig
@@ -21,8 +20,6 @@ from myofed_coordinator.database import Base
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
 from myofed_coordinator.services import Services, open_services
-
-DEFAULT_POSTGRES = "postgresql://root@127.0.0.1:5432/test"
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +38,10 @@ def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a server: the one named, the one on this machine, or a private cluster."""
-    psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
-    named = os.environ.get("MYOFED_TEST_POSTGRES_URL")
-    try:
-        psycopg.connect(named or DEFAULT_POSTGRES, connect_timeout=3).close()
-    except psycopg.OperationalError:
-        if named:
-            raise
-        yield from _private_cluster()
-    else:
-        yield named or DEFAULT_POSTGRES
-
-
-def _private_cluster() -> Iterator[str]:
+    pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
     with ExitStack() as stack:
         try:
-            url = stack.enter_context(private_cluster())
+            url = stack.enter_context(some_server())
         except NoClusterError as why:
             pytest.skip(f"no PostgreSQL: none is named, none on 127.0.0.1:5432, and no private one: {why}")
         yield url
@@ -65,30 +50,15 @@ def _private_cluster() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """URL of an empty database of this session's own, dropped afterwards."""
-    with new_postgres_database(postgres_server) as url:
+    with new_database(postgres_server) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def other_postgres_url(postgres_server: str) -> Iterator[str]:
     """A second one, for what comes from the first."""
-    with new_postgres_database(postgres_server) as url:
+    with new_database(postgres_server) as url:
         yield url
-
-
-@contextmanager
-def new_postgres_database(server: str) -> Iterator[str]:
-    """URL of a new database on this server, dropped afterwards."""
-    import psycopg
-
-    name = f"myofed_test_{secrets.token_hex(6)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-        try:
-            url = make_url(server).set(database=name)
-            yield url.update_query_dict({"options": "-csynchronous_commit=off"}).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

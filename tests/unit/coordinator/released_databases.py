@@ -47,6 +47,10 @@ def load_release(release: str, database: Database) -> None:
 
 def drop_all(url: str) -> None:
     """Nothing is left in this database."""
+    if url.startswith("sqlite:///"):
+        for suffix in ("", "-wal", "-shm"):
+            Path(url.removeprefix("sqlite:///") + suffix).unlink(missing_ok=True)
+        return
     database = open_database(url)
     with database.write() as session:
         found = MetaData()

@@ -177,7 +177,18 @@ def test_change_of_password_asks_for_the_old_one_and_ends_all_sessions(services:
     assert services.sessions.person(session, now=NOW) is not None
     services.accounts.change_password("ann.lee", old=person.password, new=GOOD, now=NOW)
     assert services.sessions.person(session, now=NOW) is None
-    services.accounts.check_password("ann.lee", GOOD)
+    services.accounts.check_password("ann.lee", GOOD, now=NOW)
+
+
+def test_session_left_open_is_no_place_to_guess_the_password(services: Services) -> None:
+    """Ten wrong ones in 15 min; the right one counts for nothing."""
+    person = make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)
+    for _ in range(10):
+        services.accounts.check_password("ann.lee", person.password, now=NOW)
+        with pytest.raises(MyofedError, match="LOGIN_FAILED"):
+            services.accounts.check_password("ann.lee", "wrong", now=NOW)
+    with pytest.raises(MyofedError, match="TOO_MANY_ATTEMPTS"):
+        services.accounts.check_password("ann.lee", person.password, now=NOW)
 
 
 def test_new_second_factor_asks_for_password_and_a_code_of_it(services: Services) -> None:

@@ -28,6 +28,10 @@ FULL = make_card(
     duo=("DUO:0000007", "DUO:0000021", "DUO:0000046"),
     vendors=("Siemens", "United Imaging"),
     diagnoses=("ORPHA:269", "ORPHA:9999999"),
+    phenotypes=("HP:0003691",),
+    protocols=("fat-fraction-6-echo",),
+    contact="mri-research@clinic.example",
+    follow_up="1-2-years",
 )
 BARE = make_card(
     "hospital-a",

@@ -112,7 +112,7 @@ def test_answers_are_of_their_types(catalog: Services) -> None:
     facets = FacetAnswer.model_validate(client.get("/catalog/facets?region=thigh&text=fshd").json())
     assert facets.cards == 1
     page = CardPage.model_validate(
-        client.get("/catalog/cards?field_strength=3&label_origin=manual&sort=subjects").json()
+        client.get("/catalog/cards?field_strength=3T&label_origin=manual&sort=subjects").json()
     )
     assert [card.site for card in page.cards] == ["hospital-a"]
     assert CountAnswer.model_validate(client.post("/catalog/feasibility", json=QUESTION).json()).subjects_at_least == 18

@@ -158,6 +158,18 @@ def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path, m
     assert (tmp_path / "out.safetensors.card.md").read_text().startswith("# Model card: Thigh muscles")
     assert out.read_bytes() == final.read_bytes()
     assert call(home, "models", "verify", str(out))["verified"] is True
+    assert call(home, "models", "lineage", sha256[:12])["records"] == []
+    record, nowhere = call(home, "models", "show", sha256[:12]), HomeFolder(tmp_path / "no-home")
+    offline = ("models", "verify", str(out), "--record", f"{out}.json", "--key", record["signer"])
+    assert call(nowhere, *offline)["verified"] is True
+    wrong = call(nowhere, *offline[:-1], "0" * 64, code=ExitCode.REFUSED)
+    assert wrong["error"]["code"] == "BAD_SIGNATURE"
+    other = ("models", "verify", str(tmp_path / "initial.safetensors"), *offline[3:])
+    assert call(nowhere, *other, code=ExitCode.UNHEALTHY)["error"]["code"] == "MODEL_ALTERED"
+    broken = call(nowhere, *offline, "--lineage", f"{out}.lineage.json", code=ExitCode.UNHEALTHY)
+    assert broken["error"]["code"] == "LINEAGE_BROKEN"
+    junk = ("models", "verify", str(out), "--record", str(out), "--key", record["signer"])
+    assert call(nowhere, *junk, code=ExitCode.USAGE)["error"]["code"] == "INPUT_FILE"
     assert call(home, "sites", "revoke", "hospital-a")["state"] == "revoked"
     assert call(home, "catalog", "query")["cards"] == []
     assert call(home, "audit", "verify")["sequence"] > 8

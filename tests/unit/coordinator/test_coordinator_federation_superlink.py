@@ -43,7 +43,8 @@ def test_children_inherit_nothing_and_phone_nobody(home: HomeFolder, monkeypatch
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:1")
     monkeypatch.setenv("SECRET", "x")
     specs = [spec for group in up.children(home, CoordinatorConfig(), engine_port=1234) for spec in group]
-    assert sorted(spec.name for spec in specs) == ["people-port", "runs", "sites-port", "superexec", "superlink"]
+    names = ["people-port", "runs", "sites-port", "status-port", "superexec", "superlink"]
+    assert sorted(spec.name for spec in specs) == names
     for spec in specs:
         assert spec.environment["FLWR_TELEMETRY_ENABLED"] == "0"
         assert spec.environment["FLWR_DISABLE_UPDATE_CHECK"] == "1"

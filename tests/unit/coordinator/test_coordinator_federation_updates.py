@@ -137,3 +137,11 @@ def test_tensors_that_stay_at_a_site_are_no_part_of_the_norm(tmp_path: Path) -> 
     with pytest.raises(MyofedError) as caught:
         taken.accept("hospital-a", pack({"body": np.full(1, 1.1, np.float32), "norm": np.zeros(1, np.float32)}))
     assert caught.value.code == "UPDATE_NORM"
+
+
+def test_known_digest_is_taken_for_a_file_as_pack_makes_it_and_for_no_other(tmp_path: Path) -> None:
+    """The digest of a file with another header says nothing of its numbers."""
+    taken = updates(tmp_path)
+    taken.accept("hospital-a", pack(tensors(4.0)), sha256="4" * 64)
+    taken.accept("hospital-b", SPELT_OTHERWISE, sha256="5" * 64)
+    assert taken.digests == {"hospital-a": "4" * 64, "hospital-b": digest(4.0)}

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import save
 from wall_examples import SPEC, tensors
 
-from myofed_coordinator.federation.weights import pack, unpack
+from myofed_coordinator.federation.weights import content_digest, is_as_packed, pack, unpack, weights_digest
 from myofed_schemas.errors import MyofedError
 
 WHOLE = pack(tensors(1.5))
@@ -41,3 +42,13 @@ def test_same_tensors_give_the_same_bytes_in_whatever_order() -> None:
     forward = tensors(2.0)
     assert pack(forward) == pack(dict(reversed(forward.items())))
     assert all(np.array_equal(unpack(pack(forward), SPEC)[name], forward[name]) for name in forward)
+
+
+def test_digest_of_what_pack_makes_is_that_of_its_numbers() -> None:
+    """Whoever knows the file's digest need not look at 100 MB once more; another spelling of the header is another file."""
+    spelt = save({name: tensors(1.5)[name] for name in ("net.weight", "net.steps")}, metadata={"by": "hand"})
+    assert is_as_packed(WHOLE, SPEC)
+    assert is_as_packed(memoryview(WHOLE), SPEC)
+    assert not is_as_packed(spelt, SPEC)
+    assert content_digest(unpack(WHOLE, SPEC).__getitem__, SPEC) == weights_digest(WHOLE)
+    assert content_digest(unpack(spelt, SPEC).__getitem__, SPEC) == weights_digest(WHOLE) != weights_digest(spelt)

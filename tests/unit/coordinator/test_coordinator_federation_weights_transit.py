@@ -106,3 +106,14 @@ def test_damaged_run_does_not_keep_the_port_closed(transit: WeightsTransit, tmp_
     transit.offer(b"first", SHA)
     sweep(tmp_path)
     assert transit.offered(SHA).exists()
+
+
+def test_weights_on_the_disk_are_offered_under_another_name(transit: WeightsTransit, tmp_path: Path) -> None:
+    """No copy; where that cannot be, or the file is gone, their bytes are written."""
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"first")
+    transit.offer(b"first", SHA, file=kept)
+    assert transit.offered(SHA).samefile(kept)
+    transit.offer(b"second", "2" * 64, file=tmp_path / "gone")
+    assert transit.offered("2" * 64).read_bytes() == b"second"
+    assert kept.read_bytes() == b"first"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
-from myofed_coordinator.models.card import ModelCard, card_of, expected_training, privacy_figures, release_of
+from myofed_coordinator.models.card import card_of, expected_training, privacy_figures, release_of
 from myofed_coordinator.models.card_page import markdown, release_line
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.services import Services, open_runs
@@ -16,16 +16,20 @@ from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import FinalEvaluation, RoundReport, RunStatus
 from myofed_schemas.model import ModelStatement
+from myofed_schemas.model_card import ModelCard
 from myofed_schemas.study import StudyManifest
 
 Enrol = Callable[[str], FakeSite]
 SITES = ("hospital-a", "hospital-b")
 SPLIT = {"test_percent": 25, "validation_percent": 10, "salt": "salt"}
+USE = {"consent": "each-site", "model_licence": "CC-BY-4.0", "commercial": False}
 RUN = "run-0a1b2c3d"
 
 
 def a_manifest(**changes: object) -> StudyManifest:
-    return make_manifest(make_weights(), sites=SITES, **{"min_subjects": 40, "split": SPLIT, **changes})
+    return make_manifest(
+        make_weights(), sites=SITES, **{"min_subjects": 40, "split": SPLIT, "data_use": USE, **changes}
+    )
 
 
 def a_statement(manifest: StudyManifest, *, rounds: int = 2) -> ModelStatement:
@@ -75,6 +79,8 @@ def a_card(manifest: StudyManifest, status: RunStatus | None = None, *, rounds: 
     ("changes", "reasons"),
     [
         ({"demo": True}, ("demo-policy",)),
+        ({"data_use": None}, ("consortium-licence",)),
+        ({"data_use": {**USE, "model_licence": "LicenseRef-consortium-only"}}, ("consortium-licence",)),
         ({"min_subjects": 39}, ("few-training-subjects",)),
         ({"split": {**SPLIT, "test_percent": 26}}, ("few-training-subjects",)),
         ({"demo": True, "min_subjects": 3}, ("demo-policy", "few-training-subjects")),

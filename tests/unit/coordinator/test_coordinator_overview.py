@@ -10,6 +10,7 @@ import pytest
 from coordinator_factories import HOUR, NOW, FakeSite, make_manifest, make_site, make_weights
 
 from myofed_coordinator.accounts.permissions import Person, Role
+from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
 from myofed_coordinator.web.overview import Overview, overview
 from myofed_schemas.federation import Heartbeat
@@ -20,7 +21,8 @@ LEAD = Person("lea", frozenset({Role.STUDY_LEAD}))
 
 
 def shown(services: Services, person: Person = ADMINISTRATOR) -> Overview:
-    return overview(services, open_runs(services), person=person, now=NOW)
+    runs = open_runs(services)
+    return overview(services, runs, StartsService(services, runs), person=person, now=NOW)
 
 
 @pytest.mark.parametrize(("past", "online"), [(timedelta(seconds=30), True), (timedelta(minutes=5), False)])

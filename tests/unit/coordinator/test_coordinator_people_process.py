@@ -45,14 +45,14 @@ def running(tmp_path: Path) -> Iterator[tuple[HomeFolder, str, subprocess.Popen[
 def test_home_that_does_not_open_has_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The supervisor's log says in one line why the port did not start; no traceback."""
     assert main([str(tmp_path)]) == ExitCode.SITE_FOLDER
-    assert capsys.readouterr().err.startswith("NOT_A_HOME")
+    assert "NOT_A_HOME" in capsys.readouterr().err
 
 
 def test_token_that_is_too_short_does_not_open_a_port(home: HomeFolder, capsys: pytest.CaptureFixture[str]) -> None:
     """An emptied token file never means "no token needed"."""
     home.admin_token.write_text("")
     assert main([str(home.root)]) == ExitCode.SITE_FOLDER
-    assert capsys.readouterr().err.startswith("ADMIN_TOKEN")
+    assert "ADMIN_TOKEN" in capsys.readouterr().err
 
 
 def test_port_serves_over_tls_and_stops_at_sigterm(running: tuple[HomeFolder, str, subprocess.Popen[bytes]]) -> None:

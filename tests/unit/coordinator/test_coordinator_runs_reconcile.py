@@ -15,12 +15,13 @@ from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
 from myofed_coordinator.certificates import node_key_sha256
 from myofed_coordinator.federation.engine import EngineNode
-from myofed_coordinator.runs.folder import RunEvent, RunFolder, ServerProcess, read_events, started_ticks
+from myofed_coordinator.runs.folder import RoundRecord, RunEvent, RunFolder, ServerProcess, read_events, started_ticks
 from myofed_coordinator.runs.reconcile import MAX_ATTEMPTS, STARTS_WITHIN, Reconciler
 from myofed_coordinator.runs.retention import KEEP_ALL_FOR
 from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.runs.watch import MARGIN_S, SILENT_S, end
 from myofed_coordinator.services import Services
+from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import RoundReport
 
@@ -269,6 +270,24 @@ def test_model_of_the_kept_round_is_registered(bench: Bench) -> None:
     bench.folder.write_status(bench.folder.status().model_copy(update=final))
     bench.reconciler().step()
     assert bench.services.models.show(digest).statement.rounds == 1
+
+
+def test_finished_rounds_have_a_signed_record_before_the_run_is_closed(bench: Bench) -> None:
+    """As they come, and the last one at the latest when the run ends; what the sites told is in them."""
+    bench.folder.record(1).write_bytes(
+        canonical_json(RoundRecord(digests={"hospital-a": "a" * 64}, examples={"hospital-a": 20}))
+    )
+    reconciler = bench.reconciler()
+    bench.folder.write_status(bench.folder.status().model_copy(update={"rounds": (report(1),)}))
+    reconciler.step()
+    lineage = bench.services.lineage
+    assert [u.examples for u in lineage.of_run(bench.folder.run_id).records[0].statement.updates] == [20]
+    failed = {"state": "failed", "code": "QUORUM_LOST", "rounds": (report(1), report(2))}
+    bench.folder.write_status(bench.folder.status().model_copy(update=failed))
+    for _ in range(3):
+        bench.reconciler().step()
+    assert len(lineage.of_run(bench.folder.run_id).records) == 2
+    assert bench.actions().count("ROUND_RECORDED") == 2
 
 
 def test_failed_run_is_closed_without_a_model(bench: Bench) -> None:

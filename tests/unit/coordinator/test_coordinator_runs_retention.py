@@ -59,6 +59,13 @@ def test_last_two_rounds_and_the_best_and_the_kept_one_stay(tmp_path: Path) -> N
     assert left(folder) == [2, 3, 5, 6]
 
 
+def test_parent_of_the_kept_round_stays(tmp_path: Path) -> None:
+    """The step that made the model can be looked at again: both ends of the last link of its lineage."""
+    folder = ended(tmp_path, None, 0.3, 0.4, 0.9, 0.5, 0.6, 0.7, final=0.6, kept=3)
+    assert rounds_to_keep(folder.status()) == {2, 3, 6, 7}
+    assert rounds_to_keep(ended(tmp_path / "b", 0.1, 0.2, final=0.1, kept=1).status()) == {1, 2}
+
+
 def test_digests_reports_and_initial_weights_stay_and_no_memory(tmp_path: Path) -> None:
     """What is needed to say where a model comes from."""
     folder = ended(tmp_path, 0.1, 0.2, 0.3, 0.4, final=0.5, kept=4)

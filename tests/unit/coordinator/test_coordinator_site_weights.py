@@ -223,3 +223,21 @@ def test_sender_that_falls_silent_is_given_up(
     monkeypatch.setattr(site_weights, "SILENCE_S", 0.0)
     answer = received(client, run, {"type": "http.request", "body": b"x" * 10, "more_body": False})
     assert answer[0]["status"] == 408
+
+
+def test_weights_that_are_not_in_memory_are_read_by_a_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk holds up no other site's request; what comes is the same, and a file cut short ends early."""
+    path = tmp_path / "weights"
+    path.write_bytes(content := bytes(range(256)) * 3000)
+
+    async def read(first: int, last: int) -> bytes:
+        return b"".join([chunk async for chunk in site_weights._chunks(path, first, last)])
+
+    assert asyncio.run(read(5, 700_000)) == content[5:700_001]
+
+    def away(*_arguments: object) -> int:
+        raise BlockingIOError
+
+    monkeypatch.setattr(site_weights.os, "preadv", away)
+    assert asyncio.run(read(5, 700_000)) == content[5:700_001]
+    assert asyncio.run(read(767_000, 900_000)) == content[767_000:]

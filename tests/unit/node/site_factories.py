@@ -25,9 +25,17 @@ from myofed_node.site_setup import Site, make_site
 from myofed_schemas.audit import AuditHead, SignedAuditHead
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.conversion import ConvertedImage, FileResult, IngestReport, Outcome, SeriesOutcome
+from myofed_schemas.duo import DuoMatch
 from myofed_schemas.errors import ErrorBody, MyofedError
 from myofed_schemas.federation import HeartbeatReply
 from myofed_schemas.mids import ImageName, Suffix
+from myofed_schemas.negotiation import (
+    NegotiationAnswer,
+    NegotiationThread,
+    ParticipationRequest,
+    SignedParticipationRequest,
+    ThreadMessage,
+)
 from myofed_schemas.planning_query import PlanningQuery, SignedPlanningQuery
 from myofed_schemas.sidecar import Provenance, Sidecar
 from myofed_schemas.study import SignedManifest, StudyManifest
@@ -188,6 +196,7 @@ class FakeCoordinator:
         self.manifests: list[SignedManifest] = []
         self.models: dict[str, bytes] = {}
         self.queries: list[SignedPlanningQuery] = []
+        self.threads: list[NegotiationThread] = []
         self.refusals: dict[str, tuple[int, str]] = {}
         self.raises: dict[str, Exception] = {}
         self.clock = NOW_TEXT
@@ -241,6 +250,8 @@ class FakeCoordinator:
             "/site/studies": lambda _p, _b: json.dumps([m.model_dump(mode="json") for m in self.manifests]).encode(),
             "/site/planning": lambda _p, _b: json.dumps([q.model_dump(mode="json") for q in self.queries]).encode(),
             **{f"/site/planning/{q.query.query_id}": lambda _p, _b: b"{}" for q in self.queries},
+            "/site/negotiations": lambda _p, _b: b"[" + b",".join(map(canonical_json, self.threads)) + b"]",
+            **{f"/site/negotiations/{t.signed.request.negotiation_id}": self._answered for t in self.threads},
             "/site/models": lambda path, _b: self.models[path.rsplit("/", 1)[1]],
             "/site/audit-head": self._cosign,
             "/site/coordinator-head": self._witnessed,
@@ -253,6 +264,27 @@ class FakeCoordinator:
     def signed_head(self, head: AuditHead) -> bytes:
         """This head under the coordinator's key."""
         return canonical_json(SignedAuditHead(head=head, signature=self.key.sign(canonical_json(head)).hex()))
+
+    def negotiate(self, request: ParticipationRequest) -> NegotiationThread:
+        """The request for participation is there from now on."""
+        signature = self.key.sign(canonical_json(request)).hex()
+        signed = SignedParticipationRequest(
+            request=request, sha256=digest(request), signature=signature, signer=self.public_key
+        )
+        self.threads.append(NegotiationThread(signed=signed, match=DuoMatch(verdict="allowed", terms=())))
+        return self.threads[-1]
+
+    def say(self, kind: str, text: str | None, *, sender: str = "consortium") -> None:
+        """The first thread has one more message."""
+        thread = self.threads[0]
+        message = {"number": len(thread.messages) + 1, "sender": sender, "kind": kind, "text": text, "at": NOW_TEXT}
+        told = (*thread.messages, ThreadMessage.model_validate(message))
+        self.threads[0] = thread.model_copy(update={"messages": told})
+
+    def _answered(self, _path: str, body: bytes) -> bytes:
+        answer = NegotiationAnswer.model_validate_json(body)
+        self.say(answer.answer, answer.text, sender="site")
+        return canonical_json(self.threads[0])
 
     def _cosign(self, _path: str, body: bytes) -> bytes:
         head = SignedAuditHead.model_validate_json(body).head

@@ -20,7 +20,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def _check(site: Site, certificate: bytes, ca: bytes) -> None:
-    client_certificate.check(site.folder, certificate, ca=ca, site="alpha", now=NOW)
+    client_certificate.check(site.folder.tls_key, certificate, ca=ca, site="alpha", now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -29,22 +29,22 @@ def _check(site: Site, certificate: bytes, ca: bytes) -> None:
         ({"name": "beta"}, "another name"),
         ({"client": False}, "not for TLS clients"),
         ({"usage": False}, "not for TLS clients"),
-        ({"start": NOW - timedelta(days=9)}, "not valid now"),
-        ({"start": NOW + timedelta(days=1)}, "not valid now"),
+        ({"start": NOW - timedelta(days=9)}, "CLOCK_AHEAD.*at least 2 days ahead"),
+        ({"start": NOW + timedelta(days=1, hours=3)}, "CLOCK_BEHIND.*at least 1 days 3 h behind"),
         ({"own_key": True}, "another public key"),
     ],
 )
 def test_certificate_that_is_not_ours_is_refused(site: Site, changes: dict[str, object], found: str) -> None:
     """Name, use, time and key are each checked."""
     consortium = Consortium()
-    request = client_certificate.make_request(site.folder, site="alpha")
+    request = client_certificate.make_request(site.folder.tls_key, site="alpha")
     with pytest.raises(MyofedError, match=found):
         _check(site, consortium.issue(request, **changes), consortium.pem)
 
 
 def test_certificate_of_another_ca_is_refused(site: Site) -> None:
     """Also when that CA has the same name."""
-    request = client_certificate.make_request(site.folder, site="alpha")
+    request = client_certificate.make_request(site.folder.tls_key, site="alpha")
     with pytest.raises(MyofedError, match="another CA"):
         _check(site, Consortium().issue(request), Consortium().pem)
 
@@ -60,7 +60,7 @@ def test_text_that_is_no_certificate_is_refused(site: Site) -> None:
 def test_issued_certificate_is_ours(site: Site) -> None:
     """What a CA makes of our request passes; its end and its fingerprint are told."""
     consortium = Consortium()
-    certificate = consortium.issue(client_certificate.make_request(site.folder, site="alpha"))
+    certificate = consortium.issue(client_certificate.make_request(site.folder.tls_key, site="alpha"))
     _check(site, certificate, consortium.pem)
     assert client_certificate.not_after(certificate) == NOW + timedelta(days=7)
     assert len(client_certificate.fingerprint(certificate)) == 64

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
-import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from site_factories import NOW, demo_site
+from tls_servers import plain_server, tls_server
 
 from myofed_node.enrolment_client import MAX_REPLY_BYTES, post_enrolment
 from myofed_node.federation.ledger import read_ledger
@@ -28,29 +27,11 @@ def site(tmp_path: Path) -> Site:
 
 
 @contextmanager
-def _office(site: Site, *, status: int = 200, reply: bytes = PENDING) -> Iterator[int]:
+def _office(site: Site, *, status: int = 200, reply: bytes = PENDING, clock: datetime = NOW) -> Iterator[int]:
     """A TLS server on loopback with the site's own loopback certificate; gives its port."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(site.folder.loopback_certificate, site.folder.loopback_key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    pair = (site.folder.loopback_certificate, site.folder.loopback_key)
+    with tls_server(*pair, status=status, reply=reply, clock=clock) as port:
+        yield port
 
 
 def _invite(port: int, ca: Path) -> Invite:
@@ -72,17 +53,51 @@ def _code(site: Site, invite: Invite) -> str:
 
 
 def test_server_of_another_ca_gets_nothing(site: Site, tmp_path: Path) -> None:
-    """TLS inspection or a wrong address: refused before the token leaves."""
+    """Refused before the token leaves; the look at its certificate stands in the ledger, with no byte out."""
     other = demo_site(tmp_path / "b")
     with _office(other) as port:
-        assert _code(site, _invite(port, site.folder.loopback_ca)) == "COORDINATOR_NOT_TRUSTED"
-    assert list(read_ledger(site.folder.ledger)) == []
+        assert _code(site, _invite(port, site.folder.loopback_ca)) == "COORDINATOR_OTHER_CA"
+    assert [(e.method, e.path, e.out_bytes) for e in read_ledger(site.folder.ledger)] == [("GET", "/health", 0)]
 
 
 def test_absent_server_is_unreachable_and_in_the_ledger(site: Site) -> None:
     """Status 0: an attempt counts."""
     assert _code(site, _invite(9, site.folder.loopback_ca)) == "COORDINATOR_UNREACHABLE"
     assert [entry.status for entry in read_ledger(site.folder.ledger)] == [0]
+
+
+def _said(site: Site, invite: Invite) -> str:
+    with pytest.raises(MyofedError) as caught:
+        post_enrolment(site, invite, BODY, now=NOW)
+    return str(caught.value)
+
+
+def test_way_that_is_closed_is_told_in_words(site: Site) -> None:
+    """Nobody listening, a name that nobody knows, something that speaks no TLS: each with the mend."""
+    assert "connection refused" in _said(site, _invite(9, site.folder.loopback_ca))
+    nowhere = _invite(9, site.folder.loopback_ca).model_copy(update={"people_url": "https://nobody.invalid:8443"})
+    assert "does not resolve" in _said(site, nowhere)
+    with plain_server() as port:
+        assert "does not speak TLS" in _said(site, _invite(port, site.folder.loopback_ca))
+
+
+def test_proxy_that_refuses_is_told_apart_from_the_coordinator(site: Site) -> None:
+    """The hospital's own proxy says no."""
+    with plain_server() as port:
+        config = site.config.model_copy(update={"outbound_proxy": f"http://127.0.0.1:{port}"})
+        assert _code(Site(site.folder, config), _invite(9, site.folder.loopback_ca)) == "PROXY_REFUSED"
+
+
+@pytest.mark.parametrize(("hours", "said"), [(-26, "CLOCK_AHEAD"), (26, "CLOCK_BEHIND")])
+def test_clock_that_no_certificate_would_bear_is_told_exactly(site: Site, hours: int, said: str) -> None:
+    """By the Date header of the coordinator's own answer; under an hour the doctor tells."""
+    with _office(site, clock=NOW + timedelta(hours=hours)) as port:
+        message = _said(site, _invite(port, site.folder.loopback_ca))
+    assert said in message
+    assert "1 days 2 h" in message
+    assert "join again" in message
+    with _office(site, clock=NOW + timedelta(minutes=50)) as port:
+        assert post_enrolment(site, _invite(port, site.folder.loopback_ca), BODY, now=NOW).state == "pending"
 
 
 @pytest.mark.parametrize(

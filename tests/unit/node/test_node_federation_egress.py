@@ -7,7 +7,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -343,3 +343,14 @@ def test_sender_that_goes_away_sends_nothing(wall: Wall) -> None:
 
     asyncio.run(gone())
     assert not (wall.tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize(("answer", "told"), [(b"x" * 12, 0), (b"x" * 330, 1)])
+def test_executor_is_told_of_a_message_and_of_nothing_else(tmp_path: Path, answer: bytes, told: int) -> None:
+    """An empty answer to a poll is no message, and neither is any other answer."""
+    wall, said = Wall(tmp_path, lambda request: httpx.Response(200, stream=httpx.ByteStream(answer))), []
+    egress = wall.egress()
+    egress._settings = replace(egress._settings, message_passed=lambda: said.append(1))
+    for path in ("/v1/fleet/pull-messages", "/v1/fleet/pull-object"):
+        asyncio.run(call(egress, "POST", path, b"", {}))
+    assert len(said) == told

@@ -24,7 +24,7 @@ from myofed_node.config import PrivacyFloor
 from myofed_node.federation.approvals import Approvals
 from myofed_node.federation.executor import Executor, Means
 from myofed_node.federation.executor_process import fail_closed
-from myofed_node.federation.flower_adapter import Incoming
+from myofed_node.federation.flower_adapter import Incoming, Weights
 from myofed_node.federation.term import Term
 from myofed_node.federation.training_gate import turn
 from myofed_node.learning.exclusions import RECORDS
@@ -563,3 +563,52 @@ def test_later_task_ends_the_one_before_it_and_has_its_turn(bench: Bench) -> Non
     outcome = executor.handle(bench.message(round=2))
     thread.join(20)
     assert (outcome.packed, ended) == (b"trained", ["ROUND_OVER"])
+
+
+def by_file(bench: Bench, tmp_path: Path) -> Incoming:
+    """The first round's message; its weights lie in a file, as those by reference do."""
+    file = tmp_path / "x.in"
+    file.write_bytes(WEIGHTS)
+    sha256 = hashlib.sha256(WEIGHTS).hexdigest()
+    return Incoming(bench.message().instruction, lambda: Weights(memoryview(WEIGHTS), sha256, file))
+
+
+def test_weights_that_came_in_a_file_are_handed_to_the_worker_as_one(bench: Bench, tmp_path: Path) -> None:
+    """It is told where they lie and where the trained ones go; the audit chain has the digest of what it wrote."""
+    bench.site.folder.passing_weights.mkdir(parents=True)
+    answer = bench.worker.__call__
+
+    def worker(request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None) -> tuple[Reply, bytes]:
+        reply, sent = answer(request, blob, timeout_s=timeout_s)
+        if isinstance(request, PingRequest):
+            return reply, sent
+        assert (blob, request.weights_file) == (b"", str(tmp_path / "x.in"))
+        Path(request.trained_file).write_bytes(b"trained")
+        return reply, b""
+
+    means = Means(call_worker=worker, now=lambda: NOW, min_scored_subjects=1)
+    executor = Executor(bench.site.folder, Approvals(bench.site.folder, bench.site.config), means)
+    outcome = executor.handle(by_file(bench, tmp_path))
+    assert outcome.file is not None
+    assert (outcome.packed, outcome.file.parent) == (b"trained", bench.site.folder.passing_weights)
+    assert bench.entries()[-1][1]["weights"] == hashlib.sha256(b"trained").hexdigest()
+
+
+def test_trained_weights_of_a_refused_task_are_gone(bench: Bench, tmp_path: Path) -> None:
+    """Here the site stopped training while the worker wrote them."""
+    bench.site.folder.passing_weights.mkdir(parents=True)
+    answer = bench.worker.__call__
+
+    def worker(request: Any, blob: bytes = b"", *, timeout_s: float, over: Any = None) -> tuple[Reply, bytes]:
+        if isinstance(request, TrainRequest):
+            assert request.trained_file is not None
+            Path(request.trained_file).write_bytes(b"trained")
+            turn(bench.site.folder, "stopped", by="chief", now=NOW)
+        return answer(request, blob, timeout_s=timeout_s)[0], b""
+
+    means = Means(call_worker=worker, now=lambda: NOW, min_scored_subjects=1)
+    executor = Executor(bench.site.folder, Approvals(bench.site.folder, bench.site.config), means)
+    with pytest.raises(MyofedError) as caught:
+        executor.handle(by_file(bench, tmp_path))
+    assert caught.value.code == "TRAINING_STOPPED"
+    assert list(bench.site.folder.passing_weights.iterdir()) == []

@@ -442,3 +442,29 @@ def test_superseded_ticket_ends_the_term_of_its_task(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(flower_adapter, "push_task_output", fake.finish)
     SuperNodeLink("127.0.0.1:9", secret_file=secret).work(ticket, look)
     assert over == [False, True]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_update_in_a_file_is_uploaded_from_it_and_no_file_is_left(
+    monkeypatch: pytest.MonkeyPatch, secret: Path, tmp_path: Path, *, fails: bool
+) -> None:
+    """As long as its bytes travel as they are; also where the upload is refused."""
+    file, uploaded = tmp_path / "x.trained", []
+
+    class Plain(FakeTransport):
+        def parcel(self, incoming: Incoming, packed: bytes) -> bytes:
+            return packed
+
+        def upload(self, instruction: Any, parcel: Any, *, sha256: str, term: Term) -> None:
+            uploaded.append((parcel, sha256))
+            if fails:
+                raise MyofedError("TRAINING_STOPPED", "x")
+
+    def handler(_incoming: Incoming) -> Outcome:
+        file.write_bytes(b"trained")
+        return Outcome("{}", memoryview(b"trained"), file)
+
+    code, _ = by_transport(monkeypatch, secret, {"kind": "train", "reference_bytes": 8}, handler, Plain())
+    assert code == ("TRAINING_STOPPED" if fails else "OK")
+    assert uploaded == [(file, hashlib.sha256(b"trained").hexdigest())]
+    assert not file.exists()

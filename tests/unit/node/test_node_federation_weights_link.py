@@ -223,3 +223,26 @@ def test_line_that_is_only_slow_ends_with_the_rounds_time_as_well(
         way(line)
     assert caught.value.code == "WEIGHTS_TRANSFER_TIMEOUT"
     assert line.time_s <= 60 + 25
+
+
+def test_update_in_a_file_moves_into_its_place_and_is_gone_afterwards(tmp_path: Path) -> None:
+    """Nothing of 100 MB is copied for it."""
+    line, trained = Line(tmp_path), tmp_path / "x.trained"
+    trained.write_bytes(CONTENT)
+    link(line).upload(PATH, trained, study="thigh-muscles", timeout_s=60.0)
+    assert bytes(line.arrived) == CONTENT
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_next_transfer_begins_with_the_length_that_the_last_one_the_same_way_came_to(tmp_path: Path) -> None:
+    """A fast line has fewer requests from the second round on; a slow way back begins as carefully as before."""
+    line = Line(tmp_path)
+    both = link(line)
+    for _ in range(2):
+        both.fetch(PATH, sha256=SHA, total=len(CONTENT), study="thigh-muscles", timeout_s=60.0).unlink()
+    line.slow_s = 30.0
+    for _ in range(2):
+        line.arrived.clear()
+        both.upload(PATH, CONTENT, study="thigh-muscles", timeout_s=6000.0)
+    firsts = [said for _, said in line.asked if said.startswith(("bytes=0-", "bytes 0-"))]
+    assert firsts == ["bytes=0-1023", "bytes=0-4095", f"bytes 0-1023/{len(CONTENT)}", f"bytes 0-255/{len(CONTENT)}"]

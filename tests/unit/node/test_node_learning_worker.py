@@ -22,13 +22,14 @@ import torch
 from learning_factories import initial, manifest, stripes
 from test_node_learning_data import write_subject
 
+from myofed_node.learning import worker as worker_module
 from myofed_node.learning.data import SubjectCache
 from myofed_node.learning.input_store import InputStore
 from myofed_node.learning.network import Isolation, find_isolation, without_network
-from myofed_node.learning.protocol import EvaluateRequest, Roles, TrainRequest, read_frame
+from myofed_node.learning.protocol import EvaluateRequest, Roles, TrainRequest, read_frame, write_frame
 from myofed_node.learning.subjects import Slices
 from myofed_node.learning.weights import check
-from myofed_node.learning.worker import Worker, listen, main, serve
+from myofed_node.learning.worker import Worker, listen, main, serve, serve_one
 from myofed_node.learning.worker_client import call, ping
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import StudyManifest
@@ -248,3 +249,40 @@ def test_task_whose_subjects_do_not_fit_is_refused_by_the_sites_limit(tmp_path: 
         with pytest.raises(MyofedError) as refusal:
             call(path, fits.model_copy(update={"max_memory_mb": 1}), initial(), timeout_s=30)
     assert refusal.value.code == "POLICY_MEMORY"
+
+
+def test_weights_handed_over_as_files_give_the_bytes_of_those_sent(tmp_path: Path) -> None:
+    """Only names pass the socket; a worker that cannot read or write them says one code, and refused weights leave no file."""
+    came, made = tmp_path / "x.in", tmp_path / "x.trained"
+    files = {"weights_file": str(came), "trained_file": str(made)}
+    with running(tmp_path) as path:
+        _, sent = call(path, train_request(), initial(), timeout_s=30)
+        for content, code in ((None, "WEIGHTS_FILE"), (b"x" * 30, "WEIGHTS_FORMAT")):
+            if content:
+                came.write_bytes(content)
+            with pytest.raises(MyofedError) as refusal:
+                call(path, train_request().model_copy(update=files), timeout_s=30)
+            assert (refusal.value.code, made.exists()) == (code, False)
+        came.write_bytes(initial())
+        reply, nothing = call(path, train_request().model_copy(update=files), timeout_s=30)
+        evaluate = EvaluateRequest(manifest=manifest(), dataset="/nowhere", subjects=("a",), weights_file=str(came))
+        scored, _ = call(path, evaluate, timeout_s=30)
+    assert (reply.code, nothing, made.read_bytes(), came.read_bytes()) == ("OK", b"", sent, initial())
+    assert [score.subjects for score in scored.scores] == [1, 1]
+
+
+def test_worker_whose_caller_is_gone_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody would take it away."""
+
+    def gone(_peer: object, _document: object, _blob: object = b"") -> None:
+        raise BrokenPipeError
+
+    came, made = tmp_path / "x.in", tmp_path / "x.trained"
+    came.write_bytes(initial())
+    request = train_request().model_copy(update={"weights_file": str(came), "trained_file": str(made)})
+    ours, theirs = socket.socketpair()
+    with ours:
+        write_frame(ours, request)
+        monkeypatch.setattr(worker_module, "write_frame", gone)
+        serve_one(Worker(device=torch.device("cpu"), threads=1, cache=Subjects()), theirs)
+    assert not made.exists()

@@ -37,7 +37,7 @@ def test_running_site_says_what_it_has(tmp_path: Path) -> None:
     site = demo_site(tmp_path / "a")
     folder, store = site.folder, SiteStore(site.folder.store)
     enrol(site, FakeCoordinator())
-    request = client_certificate.make_request(folder, site="alpha")
+    request = client_certificate.make_request(folder.tls_key, site="alpha")
     folder.tls_certificate.write_bytes(Consortium().issue(request))
     write_image(folder.dataset, Scan(1))
     store.begin_ingest("f" * 64, now=NOW_TEXT)

@@ -71,7 +71,11 @@ def test_fast_path_takes_what_the_typed_one_takes(
     changed = bytearray(line)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(changed) - 1))
-        with_ = data.draw(st.sampled_from([b"", b'"', b"\\", b",", b":", b"0", b"-", b" ", b"\n", b"}", bytes([255])]))
+        with_ = data.draw(
+            st.sampled_from(
+                [b"", b'"', b"\\", b",", b":", b"0", b"-", b" ", b"\n", b"}", b"\x7f", bytes([255]), "é".encode()]
+            )
+        )
         changed[at : at + data.draw(st.integers(0, 1))] = with_
     assert typed(bytes(changed)) == fast(bytes(changed))
 
@@ -99,9 +103,21 @@ def test_line_that_is_not_canonical_is_refused(detail: bytes) -> None:
 
 
 def test_plain_entries_need_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What our own code writes goes the fast way."""
+    """What our own code writes goes the fast way, letters of all languages included."""
     monkeypatch.setattr(audit_lines, "parse_line", None)
     assert verify_lines(chain(5)).sequence == 5
+    assert verify_lines([entry(1, GENESIS, actor="Jörg", detail={"ä": "ü", "日": 1}).line()]).sequence == 1
+
+
+@pytest.mark.parametrize(("field", "longest"), [("actor", 64), ("subject", 128)])
+@pytest.mark.parametrize("letter", ["x", "ü", "日", "😀"])
+def test_lengths_are_counted_in_characters(field: str, longest: int, letter: str) -> None:
+    """As the typed path counts them."""
+    line = entry(1, GENESIS, **{field: letter * longest}).line()
+    assert fast(line) == typed(line) != None  # noqa: E711  both, and not refused
+    longer = line.replace(letter.encode() * longest, letter.encode() * (longest + 1))
+    assert fast(longer) is None
+    assert typed(longer) is None
 
 
 @pytest.mark.parametrize("number", [1, 2, 9, 10])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
 from myofed_schemas.errors import MyofedError
-from myofed_schemas.weights_layout import Place, layout
+from myofed_schemas.weights_layout import TYPES, Place, head, layout
 
 TWO = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.array([7], np.int64)}
 
@@ -87,3 +87,18 @@ def test_places_are_those_of_the_numbers() -> None:
     assert np.frombuffer(packed, np.float32, 6, places["b"].offset).tolist() == [0, 1, 2, 3, 4, 5]
     assert layout(save({})) == {}
     assert Place("float32", (4, 5), 0).count == 20
+
+
+@pytest.mark.parametrize("ones", [(), (3,), (0, 4), (2, 1, 2)])
+def test_head_is_what_the_library_writes(ones: tuple[int, ...]) -> None:
+    """To the byte, of every type and also of scalars, empty tensors and names that JSON spells: digests do not change with the writer."""
+    types = [dtype for dtype, _ in TYPES.values() if dtype != "bfloat16"]
+    tensors = {f'{n}/\u00e4"{dtype}': np.ones(ones, dtype) for n, dtype in enumerate(types)} | TWO
+    beginning, order = head({name: (tensor.dtype.name, tensor.shape) for name, tensor in tensors.items()})
+    assert beginning + b"".join(tensors[name].tobytes() for name in order) == save(tensors)
+
+
+def test_unknown_type_has_no_head() -> None:
+    """A tensor is never left out in silence."""
+    with pytest.raises(KeyError):
+        head({"a": ("complex64", (1,))})

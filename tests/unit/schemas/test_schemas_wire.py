@@ -64,6 +64,9 @@ def test_every_top_level_wire_type_has_an_example() -> None:
             "enrolment",
             "audit",
             "catalog",
+            "catalog_search",
+            "duo",
+            "negotiation",
             "ledger",
             "model",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from catalog_wire_examples import catalog_examples
 from pydantic import BaseModel
 
 from myofed_schemas import (
@@ -13,6 +14,7 @@ from myofed_schemas import (
     errors,
     federation,
     ledger,
+    lineage,
     model,
     planning,
     planning_query,
@@ -271,6 +273,10 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     ),
     "enrolment-request": enrolment.EnrolmentRequest(body=ENROLMENT_BODY, signature=SIGNATURE),
     "enrolment-reply": enrolment.EnrolmentReply(state="approved", code="OK", certificate_pem=PEM),
+    "signed-renewal": enrolment.SignedRenewal(
+        body=enrolment.RenewalBody(site="hospital-a", csr_pem=PEM, asked_at="2026-11-22T10:00:00Z"), signature=SIGNATURE
+    ),
+    "renewal-reply": enrolment.RenewalReply(certificate_pem=PEM),
     "site-record": enrolment.SiteRecord(
         site="hospital-a",
         state="approved",
@@ -291,6 +297,7 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     "signed-audit-head": audit.SignedAuditHead(head=HEAD, signature=SIGNATURE),
     "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
     "dataset-card": CARD,
+    **catalog_examples(CARD),
     "dataset-card-of-facts": FULL_CARD,
     "count-cube": CUBE,
     "catalog-answer": catalog.CatalogAnswer(cards=(CARD,), subjects_at_least=25, withheld=0),
@@ -316,6 +323,33 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         by_kind={"engine": 1},
         out_bytes_by_kind={"engine": 10},
         head=SHA,
+    ),
+    "lineage-record": lineage.LineageRecord(
+        statement=lineage.LineageStatement(
+            study_id="thigh-muscles",
+            run_id="run-0123abcd",
+            round=1,
+            manifest_digest=SHA,
+            previous=SHA,
+            parent_sha256=SHA,
+            aggregated_sha256=SHA,
+            strategy="fedavg",
+            weighting="uniform",
+            updates=(lineage.UpdateTrace(sha256=SHA, examples=20),),
+            sites=1,
+            loss=0.5,
+            dice=None,
+            software=lineage.LineageSoftware(
+                myofed="0.1.0",
+                flwr="1.41.0",
+                numpy="2.2.0",
+                python="3.11.7",
+                nodes=(lineage.NodeSoftware(myofed="0.1.0", flwr="1.41.0"),),
+            ),
+            started_at=NOW,
+        ),
+        signature=SIGNATURE,
+        signer=SHA,
     ),
     "model-record": model.ModelRecord(
         statement=model.ModelStatement(

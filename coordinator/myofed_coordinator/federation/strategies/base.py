@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from myofed_coordinator.federation.weights import ReadTensor
+from myofed_coordinator.federation.weights import ReadTensor, Tensor
+from myofed_schemas.weights_moved import PIECE
 
 Float64 = NDArray[np.float64]
 
@@ -79,9 +80,21 @@ def weighted_mean(name: str, updates: Sequence[Update]) -> Float64:
     """
     total: Float64 | None = None
     for update in updates:
-        weighted = update.read(name).astype(np.float64)
-        weighted *= update.weight
-        total = weighted if total is None else np.add(total, weighted, out=total)
+        values = update.read(name)
+        if total is None:
+            total = np.empty(values.shape, np.float64)
+            np.multiply(values, update.weight, out=total, dtype=np.float64)
+        else:
+            _add_weighted(total.reshape(-1), values.reshape(-1), update.weight)
     assert total is not None
     total /= sum(update.weight for update in updates)
     return total
+
+
+def _add_weighted(total: Float64, values: Tensor, weight: float) -> None:
+    """Piece by piece: what is between stays in a processor's cache."""
+    piece = np.empty(min(PIECE, len(total)), np.float64)
+    for at in range(0, len(total), PIECE):
+        some = values[at : at + PIECE]
+        weighted = np.multiply(some, weight, out=piece[: len(some)], dtype=np.float64)
+        total[at : at + PIECE] += weighted

@@ -1,0 +1,1 @@
+"""What machines ask of a coordinator: does it live, is it ready, and its numbers; on loopback alone."""
