@@ -20,6 +20,7 @@ from proofs.consortium import consortium_walks
 from proofs.convert_kills import killed_conversions
 from proofs.coordinator_kills import killed_coordinators
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
+from proofs.disclosure import disclosure
 from proofs.federation_kills import killed_federation
 from proofs.federation_links import links
 from proofs.kills import killed_batches
@@ -73,6 +74,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "deid-burned-in": burned_in,
     "convert-kills": killed_conversions,
     "validate-mutated": mutated_datasets,
+    "disclosure": disclosure,
     "federation-kills": killed_federation,
     "federation-links": links,
     "api": whole_api,

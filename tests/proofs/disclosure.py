@@ -98,9 +98,9 @@ def _attack(cohort: Cohort, cubes: Sequence[CountCube], *, k: int) -> tuple[list
     groups = ["01", "1", "0"] if old - new else ["01", "1"]
     if not any(version.told for version in versions):
         return [], 0
-    attack = Attack(versions, groups, values)
+    attack = Attack(versions, groups, values, seed=cohort.seed)
     truth = attack.count(tally(groups, members))
-    attack.guess(np.random.default_rng(cohort.seed))
+    attack.guess()
     signed_in = k == cubes[0].policy.k
     differences = [("+", False), *([("-", False)] if "0" in groups else [])] if signed_in else []
     asked = [("0", signed_in), ("1", signed_in), *differences]
