@@ -14,7 +14,6 @@ from learning_factories import manifest
 from monai.bundle import ConfigParser
 from safetensors.torch import load, save
 from site_factories import demo_site, refusal_code
-from torch.onnx._internal.torchscript_exporter import onnx_proto_utils
 from typer.testing import CliRunner
 
 from myofed_node import model_export
@@ -37,13 +36,6 @@ def study_of(name: str, **changes: object) -> StudyManifest:
 def source_of(name: str) -> Source:
     asked = study_of(name)
     return Source(initial_weights(asked.architecture, seed=3), asked)
-
-
-@pytest.fixture
-def onnx_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the package onnx were there: the exporter uses it only to add functions of its own, and ours has none."""
-    monkeypatch.setattr(model_export, "onnx_there", lambda: True)
-    monkeypatch.setattr(onnx_proto_utils, "_add_onnxscript_fn", lambda proto, _functions: proto)
 
 
 def test_weights_of_another_network_are_not_exported(tmp_path: Path) -> None:
@@ -133,7 +125,6 @@ def test_onnx_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch, tm
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("onnx_installed")
 @pytest.mark.parametrize("name", NAMES)
 def test_onnx_runtime_gives_the_same_logits(tmp_path: Path, name: str) -> None:
     """On more slices, and of another size, than it was traced with."""
@@ -150,7 +141,6 @@ def test_onnx_runtime_gives_the_same_logits(tmp_path: Path, name: str) -> None:
         assert float((torch.from_numpy(logits) - network(image)).abs().max()) < 1e-4
 
 
-@pytest.mark.usefixtures("onnx_installed")
 def test_onnx_is_written_uncompared_where_no_runtime_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """And says so."""
     there = model_export.importlib.util.find_spec
