@@ -84,7 +84,7 @@ def make_backup(
     with open_atomically(out) as stream, _moment(home, database) as (rows_at, head, chain_bytes):
         sealed = SealedWriter(stream, header, sealing.passphrase)
         archive = ArchiveWriter(sealed)
-        rows = _add_rows(archive, rows_at, folder=out.parent)
+        rows = _add_rows(archive, rows_at, folder=home.root)
         with home.audit.open("rb") as chain:
             archive.add(AUDIT, chain, size=chain_bytes)
         for name, path in _files(home):
@@ -116,6 +116,7 @@ def _moment(home: HomeFolder, database: Database) -> Generator[tuple[Session, Au
 
 
 def _add_rows(archive: ArchiveWriter, session: Session, *, folder: Path) -> dict[str, int]:
+    """All rows, by way of a nameless file on the home's own disk: the backup's medium never holds them unsealed."""
     with tempfile.TemporaryFile(dir=folder) as dump:
         rows = dump_rows(session, dump)
         size = dump.tell()

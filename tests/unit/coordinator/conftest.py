@@ -89,9 +89,10 @@ def services(home: HomeFolder, database_url: str | None) -> Iterator[Services]:
 
 
 @pytest.fixture
-def bare_url(database_url: str | None, tmp_path: Path) -> Iterator[str]:
-    """URL of a database without any table, on each kind; without any afterwards."""
-    url = database_url or f"sqlite:///{tmp_path / 'bare.sqlite'}"
+def bare_url(database_url: str | None, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a database without any table, on each kind, not the one of `home`; without any afterwards."""
+    sqlite = f"sqlite:///{tmp_path / 'bare.sqlite'}"
+    url = request.getfixturevalue("other_postgres_url") if database_url else sqlite
     drop_all(url)
     yield url
     drop_all(url)

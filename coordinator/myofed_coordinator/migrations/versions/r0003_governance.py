@@ -1,4 +1,4 @@
-"""Version 3: accounts, cubes and the catalog's own rows, negotiations, starts, witnessed heads.
+"""Version 3: accounts, cubes and the catalog's own rows, negotiations, starts, lineage, witnessed heads.
 
 `card_facets` goes: what a search needs of a card is derived anew from the cards by the first process that reads them.
 """
@@ -219,6 +219,16 @@ def _negotiations() -> None:
 
 
 def _runs() -> None:
+    op.create_table(
+        "lineage",
+        sa.Column("run_id", sa.String(length=36), nullable=False),
+        sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("aggregated_sha256", sa.String(length=64), nullable=False),
+        sa.Column("recorded_at", sa.String(length=20), nullable=False),
+        sa.Column("record", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "round"),
+    )
+    op.create_index("ix_lineage_aggregated_sha256", "lineage", ["aggregated_sha256"], unique=False)
     op.create_table(
         "run_starts",
         sa.Column("start_id", sa.String(length=40), nullable=False),
