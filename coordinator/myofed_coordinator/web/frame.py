@@ -76,6 +76,8 @@ NOTICES: Mapping[str, str] = {
     "request-sent": "The request is signed and sent; the site's node fetches it within a minute.",
     "reply-sent": "Your reply is in the thread.",
     "request-withdrawn": "The request is taken back; the thread stays.",
+    "study-offered": "The study is signed and offered; its sites see it within a minute.",
+    "draft-discarded": "The draft is gone.",
     "run-stopping": "The run was asked to stop; it ends at its next look.",
 }
 """What a form's address says after it was carried out (`?done=`); any other word says nothing."""

@@ -13,10 +13,12 @@ from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.models.card import release_of
 from myofed_coordinator.models.card_page import release_line
 from myofed_coordinator.models.cards import CardsService
+from myofed_coordinator.models.lineage import verify_lineage
 from myofed_coordinator.services import Services
 from myofed_coordinator.web.render import Asked, Renderer
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.ids import Sha256
+from myofed_schemas.lineage import Lineage
 from myofed_schemas.model import ModelRecord
 from myofed_schemas.model_card import ModelCard
 
@@ -48,12 +50,16 @@ class ModelView:
         card: None where its study is gone.
         release: The card's mark and reasons in one line; empty without a card.
         verified: The code of what is wrong with the stored bytes or their signature; `OK` where both hold.
+        lineage: Signed records of its rounds; empty for a run of an earlier release.
+        lineage_verified: The code of what is wrong with them, `OK` where they lead from the manifest to this model.
     """
 
     record: ModelRecord
     card: ModelCard | None
     release: str
     verified: str
+    lineage: Lineage
+    lineage_verified: str
 
 
 def add_models(router: APIRouter, renderer: Renderer, services: Services, cards: CardsService) -> None:
@@ -86,12 +92,28 @@ def model_view(services: Services, cards: CardsService, record: ModelRecord) -> 
         card = cards.show(record.statement.sha256)
     except MyofedError:
         card = None
-    return ModelView(record, card, release_line(card) if card else "", _verified(services, record))
+    lineage = services.lineage.of_model(record.statement)
+    return ModelView(
+        record,
+        card,
+        release_line(card) if card else "",
+        _verified(services, record),
+        lineage,
+        _lineage_verified(record, lineage),
+    )
 
 
 def _verified(services: Services, record: ModelRecord) -> str:
     try:
         services.models.verify_file(services.models.read(record.statement.sha256))
+    except MyofedError as error:
+        return error.code
+    return "OK"
+
+
+def _lineage_verified(record: ModelRecord, lineage: Lineage) -> str:
+    try:
+        verify_lineage(lineage, record.statement, signer=record.signer)
     except MyofedError as error:
         return error.code
     return "OK"

@@ -15,6 +15,7 @@ from myofed_coordinator.api.login import Login
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.uploads import Uploads
 from myofed_coordinator.web.accounts_page import add_accounts
 from myofed_coordinator.web.audit_page import add_audit
 from myofed_coordinator.web.catalog_page import add_catalog
@@ -31,6 +32,7 @@ from myofed_coordinator.web.runs_page import RunsStopper, add_runs
 from myofed_coordinator.web.sites_page import add_sites
 from myofed_coordinator.web.starts_page import add_starts
 from myofed_coordinator.web.studies_page import Trainings, add_studies
+from myofed_coordinator.web.wizard_page import add_wizard
 
 SECTIONS = (
     Section("/", "Overview", Permission.SEE_SITES),
@@ -69,6 +71,9 @@ def add_pages(
     add_accounts(router, renderer, services.accounts, clock=clock)
     add_sites(router, renderer, services, clock=clock)
     add_studies(router, renderer, services, Trainings(runs, starts), clock=clock)
+    largest = services.config.largest_upload_mb << 20
+    uploads = Uploads(services.home.uploads, services.home.models, largest, services.audit)
+    add_wizard(router, renderer, services, uploads, clock=clock)
     add_starts(router, starts, clock=clock)
     add_catalog(router, renderer, services, clock=clock)
     add_requests(router, renderer, services, clock=clock)

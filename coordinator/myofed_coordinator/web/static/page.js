@@ -149,8 +149,50 @@
     }
   }
 
+  // Initial weights are sent as they are, under their digest; the route takes them piece by piece.
+  function addUpload() {
+    const box = document.querySelector("[data-upload]");
+    if (!box || !window.crypto.subtle) {
+      return;
+    }
+    const state = document.getElementById("upload-state");
+    const choice = document.getElementById("weights");
+    box.hidden = false;
+    document.getElementById("upload").addEventListener("change", async (event) => {
+      const file = event.target.files[0];
+      if (!file) {
+        return;
+      }
+      state.textContent = "Reading ...";
+      try {
+        const digest = await window.crypto.subtle.digest("SHA-256", await file.arrayBuffer());
+        const sha256 = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+        state.textContent = "Sending ...";
+        const answer = await fetch("/api/v1/weights/" + sha256, {
+          method: "PUT",
+          credentials: "same-origin",
+          headers: { "content-type": "application/octet-stream", "x-csrf-token": document.querySelector("input[name=csrf]").value },
+          body: file,
+        });
+        if (!answer.ok) {
+          const refused = await answer.json();
+          state.textContent = "Refused with the code " + refused.code + ".";
+          return;
+        }
+        if (!Array.from(choice.options).some((option) => option.value === sha256)) {
+          choice.add(new Option("uploaded, " + sha256.slice(0, 12), sha256));
+        }
+        choice.value = sha256;
+        state.textContent = "Uploaded and chosen.";
+      } catch (error) {
+        state.textContent = "It could not be sent.";
+      }
+    });
+  }
+
   addThemeSwitch();
   takeFragment();
+  addUpload();
   drawAll();
   announce();
 })();
