@@ -22,6 +22,7 @@ from bench.catalog_load import Door, Heard, Question, listen
 from myofed_coordinator.catalog.search import CatalogSearch, PageWanted
 from myofed_coordinator.catalog.service import CatalogService
 from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.database import Database
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
 from myofed_coordinator.services import open_services
@@ -80,6 +81,7 @@ def measure_one(size: Size, *, engine: str, users: int, seconds: int) -> dict[st
         begin = time.perf_counter()
         cells = fill(services.database, size)
         filled_s = time.perf_counter() - begin
+        _settle(services.database)
         names = _names(services.catalog, CatalogSearch(services.database, services.catalog.index), size)
         services.close()
         with _serving(home, config) as door:
@@ -93,6 +95,13 @@ def measure_one(size: Size, *, engine: str, users: int, seconds: int) -> dict[st
         "cells": float(cells),
         "asked": float(_asked(heard)),
     }
+
+
+def _settle(database: Database) -> None:
+    """Statistics and visibility of the tables are those of a catalog that was there yesterday, and nothing is done behind our back."""
+    with database.engine.connect() as connection:
+        plain = connection.execution_options(isolation_level="AUTOCOMMIT")
+        plain.exec_driver_sql("ANALYZE" if database.engine.dialect.name == "sqlite" else "VACUUM ANALYZE")
 
 
 def _asked(heard: Heard) -> int:

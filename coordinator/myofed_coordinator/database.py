@@ -50,11 +50,23 @@ class Database:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._writing = engine.execution_options(myofed_writer=True)
+        autocommit = {"isolation_level": "AUTOCOMMIT"} if engine.dialect.name != "sqlite" else {}
+        self._looking = engine.execution_options(**autocommit)
 
     @contextmanager
     def read(self) -> Generator[Session]:
         """A session for reading; nothing done in it is kept."""
         with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def look(self) -> Generator[Session]:
+        """A session for SELECT only, for what is asked many times a second.
+
+        PostgreSQL takes a new snapshot for each statement anyway (READ COMMITTED); here without BEGIN and ROLLBACK, two trips to
+        the server less.
+        """
+        with Session(self._looking) as session:
             yield session
 
     @contextmanager

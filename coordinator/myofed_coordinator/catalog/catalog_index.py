@@ -212,8 +212,10 @@ class CatalogIndex:
             public: As everybody may see them, words included.
         """
         self._bring_to_form()
-        snapshot = self.current(session)
-        whole = snapshot.of_sites(session.scalars(select(SiteRow.site).where(SiteRow.state == "approved")))
+        newest = select(func.max(EntryRow.changed)).scalar_subquery()
+        rows = session.execute(select(SiteRow.site, newest).where(SiteRow.state == "approved")).all()
+        snapshot = self._current(session, max((change or 0 for _, change in rows), default=0))
+        whole = snapshot.of_sites(site for site, _ in rows)
         if choice.text is not None:
             whole &= self._text(session, snapshot, choice.text, public=public)
         tier, chosen = snapshot.tier(public=public), dict[FacetName, int]()
@@ -222,9 +224,8 @@ class CatalogIndex:
             chosen[each.facet] = chosen.get(each.facet, 0) | mask
         return Found(snapshot, whole, chosen)
 
-    def current(self, session: Session) -> Snapshot:
-        """The catalog as this session's database has it."""
-        newest = session.scalar(select(func.max(EntryRow.changed))) or 0
+    def _current(self, session: Session, newest: int) -> Snapshot:
+        """The catalog with the newest change that this session's database has."""
         kept = self._snapshot
         if kept is not None and kept.changed == newest:
             return kept

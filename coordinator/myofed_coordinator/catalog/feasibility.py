@@ -46,7 +46,7 @@ class Feasibility:
             BudgetError: QUERY_BUDGET.
         """
         self._log.take(question, account=asker.account, now=asker.now)
-        with self._database.read() as session:
+        with self._database.look() as session:
             found = self._search.index.find(session, question.cards)
             places = list(found.snapshot.in_order(found.cards(), "site"))
             cells = cells_at(session, question.filters) if question.filters else None

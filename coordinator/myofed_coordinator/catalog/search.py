@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from myofed_coordinator.catalog.catalog_index import CatalogIndex, Found, Place, Tier
 from myofed_coordinator.catalog.cube_cells import current_cube, single_cells
 from myofed_coordinator.catalog.entries import EntryDocument
-from myofed_coordinator.catalog.models import EntryRow
+from myofed_coordinator.catalog.models import CardRow, EntryRow
 from myofed_coordinator.catalog.names import name_of
 from myofed_coordinator.catalog.public import guaranteed
 from myofed_coordinator.catalog.service import cards_of, unknown_card
@@ -59,7 +59,7 @@ class CatalogSearch:
 
     def facets(self, choice: CardChoice, *, public: bool = False) -> FacetAnswer:
         """How many cards match, and what each further choice would leave."""
-        with self._database.read() as session:
+        with self._database.look() as session:
             found = self.index.find(session, choice, public=public)
         tier = found.snapshot.tier(public=public)
         total = tier.count(found.cards())
@@ -73,7 +73,7 @@ class CatalogSearch:
 
     def page(self, choice: CardChoice, wanted: PageWanted, *, public: bool = False) -> CardPage:
         """One page of the cards that match."""
-        with self._database.read() as session:
+        with self._database.look() as session:
             found = self.index.find(session, choice, public=public)
             first = (wanted.number - 1) * wanted.size
             places = list(islice(_in_order(found, wanted.sort, public=public), first, first + wanted.size))
@@ -90,7 +90,7 @@ class CatalogSearch:
 
     def every(self, *, public: bool = False) -> list[CardShown]:
         """All current cards of approved sites, by site and name."""
-        with self._database.read() as session:
+        with self._database.look() as session:
             found = self.index.find(session, CardChoice(), public=public)
             places = list(found.snapshot.in_order(found.cards(), "site"))
             cards = _public_cards(session, places) if public else _cards(session, places)
@@ -107,18 +107,14 @@ class CatalogSearch:
         Raises:
             MyofedError: CARD_UNKNOWN, also where it was withdrawn or its site is not approved.
         """
-        with self._database.read() as session:
-            entry = _entry(session, site, dataset)
-            if public:
-                card = DatasetCard.model_validate_json(entry.public)
-            else:
-                (card,) = cards_of(session, [entry.card or 0])
-            cube, published = current_cube(session, site, dataset), _published(entry)
+        with self._database.look() as session:
+            entry, document = _entry(session, site, dataset)
+        facts = EntryDocument.model_validate_json(entry.document)
         return CardShown(
-            card=card,
-            published_at=published,
-            policy=cube.policy if cube else None,
-            cube_version=cube.version if cube else None,
+            card=DatasetCard.model_validate_json(entry.public if public else document),
+            published_at=facts.published_at,
+            policy=facts.cube.policy if facts.cube else None,
+            cube_version=facts.cube.version if facts.cube else None,
         )
 
     def counts(self, site: str, dataset: str, *, public: bool = False) -> CardCounts:
@@ -127,8 +123,8 @@ class CatalogSearch:
         Raises:
             MyofedError: CARD_UNKNOWN, also where it has no cube.
         """
-        with self._database.read() as session:
-            entry = _entry(session, site, dataset)
+        with self._database.look() as session:
+            entry, _ = _entry(session, site, dataset)
             cube = current_cube(session, site, dataset)
             if cube is None:
                 raise unknown_card()
@@ -180,21 +176,15 @@ def _public_cards(session: Session, places: Sequence[Place]) -> tuple[DatasetCar
     return tuple(DatasetCard.model_validate_json(documents[entry]) for entry in ids if entry in documents)
 
 
-def _entry(session: Session, site: str, dataset: str) -> EntryRow:
-    entry = session.scalars(
-        select(EntryRow)
+def _entry(session: Session, site: str, dataset: str) -> tuple[EntryRow, str]:
+    """The row of this data set, and its current card's document."""
+    found = session.execute(
+        select(EntryRow, CardRow.document)
         .join(SiteRow, SiteRow.site == EntryRow.site)
-        .where(
-            EntryRow.site == site,
-            EntryRow.dataset == dataset,
-            EntryRow.card.is_not(None),
-            SiteRow.state == "approved",
-        )
+        .join(CardRow, CardRow.id == EntryRow.card)
+        .where(EntryRow.site == site, EntryRow.dataset == dataset, SiteRow.state == "approved")
     ).first()
-    if entry is None:
+    if found is None:
         raise unknown_card()
-    return entry
-
-
-def _published(entry: EntryRow) -> str:
-    return EntryDocument.model_validate_json(entry.document).published_at
+    entry, document = found
+    return entry, document
