@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.catalog import measure as catalog
 from bench.convert import measure as convert
 from bench.convert_right import measure as convert_right
 from bench.deidentify import measure as deidentify
@@ -26,6 +27,7 @@ REPOSITORY = HERE.parent
 RESULTS = HERE / "results"
 PAGE = REPOSITORY / "docs" / "benchmarks.md"
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "catalog": catalog,
     "convert": convert,
     "convert-right": convert_right,
     "deidentify": deidentify,

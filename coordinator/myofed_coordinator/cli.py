@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
 from myofed_coordinator.backup.before_migration import save_before_migration
-from myofed_coordinator.commands import accounts, audit, backup, planning, registry, sites, studies
+from myofed_coordinator.commands import accounts, audit, backup, catalog, planning, registry, sites, studies
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
@@ -29,7 +29,7 @@ app.add_typer(planning.planning, name="planning")
 app.add_typer(studies.study, name="study")
 app.add_typer(studies.runs, name="runs")
 app.add_typer(registry.models, name="models")
-app.add_typer(registry.catalog, name="catalog")
+app.add_typer(catalog.catalog, name="catalog")
 app.add_typer(accounts.accounts, name="accounts")
 app.add_typer(audit.audit, name="audit")
 app.command("invite")(sites.invite)

@@ -27,7 +27,7 @@ ProtocolId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,47}$")
 """An acquisition protocol that ships with myofed, e.g. `fat-fraction-6-echo` (docs/protocols.md)."""
 FollowUp = Literal["none", "below-6-months", "6-12-months", "1-2-years", "2-5-years", "above-5-years"]
 """Usual time between two visits."""
-Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,16}$")]
+Suffix = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,11}$")]
 
 
 class SuppressedCount(WireModel):

@@ -30,8 +30,17 @@ DimensionName = Literal[
 ]
 """What subjects are counted by. `sequence` is the only one of which a subject may have several values."""
 
-CellValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9:.+-]{0,31}$")]
-"""A value from the vocabulary of its dimension (docs/catalog.md), e.g. `ORPHA:269`, `40-59`, `MESE`."""
+CellValue = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(ORPHA:\d{1,7}|[123]\+?|\d{1,2}-\d{2}|\d{2}\+|\d(\.\d{1,2})?T"
+        r"|[A-Za-z][A-Za-z0-9]{0,11}(-[A-Za-z0-9]{1,9}){0,2})$"
+    ),
+]
+"""A value from the vocabulary of its dimension (cube_vocabulary.py), e.g. `ORPHA:269`, `40-59`, `MESE`, `single-muscles`.
+
+No pseudonym, UID, number of a patient or date has one of these shapes.
+"""
 
 MANY_VALUED: frozenset[DimensionName] = frozenset({"sequence"})
 

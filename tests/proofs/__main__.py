@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from postgres_cluster import new_database, some_server
+
+from proofs.api import whole_api
 from proofs.audit import tampered_chains
 from proofs.burned_in import burned_in
 from proofs.consortium import consortium_walks
 from proofs.convert_kills import killed_conversions
 from proofs.coordinator_kills import killed_coordinators
 from proofs.demo import run_demo, shortfalls_of_learning, shortfalls_of_safety
+from proofs.disclosure import disclosure
 from proofs.federation_kills import killed_federation
 from proofs.federation_links import links
 from proofs.kills import killed_batches
@@ -57,7 +60,7 @@ def _demos(runs: list[list[str]], *, offline: bool) -> tuple[list[dict[str, Any]
 def coordinator_kills() -> tuple[list[dict[str, Any]], list[str]]:
     """On SQLite and on PostgreSQL, in turn; without a PostgreSQL it fails, for half of it would not be shown."""
     with some_server() as server, new_database(server) as url:
-        return killed_coordinators(postgres_url=url)
+        return killed_coordinators(postgres_url=url, serve_every=2)
 
 
 PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
@@ -71,8 +74,10 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "deid-burned-in": burned_in,
     "convert-kills": killed_conversions,
     "validate-mutated": mutated_datasets,
+    "disclosure": disclosure,
     "federation-kills": killed_federation,
     "federation-links": links,
+    "api": whole_api,
     "pages": pages,
     "consortium": consortium_walks,
 }
@@ -91,6 +96,7 @@ WHAT = {
     "validate-mutated": "damaged data sets: the validator answers, never crashes",
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",
+    "api": "every path of the people's port against its OpenAPI document, three seeds, with the edges of every schema",
 }
 """One line for each proof, for docs/proofs.md."""
 

@@ -11,8 +11,6 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from proofs.disclosure_attack import FLAG, Attack, Cell, Finding, Version, tally
-from proofs.disclosure_cohorts import Cohort, random_cohort
 
 from myofed_node.config import SiteConfig
 from myofed_node.count_cube import cube_of, rounding_of, told_of
@@ -21,6 +19,8 @@ from myofed_node.disclosure.protect import protect
 from myofed_node.disclosure.versions import Release, Task
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.cube import MAX_FILTERS, CountCube
+from proofs.disclosure_attack import FLAG, Attack, Cell, Finding, Version, tally
+from proofs.disclosure_cohorts import Cohort, random_cohort
 
 COHORTS = 1000
 SITE = SiteConfig(site="alpha")
@@ -57,7 +57,9 @@ def try_cohort(seed: int) -> Tried:
     early = _changed(cohort) < rounding.k
     second = protect(Task(cohort.second, cohort.dimensions, rounding, before, early=before is not None and early))
     took = monotonic() - started
-    cubes = [_through_the_wire(cube_of(each, config=SITE, version=v)) for v, each in enumerate((first, second), start=1)]
+    cubes = [
+        _through_the_wire(cube_of(each, config=SITE, version=v)) for v, each in enumerate((first, second), start=1)
+    ]
     findings: list[Finding] = []
     asked = 0
     for k in (rounding.k, rounding.public_k):
@@ -89,14 +91,16 @@ def _attack(cohort: Cohort, cubes: Sequence[CountCube], *, k: int) -> tuple[list
         for cube in cubes
     ]
     flags = values.get(FLAG, ())
-    old, new = (Counter(_combination(each, cohort.dimensions, flags) for each in s) for s in (cohort.first, cohort.second))
+    old, new = (
+        Counter(_combination(each, cohort.dimensions, flags) for each in s) for s in (cohort.first, cohort.second)
+    )
     members = {"01": (old & new).elements(), "1": (new - old).elements(), "0": (old - new).elements()}
     groups = ["01", "1", "0"] if old - new else ["01", "1"]
     if not any(version.told for version in versions):
         return [], 0
-    attack = Attack(versions, groups, values)
+    attack = Attack(versions, groups, values, seed=cohort.seed)
     truth = attack.count(tally(groups, members))
-    attack.guess(np.random.default_rng(cohort.seed))
+    attack.guess()
     signed_in = k == cubes[0].policy.k
     differences = [("+", False), *([("-", False)] if "0" in groups else [])] if signed_in else []
     asked = [("0", signed_in), ("1", signed_in), *differences]

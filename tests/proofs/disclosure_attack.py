@@ -20,9 +20,12 @@ Cell = tuple[tuple[str, str], ...]
 """Sorted (dimension, value) conditions; a value that begins with `!` says that a sequence is absent."""
 OTHER = "(other)"
 FLAG = "sequence"
-GUESSES = 24
+GUESSES = 12
 """Tables with random aims that are solved before single cells are."""
+PATIENCE, WORTH = 3, 4
+"""Aimed tables that may bring fewer cells than this before single cells are asked."""
 TIME_LIMIT_S = 20.0
+AIM_LIMIT_S = 1.0
 MOST_COMBINATIONS = 40_000
 
 
@@ -69,9 +72,11 @@ class Finding:
 class Attack:
     """The integer programme over the publications of one site."""
 
-    def __init__(self, versions: Sequence[Version], groups: Sequence[str], values: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, versions: Sequence[Version], groups: Sequence[str], values: Mapping[str, Sequence[str]], *, seed: int
+    ) -> None:
         """`groups` names for each kind of subject the versions it is in, e.g. ("01", "1"); `values` is the vocabulary."""
-        self.groups = tuple(groups)
+        self.groups, self._rng = tuple(groups), np.random.default_rng(seed)
         axes = [[(name, value) for value in (*known, OTHER)] for name, known in values.items() if name != FLAG]
         axes += [[(FLAG, flag), (FLAG, f"!{flag}")] for flag in values.get(FLAG, ())]
         self.combinations = [frozenset(each) for each in itertools.product(*axes)]
@@ -112,7 +117,9 @@ class Attack:
 
     def count(self, table: Mapping[frozenset[tuple[str, str]], Sequence[int]]) -> NDArray[np.int64]:
         """The truth as a vector: combination -> numbers by group."""
-        return np.array([table.get(each, [0] * len(self.groups))[g] for g in range(len(self.groups)) for each in self.combinations])
+        return np.array(
+            [table.get(each, [0] * len(self.groups))[g] for g in range(len(self.groups)) for each in self.combinations]
+        )
 
     def conclude(self, truth: NDArray[np.int64], among: str, *, k: int, zeros: bool) -> list[Finding]:
         """Every cell of which the attacker learns that it is small, how large it is, or that it is empty.
@@ -123,35 +130,54 @@ class Attack:
             k: Below it a cell is small.
             zeros: Whether an empty cell is a finding, too.
         """
-        wanted = [(cell, self._row(cell, among)) for cell in self.cells()]
-        wanted = [(cell, row) for cell, row in wanted if (0 < row @ truth < k) or (zeros and row @ truth == 0)]
-        found = []
-        for cell, row in wanted:
-            true = int(row @ truth)
-            if not self._open(row, true, k=k):
-                found.append(Finding(cell, among, true, self._extreme(row, 1), self._extreme(row, -1)))
-        return found
+        cells = list(self.cells())
+        rows = np.array([self._row(cell, among) for cell in cells])
+        true = np.rint(rows @ truth).astype(np.int64)
+        asked = ((true > 0) & (true < k)) | (zeros & (true == 0))
+        question = _Question([cell for cell, yes in zip(cells, asked, strict=True) if yes], rows[asked], true[asked], k)
+        for table in self.tables:
+            question.look(table)
+        self._aim(question)
+        for number in np.flatnonzero(question.closed):
+            if question.closed[number]:
+                self._ask(question, int(number))
+        return [
+            Finding(
+                question.cells[n],
+                among,
+                int(question.true[n]),
+                self._extreme(question.rows[n], 1),
+                self._extreme(question.rows[n], -1),
+            )
+            for n in np.flatnonzero(question.closed)
+        ]
 
-    def _open(self, row: NDArray[np.float64], true: int, *, k: int) -> bool:
-        """Some table with this publication has another kind of count in the cell."""
-        if any(_another(int(row @ table), true, k=k) for table in self.tables):
-            return True
-        return any(self._solve(row, aim, true, k=k) for aim in ((1, -1) if true else (-1,)))
+    def _aim(self, question: _Question) -> None:
+        """Tables that move as many cells as possible at once, as long as that brings something."""
+        weak = 0
+        while question.closed.any() and weak < PATIENCE:
+            before, wish = int(question.closed.sum()), np.where(question.true == 0, -1.0, 1.0) * question.closed
+            weights = wish * self._rng.random(len(wish)) * (self._rng.random(len(wish)) < self._rng.random())
+            if (table := self._milp(weights @ question.rows, [self._told], limit_s=AIM_LIMIT_S)) is not None:
+                question.look(table)
+            weak = weak + 1 if before - question.closed.sum() < WORTH else 0
 
-    def _solve(self, row: NDArray[np.float64], sign: int, true: int, *, k: int) -> bool:
-        limits = (0, 0) if sign > 0 and true else (k if true else 1, np.inf)
-        wish = LinearConstraint(csr_array(row[None]), limits[0], limits[1])
-        table = self._milp(np.zeros(len(row)), [self._told, wish])
-        if table is None:
-            return False
-        self.tables.append(table)
-        return _another(int(row @ table), true, k=k)
+    def _ask(self, question: _Question, number: int) -> None:
+        """One cell: is there a table in which it is empty, or holds at least k (or one, where nobody is in it)?"""
+        row, true = question.rows[number], question.true[number]
+        ends = [(0.0, 0.0), (float(question.k), np.inf)] if true else [(1.0, np.inf)]
+        for low, high in ends:
+            table = self._milp(np.zeros(len(row)), [self._told, LinearConstraint(csr_array(row[None]), low, high)])
+            if table is not None:
+                question.look(table)
+                return
 
-    def guess(self, rng: np.random.Generator) -> None:
+    def guess(self) -> None:
         """Tables with random aims, for most cells are open in many."""
         size = len(self.combinations) * len(self.groups)
         for _ in range(GUESSES):
-            table = self._milp(rng.choice([-1.0, 0.0, 0.0, 1.0], size=size) * rng.random(size), [self._told])
+            aim = self._rng.choice([-1.0, 0.0, 0.0, 1.0], size=size) * self._rng.random(size)
+            table = self._milp(aim, [self._told], limit_s=AIM_LIMIT_S)
             if table is not None:
                 self.tables.append(table)
 
@@ -159,13 +185,15 @@ class Attack:
         table = self._milp(sign * row, [self._told])
         return -1 if table is None else int(row @ table)
 
-    def _milp(self, aim: NDArray[np.float64], constraints: list[LinearConstraint]) -> NDArray[np.int64] | None:
+    def _milp(
+        self, aim: NDArray[np.float64], constraints: list[LinearConstraint], *, limit_s: float = TIME_LIMIT_S
+    ) -> NDArray[np.int64] | None:
         answer = milp(
             aim,
             constraints=constraints,
             integrality=np.ones(len(aim)),
             bounds=Bounds(0, np.inf),
-            options={"time_limit": TIME_LIMIT_S, "mip_rel_gap": 0.5},
+            options={"time_limit": limit_s, "mip_rel_gap": 0.5},
         )
         if answer.x is None:
             return None
@@ -175,8 +203,17 @@ class Attack:
         return table if fits else None
 
 
-def _another(count: int, true: int, *, k: int) -> bool:
-    return count > 0 if true == 0 else count == 0 or count >= k
+class _Question:
+    """Cells of one kind, and which of them are still without a second possibility."""
+
+    def __init__(self, cells: list[Cell], rows: NDArray[np.float64], true: NDArray[np.int64], k: int) -> None:
+        self.cells, self.rows, self.true, self.k = cells, rows, true, k
+        self.closed = np.ones(len(cells), bool)
+
+    def look(self, table: NDArray[np.int64]) -> None:
+        """Cells in which this table has another kind of count are open."""
+        found = np.rint(self.rows @ table).astype(np.int64)
+        self.closed &= ~np.where(self.true == 0, found > 0, (found == 0) | (found >= self.k))
 
 
 def tally(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from myofed_coordinator.accounts.gate import NotSignedInError
@@ -81,15 +82,25 @@ def add_refusals(app: FastAPI) -> None:
         return answer("MALFORMED", status=422)
 
     @app.exception_handler(HTTPException)
-    def _framework(_request: Request, error: HTTPException) -> JSONResponse:
+    def _framework(request: Request, error: HTTPException) -> JSONResponse:
         refusal = answer(_CODE_OF_STATUS.get(error.status_code, "REFUSED"), status=error.status_code)
-        refusal.headers.update(error.headers or {})  # 405 names what is allowed (RFC 9110, section 15.5.6)
+        if error.status_code == 405:
+            refusal.headers["allow"] = ", ".join(sorted(_methods_of(app, request.url.path)))
         return refusal
 
     @app.exception_handler(Exception)
     def _defect(_request: Request, _error: Exception) -> JSONResponse:
         """A defect of ours; the process log has it."""
         return answer("DEFECT", status=500)
+
+
+def _methods_of(app: FastAPI, path: str) -> set[str]:
+    """All methods that this path takes, over all its routes (RFC 9110, section 15.5.6)."""
+    found: set[str] = set()
+    for route in iter_route_contexts(app.routes):
+        if route.path_regex.match(path):
+            found |= route.methods or set()
+    return found
 
 
 def status_of(error: MyofedError) -> int:

@@ -126,7 +126,7 @@ def _tier(told: DatasetCard, published: DatasetCard) -> TierFacets:
 
 def _next_change(session: Session) -> int:
     """Writers follow one another, so that no two take the same."""
-    return (session.scalar(select(func.max(EntryRow.changed))) or 0) + 1
+    return max(0, session.scalar(select(func.max(EntryRow.changed))) or 0) + 1
 
 
 def _set_words(session: Session, entry: int, *, members: str, public: str) -> None:

@@ -1,4 +1,4 @@
-"""`models list|show|card|lineage|export|verify` and `catalog query`."""
+"""`models list|show|card|lineage|export|verify`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.commands.frame import (
     HomeOption,
     JsonOption,
@@ -25,15 +24,12 @@ from myofed_coordinator.models.lineage import verify_lineage
 from myofed_coordinator.models.service import verify_record
 from myofed_coordinator.services import Services, open_runs
 from myofed_schemas.canonical import canonical_json
-from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.files import write_atomically
 from myofed_schemas.lineage import Lineage, LineageStatement
 from myofed_schemas.model import ModelRecord
 from myofed_schemas.model_card import ModelCard
 
 models = new_group("Models: what runs made, each with a signed record.")
-catalog = new_group("The catalog of the sites' dataset cards.")
-DEMO = "DEMO POLICY: synthetic patients only; limits on counts are lowered"
 ModelArgument = Annotated[str, typer.Argument(help="SHA-256, or its first 8 or more characters.", show_default=False)]
 
 
@@ -151,30 +147,6 @@ def verify(
     show(document, lines=[f"Verified: {_line(found)}{rounds_too}"], as_json=json)
 
 
-@catalog.command()
-def query(
-    home: HomeOption,
-    muscle: Annotated[str | None, typer.Option(help="Its label maps name this muscle, e.g. VL.")] = None,
-    suffix: Annotated[str | None, typer.Option(help="It has series of this kind, e.g. MESE.")] = None,
-    vendor: Annotated[str | None, typer.Option(help="Scanner vendor, e.g. Siemens.")] = None,
-    region: Annotated[str | None, typer.Option(help="Body region, e.g. thigh.")] = None,
-    diagnosis: Annotated[str | None, typer.Option(help="ORPHA code, e.g. ORPHA:269.")] = None,
-    json: JsonOption = False,
-) -> None:
-    """Finds dataset cards; counts are as the hospitals suppressed and rounded them.
-
-    Example: myofed-coordinator catalog query --muscle VL --vendor Siemens --home /srv/myofed
-    """
-    question = CatalogQuery(muscle=muscle, suffix=suffix, vendor=vendor, region=region, diagnosis=diagnosis)
-    with opened(home) as services:
-        answer = services.catalog.query(question)
-    total = (
-        f"{len(answer.cards)} cards, at least {answer.subjects_at_least} subjects; {answer.withheld} counts withheld"
-    )
-    warning = [DEMO] if any(card.disclosure.demo for card in answer.cards) else []
-    show(answer, lines=[*(_card_line(card) for card in answer.cards), total, *warning], as_json=json)
-
-
 def _card(services: Services, model: str) -> ModelCard:
     return CardsService(services.models, services.studies, open_runs(services)).show(model)
 
@@ -191,8 +163,3 @@ def _round_line(said: LineageStatement) -> str:
         f"round {said.round}: {said.parent_sha256[:12]} -> {said.aggregated_sha256[:12]}, {said.sites} sites "
         f"({buckets} subjects or more), {dice}, myofed {said.software.myofed}"
     )
-
-
-def _card_line(card: DatasetCard) -> str:
-    count = "withheld" if card.subjects.value is None else f"{card.subjects.value} subjects"
-    return f"{card.site:<24} {card.title:<32} {card.region:<10} {'/'.join(card.suffixes):<16} {count}"

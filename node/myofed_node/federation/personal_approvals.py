@@ -116,8 +116,7 @@ class PersonalApprovals:
 
     def missing(self, signed: SignedManifest) -> tuple[SiteRole, ...]:
         """Roles of the rule for which a valid approval of this version is not here yet."""
-        about = (signed.manifest.study_id, signed.manifest.version, signed.digest)
-        return unfilled(self.rule, [_vote(s) for s in self._valid(*about)])
+        return unfilled(self.rule, [_vote(s) for s in self._counting(signed)])
 
     def check_genuine(self, signature: PersonalSignature, signed: SignedManifest, *, now: datetime) -> None:
         """The signature is of a person who may sign now, in a role the rule knows, about exactly this manifest.
@@ -132,6 +131,8 @@ class PersonalApprovals:
             raise refused(
                 "APPROVAL_STATEMENT", "a statement about the newest version of this study, made by now", "another"
             )
+        if said.decision == "approved" and said.signed_at <= self._ended_at(signed):
+            raise refused("APPROVAL_STATEMENT", "a statement made after the site declined or revoked", "an earlier one")
         if said.role == OPERATOR:
             key = identity_public_key(self.folder)
         else:
@@ -164,8 +165,7 @@ class PersonalApprovals:
 
     def behind(self, signed: SignedManifest) -> tuple[RoleSignature, ...]:
         """Every valid approval of this version, as far as it leaves."""
-        about = (signed.manifest.study_id, signed.manifest.version, signed.digest)
-        return tuple(s.leaving() for s in self._valid(*about))
+        return tuple(s.leaving() for s in self._counting(signed))
 
     def void(self, study_id: str, version: int) -> None:
         """No signature that was collected for this version counts any more; they stay on disk beside it, numbered."""
@@ -193,6 +193,21 @@ class PersonalApprovals:
                 f"signatures of {', '.join(self.rule.required_roles)}",
                 f"none that holds of {', '.join(lacking)}",
             )
+
+    def _counting(self, signed: SignedManifest) -> list[PersonalSignature]:
+        """Valid approvals of this version made since the site last declined or revoked it: earlier ones do not come back."""
+        found = list(self._valid(signed.manifest.study_id, signed.manifest.version, signed.digest))
+        ended_at = self._ended_at(signed) if found else ""
+        return [s for s in found if s.statement.signed_at > ended_at]
+
+    def _ended_at(self, signed: SignedManifest) -> str:
+        """When the site last declined or revoked exactly this manifest, as the audit chain has it; empty where it did not."""
+        study_id, times = signed.manifest.study_id, [""]
+        for entry in SiteAudit(self.folder).entries():
+            ends = entry.action in ("STUDY_DECLINED", "STUDY_REVOKED") and entry.subject == study_id
+            if ends and entry.detail.get("digest") == signed.digest:
+                times.append(entry.at)
+        return times[-1]
 
     def _valid(self, study_id: str, version: int, digest: str) -> Iterator[PersonalSignature]:
         """Approvals of exactly this manifest whose signature holds and whose person may still sign."""

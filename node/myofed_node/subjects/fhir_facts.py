@@ -236,8 +236,9 @@ def _fault_at(location: tuple[int | str, ...]) -> FactFault:
     row = next((part + 1 for part in location if isinstance(part, int)), 0)
     known = _names()
     named = [str(part) for part in location if isinstance(part, str) and part in known]
-    code = "FACT_RESOURCE" if not named or named[-1] in ("entry", "resource") else "FACT_VALUE"
-    return FactFault.model_validate({"row": row, "column": ".".join(named[-2:])[:40], "code": code})
+    inner = [name for name in named if name not in ("entry", "resource")]
+    code = "FACT_VALUE" if inner else "FACT_RESOURCE"
+    return FactFault.model_validate({"row": row, "column": ".".join(inner[-2:])[:40], "code": code})
 
 
 def _names() -> frozenset[str]:

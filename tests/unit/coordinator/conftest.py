@@ -16,7 +16,7 @@ from sqlalchemy import delete
 
 from myofed_coordinator.accounts.passwords import Passwords
 from myofed_coordinator.config import CoordinatorConfig
-from myofed_coordinator.database import Base
+from myofed_coordinator.database import Base, open_database
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
 from myofed_coordinator.services import Services, open_services
@@ -68,22 +68,23 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> HomeFolder:
-    """A new home on SQLite."""
-    return initialise(tmp_path / "coordinator", CoordinatorConfig(), actor="admin", now=NOW)
+def home(tmp_path: Path, database_url: str | None) -> Iterator[HomeFolder]:
+    """A new home; the test runs once on each database, unless its module says which by a `database_url` of its own."""
+    config = CoordinatorConfig(database_url=database_url)
+    yield initialise(tmp_path / "coordinator", config, actor="admin", now=NOW)
+    if database_url:
+        database = open_database(database_url)
+        with database.write() as session:
+            for table in reversed(Base.metadata.sorted_tables):
+                session.execute(delete(table))
+        database.close()
 
 
 @pytest.fixture
-def services(tmp_path: Path, database_url: str | None) -> Iterator[Services]:
+def services(home: HomeFolder, database_url: str | None) -> Iterator[Services]:
     """Services of a new home; the test runs once on each database."""
-    config = CoordinatorConfig(database_url=database_url)
-    home = initialise(tmp_path / "coordinator", config, actor="admin", now=NOW)
-    opened = open_services(home, config)
+    opened = open_services(home, CoordinatorConfig(database_url=database_url))
     yield opened
-    if database_url:
-        with opened.database.write() as session:
-            for table in reversed(Base.metadata.sorted_tables):
-                session.execute(delete(table))
     opened.close()
 
 

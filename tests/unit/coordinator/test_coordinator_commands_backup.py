@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from released_databases import FIXTURES
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from myofed_coordinator.backup import sealed
+from myofed_coordinator.backup.make import Sealing
 from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.cli import app
 from myofed_coordinator.config import load_config
@@ -30,10 +31,15 @@ from myofed_schemas.service_loop import only_one
 PASSPHRASE = "correct horse battery"
 
 
+@pytest.fixture
+def database_url() -> None:
+    """`backup --database-url` and both databases are tried in test_coordinator_backup_restore; here lie files."""
+
+
 @pytest.fixture(autouse=True)
 def _cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sealed, "SCRYPT_LOG2_N", 10)
-    monkeypatch.setattr("myofed_coordinator.backup.make.Sealing.log2_n", 10)
+    for user in ("commands.backup", "backup.before_migration"):
+        monkeypatch.setattr(f"myofed_coordinator.{user}.Sealing", partial(Sealing, log2_n=10))
 
 
 @pytest.fixture
@@ -92,6 +98,7 @@ def test_migration_waits_until_up_has_stopped_and_saves_what_was(home: HomeFolde
     home.database.write_bytes((FIXTURES / "v0.1.0" / "coordinator.sqlite").read_bytes())
     for suffix in ("-wal", "-shm"):
         home.database.with_name(home.database.name + suffix).unlink(missing_ok=True)
+    assert call(home.root, "planning", "list", code=1)["error"]["code"] == "DATABASE_VERSION"
     with only_one(home.run / "up.lock"):
         said = call(home.root, "migrate", code=int(ExitCode.FAILED))
     assert said["error"]["code"] == "ALREADY_RUNNING"
@@ -105,6 +112,7 @@ def test_migration_waits_until_up_has_stopped_and_saves_what_was(home: HomeFolde
     with database.read() as session:
         assert len(list(session.scalars(select(SiteRow.site)))) == 2
     database.close()
+    assert call(home.root, "planning", "list") == {"queries": []}
     assert call(home.root, "migrate") == {"before": SCHEMA_VERSION, "after": SCHEMA_VERSION, "backup": None}
 
 

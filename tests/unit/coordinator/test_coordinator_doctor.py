@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 from coordinator_factories import NOW
+from sqlalchemy import delete
 
-from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.config import load_config
+from myofed_coordinator.database import RevisionRow, open_database
 from myofed_coordinator.doctor import DoctorReport, examine
 from myofed_coordinator.home import HomeFolder
 
@@ -32,7 +34,10 @@ def missing_certificate(home: HomeFolder) -> None:
 
 
 def empty_database(home: HomeFolder) -> None:
-    home.database.unlink()
+    database = open_database(load_config(home).database(home))
+    with database.write() as session:
+        session.execute(delete(RevisionRow))
+    database.close()
 
 
 def broken_audit(home: HomeFolder) -> None:
@@ -70,7 +75,7 @@ def test_defect_is_found_and_says_what_to_do(
 ) -> None:
     """Exactly the check that looks there fails, with a hint."""
     spoil(home)
-    report = examine(home, CoordinatorConfig(), now=NOW)
+    report = examine(home, load_config(home), now=NOW)
     failed = [found for found in report.checks if not found.ok]
     assert [found.code for found in failed] == [check]
     assert failed[0].message.startswith(code)
@@ -82,20 +87,18 @@ def test_full_disk_and_other_flower_are_found(home: HomeFolder, monkeypatch: pyt
     """Both are read from this machine, and both say what to do."""
     monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(free=1 << 20))
     monkeypatch.setattr("myofed_coordinator.doctor.version", lambda _name: "1.40.0")
-    failed = [
-        check.message.split(":")[0] for check in examine(home, CoordinatorConfig(), now=NOW).checks if not check.ok
-    ]
+    failed = [check.message.split(":")[0] for check in examine(home, load_config(home), now=NOW).checks if not check.ok]
     assert failed == ["DISK_FULL", "FLOWER_VERSION"]
 
 
 def test_certificate_near_its_end_is_found(home: HomeFolder) -> None:
     """Thirty days before the server certificate ends, doctor says so."""
     later = NOW + timedelta(days=800)
-    failed = [check.message for check in examine(home, CoordinatorConfig(), now=later).checks if not check.ok]
+    failed = [check.message for check in examine(home, load_config(home), now=later).checks if not check.ok]
     assert [message.split(":")[0] for message in failed] == ["CERTIFICATE_EXPIRES"]
 
 
 def test_new_home_is_healthy_and_no_check_is_not_health(home: HomeFolder) -> None:
     """All checks hold on a new home; an empty report is unhealthy."""
-    assert examine(home, CoordinatorConfig(), now=NOW).healthy
+    assert examine(home, load_config(home), now=NOW).healthy
     assert not DoctorReport(checks=()).healthy

@@ -22,6 +22,11 @@ from myofed_schemas.errors import MyofedError
 RUN = 2**64 - 1
 
 
+@pytest.fixture
+def database_url() -> None:
+    """No table is looked at here: SQLite is enough."""
+
+
 class FakeClient:
     """Flower's client; every call is remembered, or fails as told."""
 

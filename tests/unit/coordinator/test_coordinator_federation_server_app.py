@@ -15,6 +15,11 @@ from myofed_schemas.errors import MyofedError
 
 
 @pytest.fixture
+def database_url() -> None:
+    """No table is looked at here: SQLite is enough."""
+
+
+@pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch, home: HomeFolder) -> list[str]:
     """Ids of the runs whose rounds were run; the rounds themselves are made up."""
     done: list[str] = []

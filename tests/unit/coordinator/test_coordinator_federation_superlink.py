@@ -16,6 +16,11 @@ from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.service_loop import free_port, only_one
 
 
+@pytest.fixture
+def database_url() -> None:
+    """No table is looked at here: SQLite is enough."""
+
+
 def test_second_up_is_refused(home: HomeFolder) -> None:
     """One supervisor a home."""
     with only_one(home.run / "up.lock"), pytest.raises(MyofedError) as caught:

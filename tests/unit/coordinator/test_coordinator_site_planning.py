@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ import pytest
 from coordinator_factories import HOUR, NOW, FakeSite, make_site
 from fastapi.testclient import TestClient
 from test_coordinator_cli import call, services_of
-from test_coordinator_migrations import RELEASED
 from test_coordinator_people import BEARER, TOKEN, FakeRuns
 from test_coordinator_planning import QUESTION, answer
 from test_coordinator_site_api import client_of
@@ -161,12 +158,3 @@ def test_people_read_queries_and_answers_only_when_logged_in(services: Services,
         assert client.get(f"{API}/planning/plan-00000000", headers=BEARER).status_code == 404
     assert listed["states"] == {"hospital-a": "told", "hospital-b": "open"}
     assert found["answers"][0]["fingerprint"]["spacing_mm"] == [{"percent": 50, "value": 1.2}]
-
-
-def test_tables_of_the_first_release_are_migrated_by_the_command(home: HomeFolder) -> None:
-    """Refused before, nothing to do after."""
-    shutil.copy(RELEASED, home.database)
-    assert call(home, "planning", "list", code=1)["error"]["code"] == "DATABASE_VERSION"
-    assert call(home, "migrate") == {"before": 1, "after": 2}
-    assert call(home, "migrate") == {"before": 2, "after": 2}
-    assert json.dumps(call(home, "planning", "list")) == '{"queries": []}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Hospital:
 
     site: Site
     coordinator: FakeCoordinator
+    now: datetime = NOW
 
     @property
     def desk(self) -> StudyDesk:
@@ -50,11 +51,11 @@ class Hospital:
     def signature(
         self, person: str, *, role: SiteRole | None = None, decline: DeclineReason | None = None
     ) -> PersonalSignature:
-        said = statement_of(self.desk, "thigh", person=person, role=role, decline=decline, now=NOW)
+        said = statement_of(self.desk, "thigh", person=person, role=role, decline=decline, now=self.now)
         return make_signature(self.desk, said, person=person, passphrase=lambda: PASSPHRASE)
 
     def sign(self, person: str, **how: object) -> Signed:
-        return self.desk.sign(self.signature(person, **how), now=NOW)  # type: ignore[arg-type]
+        return self.desk.sign(self.signature(person, **how), now=self.now)  # type: ignore[arg-type]
 
     def works(self, manifest: SignedManifest) -> str:
         try:
@@ -204,6 +205,7 @@ def test_one_who_declines_declines_for_the_site_and_voids_what_was_signed(hospit
     assert (decision.decision, decision.reason) == ("declined", "DECLINED_LEGAL_BASIS")
     assert [s.role for s in decision.signed_by or ()] == [DPO]
     assert hospital.works(signed) == "DECLINED"
+    hospital.now += timedelta(seconds=1)
     assert hospital.sign("a.jones").waits_for == (PI,)
     assert hospital.works(signed) == "DECLINED"
     assert hospital.sign("j.smith").decided is not None
@@ -217,7 +219,24 @@ def test_revocation_needs_nobody_and_its_signatures_do_not_come_back(hospital: H
     hospital.sign("a.jones")
     hospital.desk.revoke("thigh", by="op", now=NOW)
     assert hospital.works(signed) == "REVOKED"
+    hospital.now += timedelta(seconds=1)
     assert hospital.sign("j.smith").decided is None
+    assert hospital.works(signed) == "REVOKED"
+
+
+def test_signature_from_before_a_revocation_does_not_come_back(hospital: Hospital) -> None:
+    """Neither brought again, nor by putting the file of voided signatures back in its place."""
+    signed = hospital.offer()
+    old = hospital.signature("j.smith")
+    hospital.sign("j.smith")
+    hospital.sign("a.jones")
+    hospital.desk.revoke("thigh", by="op", now=NOW)
+    later = NOW + timedelta(days=1)
+    assert refusal_code(lambda: hospital.desk.sign(old, now=later)) == "APPROVAL_STATEMENT"
+    folder = hospital.site.folder.study("thigh")
+    (folder / "signatures-1-void-1.json").rename(folder / "signatures-1.json")
+    hospital.now = later
+    assert hospital.sign("j.smith").waits_for == (DPO,)
     assert hospital.works(signed) == "REVOKED"
 
 

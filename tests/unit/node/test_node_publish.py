@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,10 +82,63 @@ def test_same_card_is_sent_once_and_a_changed_one_is_the_next_version(
     assert publisher.publish(now=NOW).state == "published"
     again = publisher.publish(now=NOW)
     assert (again.state, again.card.version, again.at) == ("unchanged", 1, NOW_TEXT)
-    _fill(publisher, 5)
+    _fill(publisher, 7)
     assert publisher.publish(now=NOW).card.version == 2
     assert coordinator.paths() == ["PUT /site/card", "PUT /site/cube"] * 2
     assert _actions(publisher) == ["SITE_CREATED", "CARD_PUBLISHED", "CARD_PUBLISHED"]
+
+
+def test_cube_stands_until_k_subjects_changed(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """Two subjects more under k = 3 wait: nobody sees them in a difference."""
+    _fill(publisher, 4)
+    first = publisher.publish(now=NOW)
+    _fill(publisher, 6)
+    second = publisher.publish(now=NOW)
+    assert (second.state, second.waiting, second.cube) == ("unchanged", 2, first.cube)
+    assert "2 changes wait" in "\n".join(card_lines(second))
+    assert coordinator.paths() == ["PUT /site/card", "PUT /site/cube"]
+
+
+def test_early_version_tells_nothing_that_was_not_told(publisher: Publisher) -> None:
+    """A person may ask for it, e.g. after a subject withdrew; what the change touches is withheld."""
+    _fill(publisher, 7)
+    first = publisher.publish(now=NOW)
+    _fill(publisher, 8)
+    early = publisher.publish(now=NOW, early=True)
+    assert early.cube.version == first.cube.version + 1
+    assert {cell.at for cell in early.cube.cells} <= {cell.at for cell in first.cube.cells}
+    assert early.waiting == 0
+
+
+def test_new_title_leaves_the_counts_as_they_were_told(publisher: Publisher) -> None:
+    """A new card beside a cube that stands has the old counts, whatever was added since."""
+    _fill(publisher, 4)
+    first = publisher.publish(now=NOW)
+    _fill(publisher, 5)
+    config = publisher.site.config
+    named = config.model_copy(update={"dataset": config.dataset.model_copy(update={"title": "Thigh and leg"})})
+    again = Publisher(replace(publisher.site, config=named), publisher.api).publish(now=NOW)
+    assert (again.state, again.card.version, again.card.title) == ("published", 2, "Thigh and leg")
+    assert (again.card.subjects, again.cube) == (first.card.subjects, first.cube)
+
+
+def test_lost_record_of_what_left_stops_publishing(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """Without it nothing new can be proven safe beside what left."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    publisher.site.folder.publication.write_text("{")
+    with pytest.raises(MyofedError, match="PUBLICATION_BROKEN"):
+        publisher.publish(now=NOW)
+    assert len(coordinator.sent) == 2
+
+
+def test_exact_rows_and_pseudonyms_stay(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """The record is 0600 and names nobody; neither it nor a pseudonym is in a body that left."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    assert stat.S_IMODE(publisher.site.folder.publication.stat().st_mode) == 0o600
+    assert b'"S0"' not in publisher.site.folder.publication.read_bytes()
+    assert all(b"S0" not in body for _, _, body, _ in coordinator.sent)
 
 
 def test_card_that_could_not_be_sent_is_sent_by_the_next_call(
