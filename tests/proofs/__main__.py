@@ -97,6 +97,8 @@ WHAT = {
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",
     "api": "every path of the people's port against its OpenAPI document, three seeds, with the edges of every schema",
+    "disclosure": "1,000 random cohorts: the attacker's integer programme against published cubes and two versions of each",
+    "pages": "people walk every page in a browser, on SQLite and PostgreSQL",
 }
 """One line for each proof, for docs/proofs.md."""
 
