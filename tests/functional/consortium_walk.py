@@ -153,7 +153,8 @@ class ByPage:
     def count(self) -> tuple[int, int]:
         page = self._go(self.lead, "/feasibility")
         page.page.select_option("#region", "thigh")
-        page.page.click("text=Ask")
+        page.page.click("main button[type=submit]")
+        expect(page.page.locator("#h-answer")).to_be_visible(timeout=20_000)
         subjects, sites = page.page.locator("section strong").all_inner_texts()[:2]
         self._look(page)
         return int(subjects), int(sites)
@@ -321,11 +322,13 @@ def walk(it: Consortium, hands: Hands, folder: Path) -> None:
     hands.offer(weights)
     assert hands.decisions() == dict.fromkeys(SITES, "open")
     for name in SITES:
-        wall.until(lambda name=name: STUDY in it.node(name, "studies", "list"), seconds=60, what=f"study at {name}")
+        wall.until(
+            lambda name=name: STUDY in it.node(name, "studies", "list", "--json"), seconds=120, what=f"study at {name}"
+        )
     it.node("hospital-a", "approve", STUDY)
     it.node("hospital-b", "decline", STUDY)
     expected = {"hospital-a": "approved", "hospital-b": "declined"}
-    wall.until(lambda: hands.decisions() == expected, seconds=60, what="both decisions")
+    wall.until(lambda: hands.decisions() == expected, seconds=120, what="both decisions")
 
     hands.revoke("hospital-b")
     assert hands.state("hospital-b") == "revoked"

@@ -98,8 +98,8 @@ WHAT = {
     "federation-links": "25 MB over bad lines between hospital and coordinator",
     "api": "every path of the people's port against its OpenAPI document, three seeds, with the edges of every schema",
     "disclosure": "1,000 random cohorts: the attacker's integer programme against published cubes and two versions of each",
-    "consortium": "two nodes and a coordinator as processes: enrol, publish, ask, decide, revoke, by pages and by commands",
-    "pages": "people walk every page in a browser, on SQLite and PostgreSQL",
+    "pages": "every page as every role, in light, dark and at 320 px, on SQLite and PostgreSQL: axe-core, console, width, keyboard",
+    "consortium": "two nodes enrol, publish, are counted, decide, one is revoked: by page and by command, on SQLite and PostgreSQL",
 }
 """One line for each proof, for docs/proofs.md."""
 

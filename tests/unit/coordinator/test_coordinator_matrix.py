@@ -39,7 +39,13 @@ NAMES = {
     Role.SITE_REPRESENTATIVE: "rep",
     Role.AUDITOR: "aud",
 }
-OF_PAGES = {**EXAMPLES, "account": "nobody", "start_id": "start-0a1b2c3d", "token_id": "tok-0a1b2c3d"}
+OF_PAGES = {
+    **EXAMPLES,
+    "account": "nobody",
+    "start_id": "start-0a1b2c3d",
+    "token_id": "tok-0a1b2c3d",
+    "key": "purpose",
+}
 """For the paths of pages, which the OpenAPI document does not hold."""
 
 
