@@ -82,7 +82,10 @@ def killed_coordinators(
     slowest = 0.0
     while counts["kills"] < kills:
         url = postgres_url if counts["runs to the end"] % 2 else None
-        with tempfile.TemporaryDirectory(prefix="myofed-coordinator-kills-") as folder, new_place(Path(folder), url) as it:
+        with (
+            tempfile.TemporaryDirectory(prefix="myofed-coordinator-kills-") as folder,
+            new_place(Path(folder), url) as it,
+        ):
             for _ in range(min(rng.choice((1, 2, 3)), kills - counts["kills"])):
                 killed = _kill(it, rng, counts)
                 faults = records(it)
@@ -151,7 +154,9 @@ def records(place: Place) -> list[str]:
             if services.database.engine.dialect.name == "sqlite":
                 said = session.scalar(text("PRAGMA integrity_check"))
                 faults += [] if said == "ok" else ["the database is corrupt"]
-                faults += ["a row without its parent"] if session.execute(text("PRAGMA foreign_key_check")).first() else []
+                faults += (
+                    ["a row without its parent"] if session.execute(text("PRAGMA foreign_key_check")).first() else []
+                )
     finally:
         services.close()
     for path in (place.root / "backups").iterdir():
