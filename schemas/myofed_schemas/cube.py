@@ -33,7 +33,7 @@ DimensionName = Literal[
 CellValue = Annotated[
     str,
     StringConstraints(
-        pattern=r"^(ORPHA:\d{1,7}|[123]\+?|\d{1,2}-\d{2}|\d{2}\+|\d(\.\d{1,2})?T"
+        pattern=r"^(ORPHA:\d{1,7}|[123]\+?|\d{1,2}-\d{1,2}|\d{2}\+|\d(\.\d{1,2})?T"
         r"|[A-Za-z][A-Za-z0-9]{0,11}(-[A-Za-z0-9]{1,9}){0,2})$"
     ),
 ]

@@ -94,6 +94,7 @@ WHAT = {
     "deid-burned-in": "drawn text of many fonts and inks, and images without text",
     "convert-kills": "a conversion killed at 100 random moments and run again",
     "validate-mutated": "damaged data sets: the validator answers, never crashes",
+    "disclosure": "1,000 random cohorts, two versions each: an integer-programming attack recovers no cell below k",
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",
     "api": "every path of the people's port against its OpenAPI document, three seeds, with the edges of every schema",

@@ -24,7 +24,7 @@ GUESSES = 12
 """Tables with random aims that are solved before single cells are."""
 PATIENCE, WORTH = 3, 4
 """Aimed tables that may bring fewer cells than this before single cells are asked."""
-TIME_LIMIT_S = 20.0
+TIME_LIMIT_S = 60.0
 AIM_LIMIT_S = 1.0
 MOST_COMBINATIONS = 40_000
 
