@@ -68,13 +68,13 @@ COVERAGE ?= 90
 # The coordinator must install and work without torch, monai, pydicom and nibabel.
 .venv-coordinator/.done: pyproject.toml constraints.txt | $(WHEEL)
 	$(PYTHON) -m venv .venv-coordinator
-	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[coordinator,postgres]" pytest pytest-timeout hypothesis
+	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[coordinator,postgres]" pytest pytest-timeout pytest-xdist hypothesis
 	@touch $@
 .PHONY: test-coordinator
 test-coordinator: .venv-coordinator/.done $(WHEEL)  ## The coordinator's tests where only its extra is installed
 	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q --no-deps --force-reinstall $(WHEEL)
 	.venv-coordinator/bin/python -c 'import importlib.util as u, sys; bad = [n for n in ("torch", "monai", "pydicom", "nibabel") if u.find_spec(n)]; sys.exit(f"installed beside the coordinator: {bad}" if bad else 0)'
-	.venv-coordinator/bin/python -m pytest tests/unit/schemas tests/unit/coordinator
+	.venv-coordinator/bin/python -m pytest -n 2 --dist loadfile tests/unit/schemas tests/unit/coordinator
 
 # The validator must install and work with its own extra: numpy and PyYAML, and what every part needs.
 .venv-validate/.done: pyproject.toml constraints.txt | $(WHEEL)
