@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import itertools
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,6 +89,11 @@ class AuditLog:
         with self._locked() as descriptor:
             last = self._last(descriptor)
         return AuditHead(owner=OWNER, sequence=last.sequence if last else 0, digest=last.digest() if last else GENESIS)
+
+    def has(self, sequence: int, digest: str) -> bool:
+        """Whether the entry at this place of the chain is the one with this digest; the lines before it are only counted."""
+        line = next(itertools.islice(chain_lines(self._path), sequence - 1, None), b"")
+        return hashlib.sha256(line.removesuffix(b"\n")).hexdigest() == digest
 
     def verify(self, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
         """The head of a chain that holds from the first entry to the last, and is the one that sites have co-signed.

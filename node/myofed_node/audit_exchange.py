@@ -24,6 +24,8 @@ from myofed_schemas.files import open_atomically, write_atomically
 def exchange_head(folder: SiteFolder, api: CoordinatorApi, *, site: str) -> int:
     """The coordinator has co-signed where the chain stands now; its signature lies in `audit-head.json`.
 
+    A chain that is not the one co-signed before is not shown: a new signature would make it the genuine one.
+
     Args:
         folder: The site's.
         api: The way to the coordinator.
@@ -33,9 +35,9 @@ def exchange_head(folder: SiteFolder, api: CoordinatorApi, *, site: str) -> int:
         The co-signed sequence.
 
     Raises:
-        MyofedError: AUDIT_BROKEN, COSIGNATURE_INVALID, or what the exchange raises.
+        MyofedError: AUDIT_BROKEN, AUDIT_REWRITTEN, COSIGNATURE_INVALID, or what the exchange raises.
     """
-    head = SiteAudit(folder).verify().model_copy(update={"owner": site})
+    head = SiteAudit(folder).verify(cosigned=cosigned_entries(folder)).model_copy(update={"owner": site})
     if head == _kept_head(folder):
         return head.sequence
     answer = api.cosign(SignedAuditHead(head=head, signature=sign(folder, head)))
@@ -118,6 +120,20 @@ def witness_coordinator(folder: SiteFolder, api: CoordinatorApi, *, now: datetim
     return shown.head.sequence
 
 
+def set_aside_heads(folder: SiteFolder, *, coordinator_key: str, now: datetime) -> None:
+    """Heads that another coordinator signed lie beside their files, as evidence, and bind the next coordinator to nothing.
+
+    Args:
+        folder: The site's, which is about to join.
+        coordinator_key: Of the coordinator that it joins.
+        now: UTC.
+    """
+    for path in (folder.cosigned_head, folder.coordinator_head):
+        signed = _kept(path)
+        if signed is not None and not _is_signed(signed, coordinator_key):
+            path.rename(path.with_name(f"{path.stem}-{now:%Y%m%d%H%M%S}.json"))
+
+
 def _kept_head(folder: SiteFolder) -> AuditHead | None:
     signed = _kept(folder.cosigned_head)
     return signed.head if signed else None
@@ -133,11 +149,17 @@ def _kept(path: Path) -> SignedAuditHead | None:
 
 
 def _check_signature(folder: SiteFolder, signed: SignedAuditHead) -> None:
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(load_link(folder).coordinator_key))
+    if not _is_signed(signed, load_link(folder).coordinator_key):
+        raise _invalid("one of another key")
+
+
+def _is_signed(signed: SignedAuditHead, coordinator_key: str) -> bool:
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(coordinator_key))
     try:
         key.verify(bytes.fromhex(signed.signature), canonical_json(signed.head))
     except InvalidSignature:
-        raise _invalid("one of another key") from None
+        return False
+    return True
 
 
 def _invalid(found: str) -> MyofedError:

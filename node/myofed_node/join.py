@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from myofed_node import client_certificate
 from myofed_node.audit import SiteAudit
+from myofed_node.audit_exchange import set_aside_heads
 from myofed_node.coordinator_link import CoordinatorLink, load_link, save_link
 from myofed_node.enrolment_client import post_enrolment
 from myofed_node.keys import flower_public_key, identity_public_key, renew_enrolment_keys, sign
@@ -49,11 +50,13 @@ def join_anew(site: Site, invite: Invite, *, now: datetime) -> None:
     """The site's enrolment is forgotten and its keys are new; what was wrong with the invite was found out before.
 
     Raises:
-        MyofedError: INVITE_OTHER_SITE, INVITE_EXPIRED, or ALREADY_RUNNING while the site's services are up.
+        MyofedError: INVITE_OTHER_SITE, INVITE_EXPIRED, COSIGNATURE_INVALID where a kept audit head is damaged, or
+            ALREADY_RUNNING while the site's services are up.
     """
     _check_invite(site, invite, now=now)
     site.folder.run.mkdir(mode=0o700, exist_ok=True)
     with only_one(site.folder.run / "up.lock"):
+        set_aside_heads(site.folder, coordinator_key=invite.coordinator_key, now=now)
         renew_enrolment_keys(site.folder, now=now)
     SiteAudit(site.folder).append("KEYS_RENEWED", subject=site.config.site, now=now)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from myofed_node.audit import SiteAudit
 from myofed_node.catalog_card import build_card
+from myofed_node.chained_lines import locked
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.count_cube import build_cube, task_of
 from myofed_node.dataset_census import take_census
@@ -35,6 +37,8 @@ CARD_FROM_CUBE = (
     *("subjects", "sessions", "labelled_subjects", "repeat_subjects"),
 )
 """What stands as it was told while the cube stands."""
+PUBLISHED, WITHDRAWN = "CARD_PUBLISHED", "CARD_WITHDRAWN"
+"""Audit actions."""
 
 
 class Publication(WireModel):
@@ -69,7 +73,7 @@ class Publisher:
 
         A cube that stands published is replaced only when at least k subjects were added, removed or changed since, or
         `early`, and then only by one that is proven safe beside it. Killed between keeping and sending, the next call
-        sends the kept version.
+        sends the kept version. What was withdrawn while the next version was counted stays withdrawn.
 
         Args:
             now: UTC.
@@ -80,19 +84,12 @@ class Publisher:
                 NODE_NOT_RUNNING, or the coordinator's refusal.
         """
         with only_one(self.site.folder.root / ".publish.lock"):
-            store = SiteStore(self.site.folder.store)
+            store, stood = SiteStore(self.site.folder.store), self.stands()
             record, waiting = self._next(early=early)
-            card, latest = record.card, store.latest_card()
-            write_record(self.site.folder, record)
-            if latest is None or latest.version != card.version:
-                store.add_card(card.version, card.model_dump_json())
-            elif latest.published_at:
-                return _publication("unchanged", record, at=latest.published_at, waiting=waiting)
-            self.api.put_card(card)
-            self.api.put_cube(record.newest.cube)
-            self._record("CARD_PUBLISHED", record, now=now)
-            store.mark_card(card.version, published_at=utc_text(now))
-            return _publication("published", record, at=utc_text(now), waiting=waiting)
+            with self._sending():
+                if stood and not self.stands():
+                    return _publication("withdrawn", record, at=utc_text(now), waiting=waiting)
+                return self._sent(record, waiting, store=store, now=now)
 
     def withdraw(self, *, now: datetime) -> Publication:
         """The coordinator no longer shows this site's card and cube.
@@ -103,9 +100,17 @@ class Publisher:
         Raises:
             MyofedError: CARD_NOT_PUBLISHED, NODE_NOT_RUNNING, or the coordinator's refusal.
         """
+        with self._sending():
+            return self._withdrawn(now=now)
+
+    def stands(self) -> bool:
+        """A person published a card here and none has withdrawn it since; also where its next version could not be sent."""
+        return self._last_word()[0] == PUBLISHED
+
+    def _withdrawn(self, *, now: datetime) -> Publication:
         store = SiteStore(self.site.folder.store)
-        latest = store.latest_card()
-        if latest is None or not latest.published_at:
+        latest, (word, version) = store.latest_card(), self._last_word()
+        if latest is None or (word == WITHDRAWN and version == latest.version):
             raise MyofedError(
                 "CARD_NOT_PUBLISHED",
                 "expected a published card, found none",
@@ -117,9 +122,33 @@ class Publisher:
         self.api.withdraw_card(card.dataset)
         if record is None:  # the card of an earlier version of this software, which had no cube
             record = self._next(early=False)[0].model_copy(update={"card": card})
-        self._record("CARD_WITHDRAWN", record, now=now)
+        self._record(WITHDRAWN, record, now=now)
         store.mark_card(card.version, published_at="")
         return _publication("withdrawn", record, at=utc_text(now), waiting=0)
+
+    def _sent(self, record: PublicationRecord, waiting: int, *, store: SiteStore, now: datetime) -> Publication:
+        """The record is kept, and the coordinator has what it had not."""
+        card, latest = record.card, store.latest_card()
+        write_record(self.site.folder, record)
+        if latest is None or latest.version != card.version:
+            store.add_card(card.version, card.model_dump_json())
+        elif latest.published_at:
+            return _publication("unchanged", record, at=latest.published_at, waiting=waiting)
+        self.api.put_card(card)
+        self.api.put_cube(record.newest.cube)
+        self._record(PUBLISHED, record, now=now)
+        store.mark_card(card.version, published_at=utc_text(now))
+        return _publication("published", record, at=utc_text(now), waiting=waiting)
+
+    def _sending(self) -> AbstractContextManager[object]:
+        """Sending and withdrawing wait for one another, but never for the counting, which takes minutes."""
+        return locked(self.site.folder.root / ".send.lock")
+
+    def _last_word(self) -> tuple[str, int]:
+        """Whether the card was published or withdrawn last, and its version, as the audit chain has it; empty before."""
+        words = (e for e in SiteAudit(self.site.folder).entries() if e.action in (PUBLISHED, WITHDRAWN))
+        last = deque(words, maxlen=1)
+        return (last[0].action, int(last[0].detail["version"])) if last else ("", 0)
 
     def _next(self, *, early: bool) -> tuple[PublicationRecord, int]:
         """The version of the data set as it is, and how many changes wait: the kept one where it stands, else the next."""

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from myofed_coordinator.accounts import refusals
 from myofed_coordinator.accounts.identity_provider import Handshake, Identity, IdentityProvider
-from myofed_coordinator.accounts.models import AccountRow, SessionRow
+from myofed_coordinator.accounts.models import AccountRow, ApiTokenRow, SessionRow
 from myofed_coordinator.accounts.oidc_settings import GrantedRole, OidcSettings
 from myofed_coordinator.accounts.service import RESERVED, roles_text
 from myofed_coordinator.accounts.sessions import SessionsService
@@ -136,7 +136,7 @@ class OidcPeople:
         """The person's account, made at the first login, with exactly the roles that the provider's claims mean today.
 
         Raises:
-            MyofedError: OIDC_NO_ROLE, then an account that was there has no session any more; OIDC_NAME, the provider's
+            MyofedError: OIDC_NO_ROLE, then an account that was there has no session and no API token any more; OIDC_NAME, the provider's
                 name cannot be one here or is somebody else's; LOGIN_FAILED, the account is disabled here.
         """
         with self.database.write() as session:
@@ -147,7 +147,9 @@ class OidcPeople:
             if granted:
                 return self._admitted(session, row, (issuer, identity), granted, now=now)
             if row is not None:
-                session.execute(delete(SessionRow).where(SessionRow.account == row.account))
+                for table in (SessionRow, ApiTokenRow):
+                    session.execute(delete(table).where(table.account == row.account))
+                self.audit.append(Deed("system", "ACCOUNT_LOST_ROLES", row.account), now=now)
         raise _refused(
             "OIDC_NO_ROLE",
             "the identity provider gives this person no role here",

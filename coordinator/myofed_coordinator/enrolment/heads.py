@@ -86,7 +86,8 @@ class AuditHeadsService:
             now: Aware.
 
         Raises:
-            MyofedError: BAD_SIGNATURE, ours or the site's does not hold.
+            MyofedError: BAD_SIGNATURE, ours or the site's does not hold; AUDIT_REWRITTEN, our chain has another entry where
+                the site witnessed one before: the earlier head is kept, it is the evidence.
         """
         head, key = witnessed.head, self._enrolment.identity_key(site)
         verify(head, signature=witnessed.signature, public_key=self._signer.public_key)
@@ -95,6 +96,8 @@ class AuditHeadsService:
             row = session.get(WitnessedHeadRow, site)
             if row is not None and row.sequence >= head.sequence:
                 return
+            if row is not None and not self._audit.has(row.sequence, row.digest):
+                raise rewritten(row.sequence)
             session.merge(
                 WitnessedHeadRow(
                     site=site,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person, Role
-from myofed_coordinator.accounts.service import AccountsService
+from myofed_coordinator.accounts.service import AccountsService, deed_on
 from myofed_coordinator.accounts.wire import AccountName, AccountRecord, NewAccount, RolesChange, SetupLink
 from myofed_coordinator.web.forms import Form, form_of
 from myofed_coordinator.web.render import Asked, Renderer, done
@@ -90,21 +90,21 @@ def add_accounts(
 
     @router.post("/accounts/{account}/roles")
     def roles(account: AccountName, form: Posted, person: Manager) -> RedirectResponse:
-        accounts.set_roles(account, roles_change(form), actor=person.account, now=clock())
+        accounts.set_roles(account, roles_change(form), actor=deed_on(account, person), now=clock())
         return done(f"{AT}/{account}", "roles-changed")
 
     @router.post("/accounts/{account}/reset")
     def reset(account: AccountName, request: Request, person: Manager) -> HTMLResponse:
-        return single(request, person, account, accounts.reset(account, actor=person.account, now=clock()))
+        return single(request, person, account, accounts.reset(account, actor=deed_on(account, person), now=clock()))
 
     @router.post("/accounts/{account}/disable")
     def disable(account: AccountName, person: Manager) -> RedirectResponse:
-        accounts.disable(account, actor=person.account, now=clock())
+        accounts.disable(account, actor=deed_on(account, person), now=clock())
         return done(f"{AT}/{account}", "account-disabled")
 
     @router.post("/accounts/{account}/enable")
     def enable(account: AccountName, person: Manager) -> RedirectResponse:
-        accounts.enable(account, actor=person.account, now=clock())
+        accounts.enable(account, actor=deed_on(account, person), now=clock())
         return done(f"{AT}/{account}", "account-enabled")
 
 

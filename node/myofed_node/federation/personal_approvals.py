@@ -221,15 +221,15 @@ class PersonalApprovals:
                 yield signature
 
     def _key(self, signature: PersonalSignature) -> str | None:
-        """The public key of a person who may sign in this role; None of one who may not."""
+        """The public key of a person who may sign in this role, as the audit chain knows it; None of one who may not."""
         role = signature.statement.role
         if role == OPERATOR:
             return identity_public_key(self.folder)
         try:
-            person = People(self.folder).show(signature.person)
+            person = People(self.folder).active(signature.person)
         except MyofedError:
             return None
-        return person.public_key if person.disabled_at is None and role in person.roles else None
+        return person.public_key if role in person.roles else None
 
     def _collected(self, path: Path) -> tuple[PersonalSignature, ...]:
         """All that were collected; none where the file is damaged: what cannot be read approves nothing."""

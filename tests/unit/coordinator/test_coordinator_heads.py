@@ -107,3 +107,17 @@ def test_site_named_like_us_gets_no_head_of_ours(services: Services, enrol: Enro
     site = enrol("coordinator")
     with pytest.raises(MyofedError, match="HEAD_WRONG_SITE"):
         services.heads.cosign(head(site, 1), site="coordinator", now=NOW)
+
+
+def test_rewritten_chain_is_not_witnessed_anew(services: Services, enrol: Enrol) -> None:
+    """A longer chain with another entry where the site signed: the earlier head is kept, so that `audit verify` finds it."""
+    site = enrol("hospital-a")
+    services.heads.record_witness(witnessed(services, site), site="hospital-a", now=NOW)
+    lines = services.home.audit.read_bytes().splitlines(keepends=True)
+    services.home.audit.write_bytes(b"".join(lines[:-1]))
+    for name in ("hospital-c", "hospital-d", "hospital-e"):
+        services.enrolment.create_invite(name, actor="admin", now=NOW, valid=HOUR)
+    with pytest.raises(MyofedError, match="AUDIT_REWRITTEN"):
+        services.heads.record_witness(witnessed(services, site), site="hospital-a", now=NOW)
+    with pytest.raises(MyofedError, match="AUDIT_REWRITTEN"):
+        services.heads.verify_own()

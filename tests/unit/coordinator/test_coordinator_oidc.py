@@ -191,7 +191,21 @@ def test_first_login_makes_the_account_and_each_login_its_roles(browser: Browser
         ("ann.lee", "SIGNED_IN"),
         ("system", "ACCOUNT_ROLES"),
         ("ann.lee", "SIGNED_IN"),
+        ("system", "ACCOUNT_LOST_ROLES"),
     ]
+
+
+def test_api_token_ends_where_the_provider_gives_no_role_any_more(browser: Browser) -> None:
+    """Who left the group does not go on by a token that was made before."""
+    assert browser.sign_in() == "ann.lee"
+    csrf = {"x-csrf-token": browser.client.get(f"{API}/session").json()["csrf"]}
+    wish = {"title": "script", "scope": ["see-catalog"], "days": 365}
+    token = browser.client.post(f"{API}/tokens", json=wish, headers=csrf).json()["token"]
+    held = {"authorization": f"Bearer {token}"}
+    assert browser.client.get(f"{API}/catalog", headers=held).status_code == 200
+    browser.provider.claims["groups"] = []
+    assert browser.sign_in() == "OIDC_NO_ROLE"
+    assert browser.client.get(f"{API}/catalog", headers=held).status_code == 401
 
 
 def test_disabled_account_stays_out_whatever_the_provider_says(browser: Browser) -> None:

@@ -201,3 +201,16 @@ def test_reserved_and_taken_names_are_refused(window: Window, services: Services
     services.accounts.add(NewAccount(account="dee", roles=(Role.AUDITOR,)), actor="admin", now=NOW)
     for name in ("dee", "token"):
         assert "ACCOUNT_EXISTS" in window.post("/accounts", "/accounts", account=name, role="auditor")
+
+
+@pytest.mark.parametrize("deed", ["roles", "reset", "disable", "enable"])
+def test_own_account_is_not_changed_by_its_page_either(window: Window, services: Services, deed: str) -> None:
+    """A form sent by hand is refused as the API refuses it: no administrator makes itself a study lead."""
+    key = set_up(window, "cy", Role.ADMINISTRATOR)
+    own = Window(services)
+    own.now = NOW + timedelta(minutes=1)
+    own.client.post("/login", data={"account": "cy", "password": PASSWORD, "code": code_at(key, now=own.now)})
+    before = services.accounts.show("cy")
+    assert "ACCOUNT_OWN" in own.post(f"/accounts/cy/{deed}", "/profile", role="study-lead")
+    assert services.accounts.show("cy") == before
+    assert own.client.get("/accounts").status_code == 200

@@ -128,3 +128,24 @@ def test_impossible_question_is_refused_and_costs_nothing(
     answer = lead.post("/feasibility", data={"csrf": "good", **fields})
     assert (answer.status_code, "QUESTION_FORM" in answer.text) == (400, True)
     assert services.catalog_reading.log.page(1).total == 0
+
+
+def test_card_tells_protocols_visits_phenotypes_and_contact(services: Services, enrol: Enrol) -> None:
+    """All that the site published of the data set stands on its page; what it did not say is said to be missing."""
+    enrol("hospital-a")
+    publish(services, make_card("hospital-a", dataset="plain"))
+    told = {
+        "phenotypes": ("HP:0003691",),
+        "protocols": ("fat-fraction-6-echo",),
+        "repeat_subjects": SuppressedCount(value=15, rounded_to=5),
+        "follow_up": "1-2-years",
+        "contact": "mri-research@clinic.example",
+    }
+    publish(services, make_card("hospital-a", **told))
+    reader = client_as(services, FakeRuns(), Role.AUDITOR, now=NOW)
+    page = words_of(reader.get("/catalog/hospital-a/thigh-dixon").text)
+    for said in ("HP:0003691", "fat-fraction-6-echo", "15 (to 5) time between two: 1-2-years", "mri-research@clinic"):
+        assert said in page
+    plain = words_of(reader.get("/catalog/hospital-a/plain").text)
+    assert "Protocols none named Subjects with several visits not told" in plain
+    assert "Phenotypes" not in plain

@@ -143,3 +143,16 @@ def test_exported_chain_is_the_verified_one_with_a_signed_head(
     code = refusal_code(lambda: export_chain(site.folder, tmp_path / "bad.jsonl", site="alpha"))
     assert code in ("AUDIT_BROKEN", "AUDIT_REWRITTEN")
     assert not list(tmp_path.glob("*bad*"))
+
+
+def test_rewritten_chain_is_not_signed_anew(site: Site, coordinator: FakeCoordinator) -> None:
+    """A longer chain that is not the co-signed one goes nowhere: a new signature would wash it clean, and the old one is kept."""
+    _exchange(site, coordinator)
+    kept = site.folder.cosigned_head.read_bytes()
+    site.folder.audit.unlink()
+    for _ in range(3):
+        SiteAudit(site.folder).append("REWRITTEN", now=NOW)
+    coordinator.sent.clear()
+    assert refusal_code(lambda: _exchange(site, coordinator)) == "AUDIT_REWRITTEN"
+    assert coordinator.sent == []
+    assert site.folder.cosigned_head.read_bytes() == kept

@@ -19,7 +19,7 @@ from test_node_federation_approvals import SUBJECTS, message
 
 from myofed_node.config import DEMO_POLICY, OPERATOR_ALONE, ApprovalRule, SitePolicy
 from myofed_node.coordinator_api import CoordinatorApi
-from myofed_node.federation.personal_approvals import OPERATOR, PersonalSignature, unfilled
+from myofed_node.federation.personal_approvals import OPERATOR, Collected, PersonalSignature, unfilled
 from myofed_node.people import People
 from myofed_node.personal_signing import make_signature, statement_of
 from myofed_node.site_setup import Site
@@ -347,3 +347,18 @@ def test_rule_is_filled_exactly_where_distinct_people_can_be_found(
     """The matching says what trying every choice of people says."""
     rule = ApprovalRule(required_roles=tuple(roles))
     assert (unfilled(rule, sorted(votes)) == ()) == _fills(rule.required_roles, votes)
+
+
+def test_record_of_a_person_that_the_audit_chain_does_not_know_signs_nothing(hospital: Hospital) -> None:
+    """Whoever writes files here and puts an own key under a person's name leaves a trace in the chain, or approves nothing."""
+    signed = hospital.offer()
+    said = statement_of(hospital.desk, "thigh", person="a.jones", role=None, decline=None, now=NOW)
+    own, folder = Ed25519PrivateKey.generate(), hospital.site.folder
+    swapped = (
+        People(folder).show("a.jones").model_copy(update={"public_key": own.public_key().public_bytes_raw().hex()})
+    )
+    (folder.people / "a.jones.person.json").write_bytes(canonical_json(swapped))
+    forged = PersonalSignature(statement=said, person="a.jones", signature=own.sign(canonical_json(said)).hex())
+    path = folder.study("thigh") / "signatures-1.json"
+    path.write_bytes(canonical_json(Collected(signatures=(forged,))))
+    assert hospital.desk.approvals.people.missing(signed) == (PI, DPO)

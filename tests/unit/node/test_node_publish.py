@@ -12,9 +12,12 @@ from site_factories import NOW, NOW_TEXT, FakeCoordinator, Scan, demo_site, writ
 import myofed_node.publish
 from myofed_node.audit import SiteAudit
 from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.count_cube import build_cube
+from myofed_node.nightly import rebuild
 from myofed_node.publish import Publisher, card_lines
 from myofed_node.store import SiteStore
 from myofed_schemas.catalog import DatasetCard
+from myofed_schemas.cube import CountCube
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import ImageName, Suffix
 from myofed_schemas.rules import ValidationReport
@@ -169,3 +172,46 @@ def test_card_in_words_says_what_is_withheld(publisher: Publisher) -> None:
     text = "\n".join(card_lines(publisher.preview(now=NOW)))
     assert "subjects fewer than 3" in text
     assert "DEMO POLICY" in text
+
+
+def test_card_whose_next_version_could_not_be_sent_is_still_withdrawn_and_rebuilt(
+    publisher: Publisher, coordinator: FakeCoordinator
+) -> None:
+    """The coordinator shows the version before: it can be taken back, and the next night sends the one that waits."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    _fill(publisher, 7)
+    coordinator.refusals["/site/card"] = (503, "")
+    with pytest.raises(MyofedError):
+        publisher.publish(now=NOW)
+    coordinator.refusals.clear()
+    again = rebuild(publisher, now=NOW)
+    assert again is not None
+    assert (again.state, again.card.version) == ("published", 2)
+    _fill(publisher, 10)
+    coordinator.refusals["/site/card"] = (503, "")
+    with pytest.raises(MyofedError):
+        publisher.publish(now=NOW)
+    coordinator.refusals.clear()
+    assert publisher.withdraw(now=NOW).state == "withdrawn"
+    assert rebuild(publisher, now=NOW) is None
+
+
+def test_card_withdrawn_while_the_next_version_is_counted_stays_withdrawn(
+    publisher: Publisher, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting takes minutes at night; nobody waits for it to take a card back, and it brings nothing back."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    _fill(publisher, 7)
+
+    def slow(*arguments: object, **named: object) -> CountCube:
+        publisher.withdraw(now=NOW)
+        return build_cube(*arguments, **named)  # type: ignore[arg-type]  passed on as they came
+
+    monkeypatch.setattr(myofed_node.publish, "build_cube", slow)
+    again = rebuild(publisher, now=NOW)
+    assert again is not None
+    assert again.state == "withdrawn"
+    assert coordinator.paths() == ["PUT /site/card", "PUT /site/cube", "DELETE /site/card/neuromuscular-mri"]
+    assert rebuild(publisher, now=NOW) is None
