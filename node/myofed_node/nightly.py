@@ -17,7 +17,6 @@ from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.publish import Publication, Publisher
 from myofed_node.site_setup import Site, look_into_site
-from myofed_node.store import SiteStore
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -44,8 +43,7 @@ def rebuild(publisher: Publisher, *, now: datetime) -> Publication | None:
     Raises:
         MyofedError: As `Publisher.publish`.
     """
-    latest = SiteStore(publisher.site.folder.store).latest_card()
-    return publisher.publish(now=now) if latest is not None and latest.published_at else None
+    return publisher.publish(now=now) if publisher.may_stand() else None
 
 
 @dataclass
