@@ -17,6 +17,7 @@ from myofed_schemas.cube_vocabulary import SEVERAL, UNKNOWN, VENDOR_VALUES
 
 VENDOR_NAMES = TypeAdapter(tuple[Vendor, ...])
 DIAGNOSES = TypeAdapter(tuple[OrphaCode, ...])
+SINGLE = "single-muscles"
 VISITS = {"1": 1, "2": 2, "3+": 3}
 LabelOrigin = Literal["none", "manual", "edited", "automatic"]
 
@@ -25,7 +26,7 @@ def build_card(cube: CountCube, census: Census, *, config: SiteConfig, conforms:
     """The card beside this cube: what everybody may see of it, and what the site says of itself.
 
     Muscles and label origin are told only where at least public_k subjects have them and a cell of labels is told to
-    everybody: then they add nothing that this cell does not say (docs/disclosure.md).
+    everybody, for muscles that of single muscles: then they add nothing that this cell does not say (docs/disclosure.md).
 
     Args:
         cube: As it leaves.
@@ -50,7 +51,7 @@ def build_card(cube: CountCube, census: Census, *, config: SiteConfig, conforms:
             )
         ),
         suffixes=tuple(sorted(seen.of("sequence"))),
-        muscles=_common(census.muscles, cube) if labelled else (),
+        muscles=_common(census.muscles, cube) if seen.of("labels")[SINGLE] else (),
         label_origin=_origin(census, cube) if labelled else "none",
         duo=config.dataset.duo,
         subjects=seen.count(seen.total),

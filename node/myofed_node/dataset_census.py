@@ -11,9 +11,9 @@ from myofed_node.mids.dataset import Dataset
 from myofed_node.mids.image import LabelMap
 from myofed_node.mids.listing import NIFTI_ENDINGS
 from myofed_node.mids.nifti_file import sidecar_invalid
-from myofed_schemas.anatomy import muscle_of_label_value
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.muscle_sets import is_single_muscle, structure_of_label_value
 
 NOMINAL_TESLA = (0.3, 0.55, 1.0, 1.5, 3.0, 7.0)
 """Field strengths as people name them; headers say 2.89362 or 1.494."""
@@ -40,7 +40,7 @@ class Census:
         vendors: Vendor -> subjects.
         tesla: Nominal field strength -> subjects.
         suffixes: Suffix -> subjects.
-        muscles: Muscle id -> subjects whose label maps name it.
+        muscles: Muscle id -> subjects whose label maps name it alone, not within a group.
         origins: How label maps were made -> subjects.
     """
 
@@ -75,11 +75,11 @@ def take_census(dataset: Path) -> Census:
         vendors.add((name.subject, vendor_of(sidecar.manufacturer or "")))
         if sidecar.magnetic_field_strength_tesla:
             tesla.add((name.subject, nominal_tesla(sidecar.magnetic_field_strength_tesla)))
-    muscles, origins = _labels(opened.label_maps())
+    labelled, muscles, origins = _labels(opened.label_maps())
     return Census(
         subjects=len({subject for subject, _ in sessions}),
         sessions=len(sessions),
-        labelled_subjects=len({subject for subject, _ in muscles}),
+        labelled_subjects=len(labelled),
         vendors=Counter(vendor for _, vendor in vendors),
         tesla=Counter(value for _, value in tesla),
         suffixes=Counter(suffix for _, suffix in suffixes),
@@ -119,16 +119,18 @@ def nominal_tesla(value: float) -> float:
     return min(NOMINAL_TESLA, key=lambda nominal: abs(nominal - value))
 
 
-def _labels(label_maps: Iterable[LabelMap]) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """(subject, muscle) and (subject, origin) pairs of all label maps."""
-    muscles, origins = set(), set()
+def _labels(label_maps: Iterable[LabelMap]) -> tuple[set[str], set[tuple[str, str]], set[tuple[str, str]]]:
+    """Subjects, (subject, single muscle) and (subject, origin) pairs of all label maps."""
+    labelled, muscles, origins = set(), set(), set()
     for label_map in label_maps:
         subject = label_map.name.subject
         if label_map.origin is None:
             raise sidecar_invalid("LabelOrigin beside a label map")
         origins.add((subject, label_map.origin))
         try:
-            muscles |= {(subject, muscle_of_label_value(value)[0].id) for value in label_map.names}
+            single = [value for value in label_map.names if is_single_muscle(value)]
         except KeyError:
-            raise sidecar_invalid("values of muscles.tsv beside a label map") from None
-    return muscles, origins
+            raise sidecar_invalid("values of muscles.tsv or muscle_groups.tsv beside a label map") from None
+        labelled.add(subject)
+        muscles |= {(subject, structure_of_label_value(value)[0].id) for value in single}
+    return labelled, muscles, origins

@@ -43,7 +43,7 @@ def rebuild(publisher: Publisher, *, now: datetime) -> Publication | None:
     Raises:
         MyofedError: As `Publisher.publish`.
     """
-    return publisher.publish(now=now) if publisher.stands() else None
+    return publisher.publish(now=now) if publisher.may_stand() else None
 
 
 @dataclass

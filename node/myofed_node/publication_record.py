@@ -45,6 +45,7 @@ class PublicationRecord(WireModel):
         newest: Cube and rows of the newest version.
         dimensions: By which it was counted.
         told: The last version that told anything and may have left: what an attacker may hold beside the next one.
+        state: Of the newest version: `kept`, it may have left or not; `sent`, the coordinator took it; `withdrawn`.
     """
 
     schema_version: Literal["myofed-publication-1"] = "myofed-publication-1"
@@ -52,6 +53,7 @@ class PublicationRecord(WireModel):
     newest: CountedVersion
     dimensions: tuple[DimensionName, ...]
     told: CountedVersion | None
+    state: Literal["kept", "sent", "withdrawn"]
 
     def release(self) -> Release | None:
         """What the next version is proven beside."""
@@ -75,12 +77,17 @@ def read_record(folder: SiteFolder) -> PublicationRecord | None:
     except FileNotFoundError:
         return None
     except ValidationError:
-        raise MyofedError(
-            "PUBLICATION_BROKEN",
-            "expected what was published last in publication.json, found something else",
-            hint="restore it from the backup: without it nothing new can be proven safe beside what left before",
-            exit_code=ExitCode.SITE_FOLDER,
-        ) from None
+        raise publication_broken("something else") from None
+
+
+def publication_broken(found: str) -> MyofedError:
+    """Nothing may be published."""
+    return MyofedError(
+        "PUBLICATION_BROKEN",
+        f"expected what was published last in publication.json, found {found}",
+        hint="restore it from the backup: without it nothing new can be proven safe beside what left before",
+        exit_code=ExitCode.SITE_FOLDER,
+    )
 
 
 def write_record(folder: SiteFolder, record: PublicationRecord) -> None:

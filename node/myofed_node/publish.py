@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ from myofed_node.dataset_census import take_census
 from myofed_node.disclosure.base_table import Subject
 from myofed_node.disclosure.versions import changes
 from myofed_node.mids.validation.validate import validate
-from myofed_node.publication_record import PublicationRecord, counted, read_record, write_record
+from myofed_node.publication_record import PublicationRecord, counted, publication_broken, read_record, write_record
 from myofed_node.site_setup import Site
 from myofed_node.store import SiteStore
 from myofed_node.subject_table import subject_table
@@ -37,8 +37,6 @@ CARD_FROM_CUBE = (
     *("subjects", "sessions", "labelled_subjects", "repeat_subjects"),
 )
 """What stands as it was told while the cube stands."""
-PUBLISHED, WITHDRAWN = "CARD_PUBLISHED", "CARD_WITHDRAWN"
-"""Audit actions."""
 
 
 class Publication(WireModel):
@@ -73,7 +71,7 @@ class Publisher:
 
         A cube that stands published is replaced only when at least k subjects were added, removed or changed since, or
         `early`, and then only by one that is proven safe beside it. Killed between keeping and sending, the next call
-        sends the kept version. What was withdrawn while the next version was counted stays withdrawn.
+        sends the kept version.
 
         Args:
             now: UTC.
@@ -84,12 +82,67 @@ class Publisher:
                 NODE_NOT_RUNNING, or the coordinator's refusal.
         """
         with only_one(self.site.folder.root / ".publish.lock"):
-            store, stood = SiteStore(self.site.folder.store), self.stands()
+            late = self._send_kept(now=now)
+            before = self._left()
             record, waiting = self._next(early=early)
+            if record.state == "sent":
+                return _publication(
+                    "published" if late else "unchanged", record, at=self._published_at(), waiting=waiting
+                )
             with self._sending():
-                if stood and not self.stands():
-                    return _publication("withdrawn", record, at=utc_text(now), waiting=waiting)
-                return self._sent(record, waiting, store=store, now=now)
+                if self._left() != before:  # the proof took minutes; a person was faster
+                    raise MyofedError(
+                        "CARD_NOT_PUBLISHED",
+                        "expected what stood published when counting began, found it withdrawn",
+                        hint="myofed-node publish --site DIR publishes it again",
+                        exit_code=ExitCode.BAD_INPUT,
+                    )
+                self._send(record, now=now)
+            return _publication("published", record, at=utc_text(now), waiting=waiting)
+
+    def _send_kept(self, *, now: datetime) -> bool:
+        """A kept version that stands between another and the next has left: only then does the next one's proof hold.
+
+        Returns:
+            Whether there was one.
+        """
+        with self._sending():
+            kept = self._left()
+            if kept is None or kept.state != "kept" or kept.newest.cube.version == 1:
+                return False
+            self._send(kept, now=now)
+            return True
+
+    def _sending(self) -> AbstractContextManager[object]:
+        """Sending and withdrawing wait for one another, but never for the counting, which takes minutes."""
+        return locked(self.site.folder.root / ".send.lock")
+
+    def _send(self, record: PublicationRecord, *, now: datetime) -> None:
+        store, card = SiteStore(self.site.folder.store), record.card
+        write_record(self.site.folder, record)
+        latest = store.latest_card()
+        if latest is None or latest.version != card.version:
+            store.add_card(card.version, card.model_dump_json())
+        self.api.put_card(card)
+        self.api.put_cube(record.newest.cube)
+        self._record("CARD_PUBLISHED", record, now=now)
+        store.mark_card(card.version, published_at=utc_text(now))
+        write_record(self.site.folder, record.model_copy(update={"state": "sent"}))
+
+    def _published_at(self) -> str:
+        latest = SiteStore(self.site.folder.store).latest_card()
+        return latest.published_at if latest else ""
+
+    def _left(self) -> PublicationRecord | None:
+        """What left, or may have; None before the first.
+
+        Raises:
+            MyofedError: PUBLICATION_BROKEN, also where a card was counted with a cube and the record is gone.
+        """
+        record, latest = read_record(self.site.folder), SiteStore(self.site.folder.store).latest_card()
+        if record is None and latest and DatasetCard.model_validate_json(latest.document).repeat_subjects is not None:
+            raise publication_broken("nothing")
+        return record
 
     def withdraw(self, *, now: datetime) -> Publication:
         """The coordinator no longer shows this site's card and cube.
@@ -101,54 +154,57 @@ class Publisher:
             MyofedError: CARD_NOT_PUBLISHED, NODE_NOT_RUNNING, or the coordinator's refusal.
         """
         with self._sending():
-            return self._withdrawn(now=now)
+            return self._taken_back(now=now)
 
-    def stands(self) -> bool:
-        """A person published a card here and none has withdrawn it since; also where its next version could not be sent."""
-        return self._last_word()[0] == PUBLISHED
-
-    def _withdrawn(self, *, now: datetime) -> Publication:
+    def _taken_back(self, *, now: datetime) -> Publication:
         store = SiteStore(self.site.folder.store)
-        latest, (word, version) = store.latest_card(), self._last_word()
-        if latest is None or (word == WITHDRAWN and version == latest.version):
+        latest = store.latest_card()
+        if latest is None or not self.may_stand():
             raise MyofedError(
                 "CARD_NOT_PUBLISHED",
                 "expected a published card, found none",
                 hint="myofed-node publish --site DIR publishes one",
                 exit_code=ExitCode.BAD_INPUT,
             )
-        record = read_record(self.site.folder)
         card = DatasetCard.model_validate_json(latest.document)
         self.api.withdraw_card(card.dataset)
-        if record is None:  # the card of an earlier version of this software, which had no cube
-            record = self._next(early=False)[0].model_copy(update={"card": card})
-        self._record(WITHDRAWN, record, now=now)
+        record = self._withdrawn(card)
+        self._record("CARD_WITHDRAWN", record, now=now)
         store.mark_card(card.version, published_at="")
         return _publication("withdrawn", record, at=utc_text(now), waiting=0)
 
-    def _sent(self, record: PublicationRecord, waiting: int, *, store: SiteStore, now: datetime) -> Publication:
-        """The record is kept, and the coordinator has what it had not."""
-        card, latest = record.card, store.latest_card()
-        write_record(self.site.folder, record)
-        if latest is None or latest.version != card.version:
-            store.add_card(card.version, card.model_dump_json())
-        elif latest.published_at:
-            return _publication("unchanged", record, at=latest.published_at, waiting=waiting)
-        self.api.put_card(card)
-        self.api.put_cube(record.newest.cube)
-        self._record(PUBLISHED, record, now=now)
-        store.mark_card(card.version, published_at=utc_text(now))
-        return _publication("published", record, at=utc_text(now), waiting=waiting)
+    def may_stand(self) -> bool:
+        """Whether the coordinator shows a card of this site, or may: it took one, or one left and no answer came."""
+        latest = SiteStore(self.site.folder.store).latest_card()
+        if latest is None or latest.published_at:
+            return latest is not None
+        try:
+            record = read_record(self.site.folder)
+        except MyofedError:
+            return True
+        return record is not None and record.state == "kept"
 
-    def _sending(self) -> AbstractContextManager[object]:
-        """Sending and withdrawing wait for one another, but never for the counting, which takes minutes."""
-        return locked(self.site.folder.root / ".send.lock")
-
-    def _last_word(self) -> tuple[str, int]:
-        """Whether the card was published or withdrawn last, and its version, as the audit chain has it; empty before."""
-        words = (e for e in SiteAudit(self.site.folder).entries() if e.action in (PUBLISHED, WITHDRAWN))
-        last = deque(words, maxlen=1)
-        return (last[0].action, int(last[0].detail["version"])) if last else ("", 0)
+    def _withdrawn(self, card: DatasetCard) -> PublicationRecord:
+        """The record says so; a broken one, or none (a card of before there were cubes), does not hold a withdrawal up."""
+        try:
+            record = read_record(self.site.folder)
+        except MyofedError:
+            record = None
+        if record is not None:
+            withdrawn = record.model_copy(update={"state": "withdrawn"})
+            write_record(self.site.folder, withdrawn)
+            return withdrawn
+        policy = self.site.config.policy
+        nothing = CountCube(
+            site=card.site, dataset=card.dataset, version=1, policy=policy.cube(), subjects=None, cells=()
+        )
+        return PublicationRecord(
+            card=card,
+            newest=counted(nothing, ()),
+            told=None,
+            dimensions=policy.cube_dimensions,
+            state="withdrawn",
+        )
 
     def _next(self, *, early: bool) -> tuple[PublicationRecord, int]:
         """The version of the data set as it is, and how many changes wait: the kept one where it stands, else the next."""
@@ -161,15 +217,10 @@ class Publisher:
                 hint="myofed-node ingest IN --site DIR",
                 exit_code=ExitCode.BAD_INPUT,
             )
-        before, conforms = read_record(folder), validate(folder.dataset).conforms
+        before, conforms = self._left(), validate(folder.dataset).conforms
         waiting = changes(before.newest.rows(), rows, DIMENSIONS) if before else len(rows)
         if before and self._stands(before, waiting, early=early):
-            fresh = self._card(before.newest.cube, conforms=conforms)
-            told = {name: getattr(before.card, name) for name in CARD_FROM_CUBE}
-            card = fresh.model_copy(update={**told, "version": before.card.version})
-            changed = card != before.card
-            card = card.model_copy(update={"version": before.card.version + changed})
-            return before.model_copy(update={"card": card}), waiting
+            return self._standing(before, conforms=conforms), waiting
         return self._counted(before, rows, conforms=conforms), 0
 
     def _stands(self, before: PublicationRecord, waiting: int, *, early: bool) -> bool:
@@ -177,6 +228,18 @@ class Publisher:
         if before.newest.cube.policy != policy.cube() or before.dimensions != policy.cube_dimensions:
             return False
         return waiting == 0 or (waiting < policy.cube_k and not early)
+
+    def _standing(self, before: PublicationRecord, *, conforms: bool) -> PublicationRecord:
+        """The same counts; with the next version numbers where the site says something else or had withdrawn them."""
+        fresh, again = self._card(before.newest.cube, conforms=conforms), before.state == "withdrawn"
+        told = {name: getattr(before.card, name) for name in CARD_FROM_CUBE}
+        card = fresh.model_copy(update={**told, "version": before.card.version})
+        if card == before.card and not again:
+            return before
+        card = card.model_copy(update={"version": before.card.version + 1})
+        cube = before.newest.cube.model_copy(update={"version": before.newest.cube.version + again})
+        newest = before.newest.model_copy(update={"cube": cube})
+        return before.model_copy(update={"card": card, "newest": newest, "state": "kept"})
 
     def _counted(
         self, before: PublicationRecord | None, rows: tuple[Subject, ...], *, conforms: bool
@@ -186,8 +249,12 @@ class Publisher:
         cube = build_cube(task, config=config, version=before.newest.cube.version + 1 if before else 1)
         version = counted(cube, rows)
         card = self._card(cube, conforms=conforms).model_copy(update={"version": latest.version + 1 if latest else 1})
+        if before and task.early:
+            card = card.model_copy(update=_unchanged_labels(card, before.card))
         told = version if cube.subjects is not None else before.told if before else None
-        return PublicationRecord(card=card, newest=version, told=told, dimensions=config.policy.cube_dimensions)
+        return PublicationRecord(
+            card=card, newest=version, told=told, dimensions=config.policy.cube_dimensions, state="kept"
+        )
 
     def _card(self, cube: CountCube, *, conforms: bool) -> DatasetCard:
         census = take_census(self.site.folder.dataset)
@@ -197,6 +264,12 @@ class Publisher:
         cube = record.newest.cube
         detail = {"version": record.card.version, "cube": cube.version, "cells": len(cube.cells)}
         SiteAudit(self.site.folder).append(action, subject=record.card.dataset, now=now, detail=detail)
+
+
+def _unchanged_labels(card: DatasetCard, before: DatasetCard) -> dict[str, object]:
+    """In an early version muscles and label origin stay as they were told, or go: a change would name few subjects."""
+    same = (card.muscles, card.label_origin) == (before.muscles, before.label_origin)
+    return {} if same else {"muscles": (), "label_origin": "none"}
 
 
 def _publication(

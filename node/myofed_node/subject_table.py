@@ -10,9 +10,9 @@ from myofed_node.disclosure.base_table import Subject
 from myofed_node.mids.dataset import Dataset
 from myofed_node.mids.image import Image, LabelMap
 from myofed_node.mids.nifti_file import sidecar_invalid
-from myofed_schemas.anatomy import muscle_of_label_value
 from myofed_schemas.cube import DimensionName
 from myofed_schemas.cube_vocabulary import SEVERAL, UNKNOWN, VENDOR_VALUES, age_value
+from myofed_schemas.muscle_sets import is_single_muscle
 from myofed_schemas.subject_facts import SubjectFacts, SubjectRegister
 
 
@@ -77,9 +77,9 @@ def _tesla(image: Image) -> str:
 
 def _labels(maps: list[LabelMap]) -> str:
     try:
-        singles = [len(muscle_of_label_value(value)[0].members) == 1 for each in maps for value in each.names]
+        singles = [is_single_muscle(value) for each in maps for value in each.names]
     except KeyError:
-        raise sidecar_invalid("values of muscles.tsv beside a label map") from None
+        raise sidecar_invalid("values of muscles.tsv or muscle_groups.tsv beside a label map") from None
     if not singles:
         return "none"
     return "single-muscles" if any(singles) else "groups"

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
+from myofed_schemas.cube_vocabulary import VALUES
+
+VOCABULARY: Mapping[str, tuple[str, ...]] = {str(name): values for name, values in VALUES.items()}
 Cell = tuple[tuple[str, str], ...]
 """Sorted (dimension, value) conditions; a value that begins with `!` says that a sequence is absent."""
 OTHER = "(other)"
@@ -77,7 +80,7 @@ class Attack:
     ) -> None:
         """`groups` names for each kind of subject the versions it is in, e.g. ("01", "1"); `values` is the vocabulary."""
         self.groups, self._rng = tuple(groups), np.random.default_rng(seed)
-        axes = [[(name, value) for value in (*known, OTHER)] for name, known in values.items() if name != FLAG]
+        axes = [[(name, value) for value in _possible(name, known)] for name, known in values.items() if name != FLAG]
         axes += [[(FLAG, flag), (FLAG, f"!{flag}")] for flag in values.get(FLAG, ())]
         self.combinations = [frozenset(each) for each in itertools.product(*axes)]
         if len(self.combinations) * len(self.groups) > MOST_COMBINATIONS:
@@ -201,6 +204,12 @@ class Attack:
         told = self._told.A @ table
         fits = (told >= self._told.lb).all() and (told <= self._told.ub).all()
         return table if fits else None
+
+
+def _possible(name: str, known: Sequence[str]) -> tuple[str, ...]:
+    """Where all values of the vocabulary occur there is no other."""
+    used_up = set(known) >= set(VOCABULARY.get(name, (OTHER,)))
+    return tuple(known) if used_up else (*known, OTHER)
 
 
 class _Question:

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from myofed_schemas.cube import MANY_VALUED, DimensionName
+from myofed_schemas.cube_vocabulary import VALUES
 
 ELSE = "else"
-"""The value that stands for every value which no subject of the table has: nobody is told that there are none."""
+"""The value that stands for every value which no subject of the table has: nobody is told that there are none.
+
+Where subjects have all values of the vocabulary there is no such value, and whoever reads the vocabulary knows it.
+"""
 NO = "no"
 YES = "yes"
 
@@ -49,13 +53,14 @@ def axes_of(subjects: Iterable[Subject], dimensions: Iterable[DimensionName]) ->
         dimensions: To count by; the others are left out.
     """
     axes: list[Axis] = []
-    known = tuple(subjects)
+    every = tuple(subjects)
     for dimension in sorted(dimensions):
-        found = sorted({value for subject in known for value in subject.get(dimension, ())})
+        found = sorted({value for subject in every for value in subject.get(dimension, ())})
         if dimension in MANY_VALUED:
             axes += [Axis(dimension, (NO, YES), flag) for flag in found]
         else:
-            axes.append(Axis(dimension, (*(value for value in found if value != ELSE), ELSE)))
+            known = [value for value in found if value != ELSE]
+            axes.append(Axis(dimension, (*known, *([] if known == sorted(VALUES.get(dimension, ())) else [ELSE]))))
     return tuple(axes)
 
 

@@ -55,7 +55,7 @@ def protect(task: Task, *, steps: int = STEPS) -> Protected:
         task: The subjects and what stands published.
         steps: Of each search.
     """
-    if task.rounding.told(len(task.subjects)) is None:
+    if task.total is None:
         return NOTHING
     budgets = {MAX_FILTERS: steps}
     attempts = (

@@ -55,6 +55,15 @@ class Task:
     early: bool = False
 
     @property
+    def total(self) -> int | None:
+        """The number told of all subjects; None where none may be, and then nothing is told.
+
+        An early version keeps the one that stands: another would say that fewer than k came or went.
+        """
+        number = self.rounding.told(len(self.subjects))
+        return None if self.early and self.before is not None and self.before.told.get(()) != number else number
+
+    @property
     def new(self) -> int:
         """The world of the new version."""
         return 0 if self.before is None else 1
@@ -83,8 +92,8 @@ def problem_of(task: Task, *, filters: int) -> Problem:
 
 def _with_told(task: Task, space: CellSpace, rows: dict[tuple[int, ...], list[Row]], *, filters: int) -> Problem:
     states = tuple(rows)
-    table = np.array([row for state in states for row in rows[state]], np.int64).reshape(-1, len(space.axes))
     presence = np.repeat(np.arange(len(states)), [len(rows[state]) for state in states])
+    table = np.array([row for state in states for row in rows[state]], np.int64).reshape(len(presence), len(space.axes))
     nothing = World(np.zeros(space.places, bool), task.rounding, zeros=False, difference=True)
     worlds = [World(nothing.told, task.rounding, zeros=not task.rounding.zeros_told)]
     if task.before is not None:

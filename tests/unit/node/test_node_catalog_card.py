@@ -97,6 +97,12 @@ def test_muscles_are_named_only_beside_a_told_number_of_labels() -> None:
     assert (card.muscles, card.label_origin, card.labelled_subjects.value) == ((), "none", None)
 
 
+def test_single_muscles_are_named_only_beside_their_own_number() -> None:
+    """Beside a told number of group labels they would say that at least public_k subjects have single ones."""
+    cube = _cube(40, {("labels", "groups"): 20})
+    assert build_card(cube, _census({"VL": 12}, {"manual": 30}), config=HOSPITAL, conforms=True).muscles == ()
+
+
 def test_demo_card_says_that_it_is_one() -> None:
     """The lowered policy stands on the card itself."""
     demo = SiteConfig(site="alpha", policy=DEMO_POLICY)

@@ -8,8 +8,11 @@ import pytest
 from site_factories import Scan, write_image, write_labels
 
 from myofed_node.dataset_census import labelled_subjects, nominal_tesla, take_census, vendor_of
+from myofed_node.subject_table import subject_table
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.mids import ImageName, Suffix
+from myofed_schemas.muscle_sets import muscle_sets
+from myofed_schemas.subject_facts import SubjectRegister
 
 
 def test_image_without_its_sidecar_is_refused(tmp_path: Path) -> None:
@@ -86,6 +89,15 @@ def test_label_value_of_no_muscle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MyofedError, match=r"muscles\.tsv") as caught:
         take_census(tmp_path)
     assert caught.value.code == "SIDECAR_INVALID"
+
+
+def test_group_label_counts_its_subject_and_names_no_muscle(tmp_path: Path) -> None:
+    """Values of muscle_groups.tsv are delivered, too; in the cube they are `groups`."""
+    write_image(tmp_path, Scan(1, ImageName("S1", "A", Suffix.MEGRE)))
+    write_labels(tmp_path, "S1", values=(next(iter(muscle_sets())).value,))
+    census = take_census(tmp_path)
+    assert (census.labelled_subjects, census.muscles) == (1, {})
+    assert [each["labels"] for each in subject_table(tmp_path, SubjectRegister())] == [("groups",)]
 
 
 def test_data_set_that_is_not_there_has_no_labelled_subjects(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from myofed_node.disclosure.protect import NOTHING, protect
 from myofed_node.disclosure.rounding import Rounding
 from myofed_node.disclosure.versions import Release, Said, Task, changes, problem_of
 from myofed_schemas.cube import DimensionName
+from myofed_schemas.cube_vocabulary import VALUES
 
 RULE = Rounding(5, 10, 5)
 DIMENSIONS: tuple[DimensionName, ...] = ("genetic", "sequence", "sex")
@@ -134,6 +135,27 @@ def test_unproven_publication_is_not_told(monkeypatch: pytest.MonkeyPatch) -> No
     """When the audit finds a cell open after all, cells of fewer conditions are tried, at last none."""
     monkeypatch.setattr(myofed_node.disclosure.protect, "audit", lambda *_: AuditFigures(cells=1, open=1, witnesses=0))
     assert protect(Task(TWELVE, DIMENSIONS, RULE)) == NOTHING
+
+
+def test_early_version_tells_no_other_total() -> None:
+    """From 12 subjects to 9 within fewer than k changes: 5 after 10 would say that somebody of the ten females left."""
+    rows = (*[_subject("female", "confirmed")] * 10, *[_subject("male", "confirmed")] * 2)
+    first = protect(Task(rows, ("sex",), RULE))
+    assert first.told == {(): 10, (("sex", "female"),): 10}
+    assert protect(Task(rows[3:], ("sex",), RULE, Release(rows, first.told, RULE), early=True)) == NOTHING
+
+
+def test_no_dimension_tells_the_total_alone() -> None:
+    """`cube_dimensions: []`, and also where nobody has a value of any."""
+    assert protect(Task(TWELVE, (), RULE)).told == {(): 10}
+    assert protect(Task(TWELVE[7:] * 3, ("sequence",), RULE)).told == {(): 15}
+
+
+def test_value_beyond_a_used_up_vocabulary_is_no_excuse() -> None:
+    """Who reads the vocabulary knows that a subject is one of these: no witness may place it elsewhere."""
+    every: tuple[Subject, ...] = tuple({"genetic": (value,)} for value in VALUES["genetic"])
+    assert [axis.values for axis in axes_of(every, ("genetic",))] == [tuple(sorted(VALUES["genetic"]))]
+    assert axes_of(every[1:], ("genetic",))[0].values[-1] == "else"
 
 
 def test_subject_without_a_value_is_refused() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from site_factories import NOW, NOW_TEXT, FakeCoordinator, Scan, demo_site, write_image, write_labels
@@ -12,7 +14,6 @@ from site_factories import NOW, NOW_TEXT, FakeCoordinator, Scan, demo_site, writ
 import myofed_node.publish
 from myofed_node.audit import SiteAudit
 from myofed_node.coordinator_api import CoordinatorApi
-from myofed_node.count_cube import build_cube
 from myofed_node.nightly import rebuild
 from myofed_node.publish import Publisher, card_lines
 from myofed_node.store import SiteStore
@@ -197,21 +198,107 @@ def test_card_whose_next_version_could_not_be_sent_is_still_withdrawn_and_rebuil
     assert rebuild(publisher, now=NOW) is None
 
 
-def test_card_withdrawn_while_the_next_version_is_counted_stays_withdrawn(
-    publisher: Publisher, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Counting takes minutes at night; nobody waits for it to take a card back, and it brings nothing back."""
+def test_missing_record_of_what_left_stops_publishing(publisher: Publisher, coordinator: FakeCoordinator) -> None:
+    """A card that was counted with a cube says that there was one: this is not the first publication."""
     _fill(publisher, 4)
     publisher.publish(now=NOW)
-    _fill(publisher, 7)
+    publisher.site.folder.publication.unlink()
+    with pytest.raises(MyofedError, match="PUBLICATION_BROKEN"):
+        publisher.publish(now=NOW)
+    assert len(coordinator.sent) == 2
 
-    def slow(*arguments: object, **named: object) -> CountCube:
+
+@pytest.mark.parametrize("text", ["{", None])
+def test_broken_record_does_not_hold_a_withdrawal_up(
+    publisher: Publisher, coordinator: FakeCoordinator, text: str | None
+) -> None:
+    """Taking back needs no proof."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    if text is None:
+        publisher.site.folder.publication.unlink()
+    else:
+        publisher.site.folder.publication.write_text(text)
+    assert publisher.withdraw(now=NOW).state == "withdrawn"
+    assert coordinator.paths()[-1] == "DELETE /site/card/neuromuscular-mri"
+
+
+def test_version_that_could_not_be_sent_leaves_before_the_next_is_counted(
+    publisher: Publisher, coordinator: FakeCoordinator
+) -> None:
+    """Each version is proven beside the one before it, so none of them may be skipped."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    _fill(publisher, 8)
+    coordinator.refusals["/site/cube"] = (503, "")
+    with pytest.raises(MyofedError):
+        publisher.publish(now=NOW)
+    coordinator.refusals.clear()
+    _fill(publisher, 12)
+    publisher.publish(now=NOW)
+    cubes = [
+        json.loads(body)
+        for (_, _, body, _), path in zip(coordinator.sent, coordinator.paths(), strict=True)
+        if path.endswith("cube")
+    ]
+    assert [(cube["version"], cube["subjects"]) for cube in cubes if cube["version"] > 1][-2:] == [(2, 8), (3, 12)]
+
+
+def test_card_of_which_nobody_knows_whether_it_left_can_be_withdrawn(
+    publisher: Publisher, coordinator: FakeCoordinator
+) -> None:
+    """The card was taken and the cube refused: the card is shown there."""
+    _fill(publisher, 4)
+    coordinator.refusals["/site/cube"] = (503, "")
+    with pytest.raises(MyofedError):
+        publisher.publish(now=NOW)
+    assert publisher.may_stand()
+    assert publisher.withdraw(now=NOW).state == "withdrawn"
+    assert not publisher.may_stand()
+
+
+def test_publication_after_a_withdrawal_has_new_versions(publisher: Publisher) -> None:
+    """The coordinator takes none that was withdrawn."""
+    _fill(publisher, 4)
+    first = publisher.publish(now=NOW)
+    publisher.withdraw(now=NOW)
+    again = publisher.publish(now=NOW)
+    assert (again.card.version, again.cube.version) == (first.card.version + 1, first.cube.version + 1)
+    assert again.cube.cells == first.cube.cells
+    assert publisher.publish(now=NOW).state == "unchanged"
+
+
+def test_withdrawal_during_the_proof_is_not_undone(
+    publisher: Publisher, coordinator: FakeCoordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The nightly rebuild takes minutes; what a person withdrew meanwhile stays withdrawn."""
+    _fill(publisher, 4)
+    publisher.publish(now=NOW)
+    _fill(publisher, 8)
+    build = myofed_node.publish.build_cube
+
+    def slow(*args: Any, **kwargs: Any) -> CountCube:
         publisher.withdraw(now=NOW)
-        return build_cube(*arguments, **named)  # type: ignore[arg-type]  passed on as they came
+        return build(*args, **kwargs)
 
     monkeypatch.setattr(myofed_node.publish, "build_cube", slow)
-    again = rebuild(publisher, now=NOW)
-    assert again is not None
-    assert again.state == "withdrawn"
-    assert coordinator.paths() == ["PUT /site/card", "PUT /site/cube", "DELETE /site/card/neuromuscular-mri"]
-    assert rebuild(publisher, now=NOW) is None
+    with pytest.raises(MyofedError, match="CARD_NOT_PUBLISHED"):
+        publisher.publish(now=NOW)
+    assert coordinator.paths()[-1] == "DELETE /site/card/neuromuscular-mri"
+
+
+def test_early_version_names_no_other_muscles(publisher: Publisher) -> None:
+    """A muscle that is no longer named would tell what the one who left had."""
+    _fill(publisher, 4)
+    write_labels(publisher.site.folder.dataset, "S0", values=(7101, 7111))
+    write_labels(publisher.site.folder.dataset, "S1", values=(7101, 7111))
+    first = publisher.publish(now=NOW)
+    write_labels(publisher.site.folder.dataset, "S2", values=(7101, 7111))
+    _fill_one_more(publisher)
+    early = publisher.publish(now=NOW, early=True)
+    assert first.card.muscles
+    assert early.card.muscles == ()
+
+
+def _fill_one_more(publisher: Publisher) -> None:
+    write_image(publisher.site.folder.dataset, Scan(9, ImageName("S9", "A", Suffix.MEGRE)))
