@@ -34,7 +34,7 @@ from myofed_schemas.wire import WireModel
 
 CARD_FROM_CUBE = (
     *("vendors", "field_strengths_tesla", "suffixes", "muscles", "label_origin", "diagnoses"),
-    *("subjects", "sessions", "labelled_subjects", "repeat_subjects"),
+    *("subjects", "sessions", "labelled_subjects", "repeat_subjects", "conforms"),
 )
 """What stands as it was told while the cube stands."""
 
