@@ -21,6 +21,14 @@ class AccountRow(Base):
     """Sorted, separated by commas."""
     site: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[str] = mapped_column(String(20))
+    added_by: Mapped[str | None] = mapped_column(String(64))
+    """None where the identity provider let the person in."""
+    reset_by: Mapped[str | None] = mapped_column(String(64))
+    """Who made the last set-up link after the first."""
+    reset_at: Mapped[str | None] = mapped_column(String(20))
+    roles_by: Mapped[str | None] = mapped_column(String(64))
+    """Who last changed the roles."""
+    roles_at: Mapped[str | None] = mapped_column(String(20))
     password: Mapped[str | None] = mapped_column(String(160))
     """Argon2id in its encoded form."""
     totp_secret: Mapped[str | None] = mapped_column(String(160))

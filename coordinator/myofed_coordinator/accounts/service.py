@@ -77,6 +77,7 @@ class AccountsService:
                 roles=roles_text(new.roles),
                 site=new.site,
                 created_at=utc_text(now),
+                added_by=actor,
             )
             session.add(row)
             detail: dict[str, str | int] = {"roles": row.roles}
@@ -94,7 +95,7 @@ class AccountsService:
             if row.oidc_subject is not None:
                 raise refusals.by_provider()
             _forget_ways_in(session, row)
-            row.state = "invited"
+            row.state, row.reset_by, row.reset_at = "invited", actor, utc_text(now)
             self._audit.append(Deed(actor, "ACCOUNT_RESET", account), now=now)
             return self._link(row, now=now)
 
@@ -113,6 +114,7 @@ class AccountsService:
                 raise refusals.second_factor_missing()
             before, row.roles, row.site = row.roles, roles_text(change.roles), change.site
             if before != row.roles:
+                row.roles_by, row.roles_at = actor, utc_text(now)
                 detail: dict[str, str | int] = {"from": before, "to": row.roles}
                 self._audit.append(Deed(actor, "ACCOUNT_ROLES", account, detail), now=now)
             return record(row)
