@@ -35,6 +35,9 @@ class AccountRow(Base):
     """Sealed with the key in keys/accounts.key."""
     totp_step: Mapped[int | None]
     """The last 30 s step whose code was used: none is taken twice."""
+    totp_offer: Mapped[str | None] = mapped_column(String(160))
+    """A second factor that was offered and not taken yet; sealed as totp_secret."""
+    totp_offer_until: Mapped[str | None] = mapped_column(String(20))
     setup_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
     setup_expires_at: Mapped[str | None] = mapped_column(String(20))
     oidc_issuer: Mapped[str | None] = mapped_column(String(200))

@@ -78,10 +78,10 @@ def _origin(name: str, *, has_account: bool) -> Origin:
 def _not_independent() -> MyofedError:
     return _refused(
         "START_NOT_INDEPENDENT",
-        f"expected somebody whose account is independent of who asked: within {HELD_FOR.days} days one of the two added, "
-        "reset or gave roles to the other, or a third account did so to both",
-        hint="an administrator whom somebody else let in confirms, or at the machine an operator who let neither in "
-        "(docs/accounts.md, Four eyes)",
+        "expected a person whose account is independent of the one that asked, found two accounts that may be in one hand",
+        hint=f"within {HELD_FOR.days} days one of the two accounts added, reset or gave roles to the other, or a third one "
+        "did so to both; an administrator whom somebody else let in confirms, or at the machine an operator who let "
+        "neither in (docs/accounts.md, Four eyes)",
     )
 
 

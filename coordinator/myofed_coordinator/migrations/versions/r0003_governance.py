@@ -56,6 +56,8 @@ def _accounts() -> None:
         sa.Column("password", sa.String(length=160), nullable=True),
         sa.Column("totp_secret", sa.String(length=160), nullable=True),
         sa.Column("totp_step", sa.Integer(), nullable=True),
+        sa.Column("totp_offer", sa.String(length=160), nullable=True),
+        sa.Column("totp_offer_until", sa.String(length=20), nullable=True),
         sa.Column("setup_sha256", sa.String(length=64), nullable=True),
         sa.Column("setup_expires_at", sa.String(length=20), nullable=True),
         sa.Column("oidc_issuer", sa.String(length=200), nullable=True),
