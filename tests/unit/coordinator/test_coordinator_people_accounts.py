@@ -183,7 +183,14 @@ def test_site_is_invited_approved_and_revoked_by_an_account(client: TestClient, 
     invite = Invite.model_validate_json(answer.content)
     site: FakeSite = make_site("hospital-a")
     assert client.post("/enrol", content=site.request(invite).model_dump_json()).json()["state"] == "pending"
-    assert client.post(f"{API}/sites/hospital-a/approve", headers=csrf).json()["state"] == "approved"
+    for seen, code in (
+        ({"request_sha256": "0" * 64}, "SITE_REQUEST_CHANGED"),
+        ({"fingerprint": "0" * 64}, "SITE_FINGERPRINT"),
+    ):
+        assert code_of(client.post(f"{API}/sites/hospital-a/approve", json=seen, headers=csrf)) == code
+    record = client.get(f"{API}/sites").json()[0]
+    seen = {"request_sha256": record["request_sha256"], "fingerprint": record["identity_sha256"]}
+    assert client.post(f"{API}/sites/hospital-a/approve", json=seen, headers=csrf).json()["state"] == "approved"
     assert code_of(client.post(f"{API}/sites/hospital-a/invite", json={}, headers=csrf)) == "SITE_ENROLLED"
     assert client.post(f"{API}/sites/hospital-a/revoke", headers=csrf).json()["state"] == "revoked"
     assert code_of(client.post(f"{API}/sites/hospital-z/approve", headers=csrf)) == "SITE_UNKNOWN"
