@@ -18,7 +18,14 @@ from myofed_node.enrolment_client import post_enrolment
 from myofed_node.keys import flower_public_key, identity_public_key, renew_enrolment_keys, sign
 from myofed_node.site_setup import Site
 from myofed_schemas.clock import system_now, utc_moment, utc_text
-from myofed_schemas.enrolment import EnrolmentBody, EnrolmentReply, EnrolmentRequest, Invite
+from myofed_schemas.enrolment import (
+    EnrolmentBody,
+    EnrolmentReply,
+    EnrolmentRequest,
+    Invite,
+    for_reading_aloud,
+    identity_fingerprint,
+)
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
@@ -85,6 +92,11 @@ def join_within(
     """
     deadline = clock().timestamp() + wait_s
     reply = join_once(site, invite, now=clock())
+    if reply.state == "pending":
+        fingerprint = for_reading_aloud(identity_fingerprint(identity_public_key(site.folder)))
+        say(
+            f"identity key of this site, which the coordinator's people compare by voice before they approve: {fingerprint}"
+        )
     if reply.state == "pending" and wait_s > 0:
         say("the request has arrived; waiting for the coordinator's people to approve it")
     while reply.state == "pending" and clock().timestamp() < deadline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -93,3 +94,24 @@ class SiteRecord(WireModel):
     certificate_not_after: UtcTime | None
     last_seen: UtcTime | None
     heartbeat: Code | None
+    identity_sha256: Sha256 | None = None
+    """Fingerprint of the identity key in its last request: what both sides compare by voice; `join` prints it, too."""
+    request_sha256: Sha256 | None = None
+    """Of its last request, whose keys an approval lets in."""
+    requests: int = Field(default=0, ge=0, strict=True)
+    """Requests, each with an invite of its own, since the site was new or revoked; two while it is pending want an answer."""
+
+
+def identity_fingerprint(identity_key: str) -> str:
+    """SHA-256 of a raw Ed25519 public key, both in hexadecimal."""
+    return hashlib.sha256(bytes.fromhex(identity_key)).hexdigest()
+
+
+def for_reading_aloud(fingerprint: str) -> str:
+    """The fingerprint in groups of four digits."""
+    return " ".join(fingerprint[i : i + 4] for i in range(0, len(fingerprint), 4))
+
+
+def as_typed(fingerprint: str) -> str:
+    """The fingerprint that a person typed, without blanks, colons and capitals."""
+    return "".join(fingerprint.split()).replace(":", "").lower()

@@ -21,12 +21,23 @@ class AccountRow(Base):
     """Sorted, separated by commas."""
     site: Mapped[str | None] = mapped_column(String(32))
     created_at: Mapped[str] = mapped_column(String(20))
+    added_by: Mapped[str | None] = mapped_column(String(64))
+    """None where the identity provider let the person in."""
+    reset_by: Mapped[str | None] = mapped_column(String(64))
+    """Who made the last set-up link after the first."""
+    reset_at: Mapped[str | None] = mapped_column(String(20))
+    roles_by: Mapped[str | None] = mapped_column(String(64))
+    """Who last changed the roles."""
+    roles_at: Mapped[str | None] = mapped_column(String(20))
     password: Mapped[str | None] = mapped_column(String(160))
     """Argon2id in its encoded form."""
     totp_secret: Mapped[str | None] = mapped_column(String(160))
     """Sealed with the key in keys/accounts.key."""
     totp_step: Mapped[int | None]
     """The last 30 s step whose code was used: none is taken twice."""
+    totp_offer: Mapped[str | None] = mapped_column(String(160))
+    """A second factor that was offered and not taken yet; sealed as totp_secret."""
+    totp_offer_until: Mapped[str | None] = mapped_column(String(20))
     setup_sha256: Mapped[str | None] = mapped_column(String(64), unique=True)
     setup_expires_at: Mapped[str | None] = mapped_column(String(20))
     oidc_issuer: Mapped[str | None] = mapped_column(String(200))

@@ -17,6 +17,7 @@ from myofed_coordinator.accounts.wire import (
     Credentials,
     MadeToken,
     NewToken,
+    PasswordAgain,
     PasswordChange,
     RecoveryCodes,
     SecondFactorChange,
@@ -72,10 +73,10 @@ def own_account_router(accounts: AccountsService, *, clock: Callable[[], datetim
         accounts.change_password(_own(person), old=body.old, new=body.new, now=clock())
         return Done()
 
-    @router.get("/account/second-factor")
-    def offer(person: SignedInPerson) -> SecondFactorOffer:
-        """A second factor to take in place of the present one; it counts once a code of it was sent."""
-        return accounts.offer_second_factor(_own(person))
+    @router.post("/account/second-factor")
+    def offer(body: PasswordAgain, person: SignedInPerson) -> SecondFactorOffer:
+        """A new second factor to take within a quarter of an hour; it counts once a code of it was sent."""
+        return accounts.offer_second_factor(_own(person), password=body.password, now=clock())
 
     @router.put("/account/second-factor")
     def second_factor(body: SecondFactorChange, person: SignedInPerson) -> RecoveryCodes:

@@ -56,6 +56,16 @@ def code_wrong() -> MyofedError:
     )
 
 
+def no_offer() -> MyofedError:
+    """No second factor was offered, or too long ago."""
+    return MyofedError(
+        "SECOND_FACTOR_OFFER",
+        "expected a second factor that was offered within a quarter of an hour, found none",
+        hint="ask for a new one with the password, and add its key to the app",
+        exit_code=ExitCode.BAD_INPUT,
+    )
+
+
 def account_unknown() -> MyofedError:
     """No account of this name."""
     return MyofedError(

@@ -47,6 +47,11 @@ def provisioning_uri(key: bytes, *, account: str, issuer: str) -> str:
     return _totp(key).get_provisioning_uri(account, issuer)
 
 
+def new_key() -> bytes:
+    """A random key."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
 def typed_key(key: bytes) -> str:
     """The key in base 32, for people who type it."""
     return b32encode(key).decode()

@@ -24,6 +24,7 @@ from myofed_coordinator.database import Database
 from myofed_schemas.clock import utc_text
 
 SETUP_VALID = timedelta(days=3)
+OFFER_VALID = timedelta(minutes=15)
 GUESSES, GUESSES_WINDOW, GUESSERS_KEPT = 10, timedelta(minutes=15), 10_000
 """Wrong passwords that a session may say when it is asked again."""
 TOKEN_ACCOUNT = "token"  # noqa: S105  a name
@@ -77,6 +78,7 @@ class AccountsService:
                 roles=roles_text(new.roles),
                 site=new.site,
                 created_at=utc_text(now),
+                added_by=actor,
             )
             session.add(row)
             detail: dict[str, str | int] = {"roles": row.roles}
@@ -94,7 +96,7 @@ class AccountsService:
             if row.oidc_subject is not None:
                 raise refusals.by_provider()
             _forget_ways_in(session, row)
-            row.state = "invited"
+            row.state, row.reset_by, row.reset_at = "invited", actor, utc_text(now)
             self._audit.append(Deed(actor, "ACCOUNT_RESET", account), now=now)
             return self._link(row, now=now)
 
@@ -113,6 +115,7 @@ class AccountsService:
                 raise refusals.second_factor_missing()
             before, row.roles, row.site = row.roles, roles_text(change.roles), change.site
             if before != row.roles:
+                row.roles_by, row.roles_at = actor, utc_text(now)
                 detail: dict[str, str | int] = {"from": before, "to": row.roles}
                 self._audit.append(Deed(actor, "ACCOUNT_ROLES", account, detail), now=now)
             return record(row)
@@ -203,30 +206,38 @@ class AccountsService:
         encoded = self._place.passwords.hash(new)
         with self._database.write() as session:
             row = account_row(session, account)
-            row.password = encoded
+            row.password, row.totp_offer, row.totp_offer_until = encoded, None, None
             session.execute(delete(SessionRow).where(SessionRow.account == account))
             self._audit.append(Deed(account, "PASSWORD_CHANGED", account), now=now)
 
-    def offer_second_factor(self, account: str) -> SecondFactorOffer:
-        """A second factor that this person may take in place of the present one; nothing is changed yet.
+    def offer_second_factor(self, account: str, *, password: str, now: datetime) -> SecondFactorOffer:
+        """A random second factor that this person may take within OFFER_VALID; the present one opens until then.
 
         Raises:
-            MyofedError: ACCOUNT_OIDC.
+            MyofedError: LOGIN_FAILED, the password is wrong; ACCOUNT_OIDC; TOO_MANY_ATTEMPTS.
         """
-        with self._database.read() as session:
+        self.check_password(account, password, now=now)
+        key = second_factor.new_key()
+        with self._database.write() as session:
             row = _with_password(session, account)
-            return self._offer(row, key=self._next_key(row))
+            row.totp_offer = self._place.vault().seal(key, owner=_offered(account))
+            row.totp_offer_until = utc_text(now + OFFER_VALID)
+            return self._offer(row, key=key)
 
     def change_second_factor(self, account: str, *, password: str, code: str, now: datetime) -> tuple[str, ...]:
         """The offered second factor is the account's; earlier recovery codes and other sessions open nothing any more.
 
         Raises:
-            MyofedError: LOGIN_FAILED, the password is wrong; SECOND_FACTOR_CODE; ACCOUNT_OIDC; TOO_MANY_ATTEMPTS.
+            MyofedError: LOGIN_FAILED, the password is wrong; SECOND_FACTOR_OFFER, none, or too long ago; SECOND_FACTOR_CODE;
+                ACCOUNT_OIDC; TOO_MANY_ATTEMPTS.
         """
         self.check_password(account, password, now=now)
         with self._database.write() as session:
             row = _with_password(session, account)
-            codes = self._set_second_factor(session, row, key=self._next_key(row), code=code, now=now)
+            if row.totp_offer is None or utc_text(now) >= (row.totp_offer_until or ""):
+                raise refusals.no_offer()
+            key = self._place.vault().open(row.totp_offer, owner=_offered(account))
+            codes = self._set_second_factor(session, row, key=key, code=code, now=now)
             session.execute(delete(SessionRow).where(SessionRow.account == account))
             self._audit.append(Deed(account, "SECOND_FACTOR_SET", account), now=now)
             return codes
@@ -268,11 +279,6 @@ class AccountsService:
     def _setup_key(self, secret: str) -> bytes:
         return self._place.vault().derive("totp of setup", secret)[: second_factor.KEY_BYTES]
 
-    def _next_key(self, row: AccountRow) -> bytes:
-        """Follows from what the account has now, so that the offer and its confirmation need no state in between."""
-        labels = ("totp after", row.account, row.totp_secret or "", row.password or "")
-        return self._place.vault().derive(*labels)[: second_factor.KEY_BYTES]
-
     def _set_second_factor(
         self, session: Session, row: AccountRow, *, key: bytes, code: str, now: datetime
     ) -> tuple[str, ...]:
@@ -280,6 +286,7 @@ class AccountsService:
         if step is None:
             raise refusals.code_wrong()
         row.totp_secret, row.totp_step = self._place.vault().seal(key, owner=row.account), step
+        row.totp_offer = row.totp_offer_until = None
         codes = second_factor.new_recovery_codes()
         session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.account == row.account))
         digests = (second_factor.recovery_digest(code) for code in codes)
@@ -347,6 +354,11 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def _offered(account: str) -> str:
+    """For whom an offered key is sealed: put in the place of the account's own it does not open."""
+    return f"{account} offered"
+
+
 def _with_password(session: Session, account: str) -> AccountRow:
     row = account_row(session, account)
     if row.oidc_subject is not None:
@@ -362,6 +374,6 @@ def _invited(session: Session, secret: str, *, now: datetime) -> AccountRow:
 
 
 def _forget_ways_in(session: Session, row: AccountRow) -> None:
-    row.password = row.totp_secret = row.totp_step = None
+    row.password = row.totp_secret = row.totp_step = row.totp_offer = row.totp_offer_until = None
     for table in (SessionRow, ApiTokenRow, RecoveryCodeRow):
         session.execute(delete(table).where(table.account == row.account))

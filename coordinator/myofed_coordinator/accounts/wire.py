@@ -126,6 +126,12 @@ class PasswordChange(WireModel):
     new: Password
 
 
+class PasswordAgain(WireModel):
+    """The password of somebody who is signed in, once more."""
+
+    password: Password
+
+
 class SecondFactorChange(WireModel):
     """A code of the second factor that was offered, and the password once more."""
 

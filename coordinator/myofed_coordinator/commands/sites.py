@@ -11,8 +11,10 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, show
+from myofed_coordinator.enrolment.service import SeenRequest
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.clock import system_now
+from myofed_schemas.enrolment import SiteRecord, for_reading_aloud
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
@@ -66,18 +68,27 @@ def list_sites(home: HomeOption, json: JsonOption = False) -> None:
     """
     with opened(home) as services:
         records = services.enrolment.list_sites()
-    lines = [f"{r.site:<32} {r.state:<9} last seen {r.last_seen or 'never'}" for r in records] or ["No site yet."]
+    lines = [line for record in records for line in _lines_of(record)] or ["No site yet."]
     show({"sites": dumped(records)}, lines=lines, as_json=json)
 
 
 @sites.command()
-def approve(site: SiteArgument, home: HomeOption, json: JsonOption = False) -> None:
+def approve(
+    site: SiteArgument,
+    home: HomeOption,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option("--fingerprint", metavar="HEX", help="Of its identity key, as its people read it to you."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
     """Lets a site in that has asked: its certificate waits for its next `join`.
 
-    Example: myofed-coordinator sites approve hospital-a --home /srv/myofed
+    Example: myofed-coordinator sites approve hospital-a --fingerprint '0a1b 2c3d ...' --home /srv/myofed
     """
     with opened(home) as services:
-        services.enrolment.approve(site, actor=actor(), now=system_now())
+        seen = SeenRequest(fingerprint=fingerprint)
+        services.enrolment.approve(site, actor=actor(), now=system_now(), seen=seen)
     show({"site": site, "state": "approved"}, lines=[f"{site} is approved."], as_json=json)
 
 
@@ -90,3 +101,12 @@ def revoke(site: SiteArgument, home: HomeOption, json: JsonOption = False) -> No
     with opened(home) as services:
         services.enrolment.revoke(site, actor=actor(), now=system_now())
     show({"site": site, "state": "revoked"}, lines=[f"{site} is revoked, effective at its next request."], as_json=json)
+
+
+def _lines_of(record: SiteRecord) -> list[str]:
+    lines = [f"{record.site:<32} {record.state:<9} last seen {record.last_seen or 'never'}"]
+    if record.state == "pending" and record.identity_sha256 is not None:
+        lines.append(f"  identity key {for_reading_aloud(record.identity_sha256)}")
+        if record.requests > 1:
+            lines.append(f"  {record.requests} requests with different keys came under this name; this is the last one")
+    return lines

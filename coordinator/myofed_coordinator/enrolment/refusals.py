@@ -74,6 +74,24 @@ def unknown_site(site: str) -> MyofedError:
     )
 
 
+def request_changed() -> MyofedError:
+    """What a person decided on is not the request that waits."""
+    return refused(
+        "SITE_REQUEST_CHANGED",
+        "expected the request that was shown, found another one of this site in its place",
+        hint="load the page again and compare the fingerprint by voice; if the site asked once, somebody else has an invite of it",
+    )
+
+
+def other_fingerprint() -> MyofedError:
+    """The site's key is not the one that a person compared."""
+    return refused(
+        "SITE_FINGERPRINT",
+        "the request's identity key has another fingerprint than the one given",
+        hint="`sites list` shows it and `myofed-node join` prints it; where they differ somebody else asked: revoke, invite anew",
+    )
+
+
 def already_enrolled(site: str) -> MyofedError:
     """An invite for a site that is in."""
     return MyofedError(

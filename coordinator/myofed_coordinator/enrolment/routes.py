@@ -13,9 +13,9 @@ from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.accounts.throttle import Attempts
 from myofed_coordinator.api.login import caller_of
-from myofed_coordinator.enrolment.service import EnrolmentService
+from myofed_coordinator.enrolment.service import EnrolmentService, SeenRequest
 from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, Invite, SiteRecord
-from myofed_schemas.ids import SiteId
+from myofed_schemas.ids import Sha256, SiteId
 from myofed_schemas.wire import WireModel
 
 Manager = Annotated[Person, Depends(gate.require(Permission.MANAGE_SITES))]
@@ -26,6 +26,15 @@ class InviteWish(WireModel):
 
     valid_hours: int = Field(default=72, ge=1, le=24 * 90, strict=True)
     pre_approve: bool = Field(default=False, strict=True)
+
+
+class Approval(WireModel):
+    """What the decision is about; where the request that waits is another one, nobody is let in."""
+
+    request_sha256: Sha256 | None = None
+    """Of the request, as `GET /sites` told it."""
+    fingerprint: Sha256 | None = None
+    """Of the identity key, as the site's people said it."""
 
 
 class SiteState(WireModel):
@@ -75,9 +84,10 @@ def sites_router(enrolment: EnrolmentService, *, clock: Callable[[], datetime]) 
         )
 
     @router.post("/sites/{site}/approve")
-    def approve(site: SiteId, person: Manager) -> SiteState:
-        """Lets a site in that has asked: its certificate waits for its next `join`."""
-        enrolment.approve(site, actor=person.account, now=clock())
+    def approve(site: SiteId, person: Manager, body: Approval | None = None) -> SiteState:
+        """Lets a site in that has asked: its certificate waits for its next `join`. Compare the key's fingerprint first."""
+        seen = SeenRequest(body.request_sha256, body.fingerprint) if body is not None else None
+        enrolment.approve(site, actor=person.account, now=clock(), seen=seen)
         return SiteState(site=site, state="approved")
 
     @router.post("/sites/{site}/revoke")

@@ -17,10 +17,19 @@ from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Database
 from myofed_coordinator.enrolment import refusals
 from myofed_coordinator.enrolment.models import CertificateRow, InviteRow, SiteRow
+from myofed_coordinator.enrolment.records import record_of, record_of_invited
 from myofed_coordinator.signing import verify
 from myofed_schemas.canonical import digest
 from myofed_schemas.clock import utc_text
-from myofed_schemas.enrolment import EnrolmentBody, EnrolmentReply, EnrolmentRequest, Invite, SiteRecord
+from myofed_schemas.enrolment import (
+    EnrolmentBody,
+    EnrolmentReply,
+    EnrolmentRequest,
+    Invite,
+    SiteRecord,
+    as_typed,
+    identity_fingerprint,
+)
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import Heartbeat
 
@@ -53,6 +62,19 @@ class Consortium:
     authority: Issued
     coordinator_key: str
     config: CoordinatorConfig
+
+
+@dataclass(frozen=True)
+class SeenRequest:
+    """What a person who approves looked at; None was not looked at.
+
+    Attributes:
+        request_sha256: Of the request that a page showed.
+        fingerprint: Of the identity key, as the site's people said it; blanks, colons and capitals do not count.
+    """
+
+    request_sha256: str | None = None
+    fingerprint: str | None = None
 
 
 class EnrolmentService:
@@ -131,16 +153,23 @@ class EnrolmentService:
         except MyofedError as error:
             return EnrolmentReply(state="refused", code=error.code)
 
-    def approve(self, site: str, *, actor: str, now: datetime) -> None:
+    def approve(self, site: str, *, actor: str, now: datetime, seen: SeenRequest | None = None) -> None:
         """The site has a certificate, which its next `join` fetches; a second call changes nothing.
 
+        Args:
+            site: One that asked.
+            actor: Who decides.
+            now: Aware.
+            seen: What the decision is about; None lets in whichever request waits.
+
         Raises:
-            MyofedError: SITE_UNKNOWN, SITE_REVOKED.
+            MyofedError: SITE_UNKNOWN, SITE_REVOKED; SITE_REQUEST_CHANGED, SITE_FINGERPRINT: not what was seen.
         """
         with self._database.write() as session:
             row = _site(session, site)
             if row.state == "revoked":
                 raise refusals.site_revoked(site)
+            _check_seen(row, seen or SeenRequest())
             if row.state == "pending":
                 self._issue(session, row, actor=actor, now=now)
 
@@ -209,10 +238,10 @@ class EnrolmentService:
     def list_sites(self) -> list[SiteRecord]:
         """Every site that was invited or asked to join, sorted by name."""
         with self._database.read() as session:
-            records = {row.site: _record(session, row) for row in session.scalars(select(SiteRow))}
+            records = {row.site: record_of(session, row) for row in session.scalars(select(SiteRow))}
             invited = session.scalars(select(InviteRow.site).where(InviteRow.withdrawn.is_(False)).distinct())
             for site in invited:
-                records.setdefault(site, _invited(site))
+                records.setdefault(site, record_of_invited(site))
         return [records[site] for site in sorted(records)]
 
     def note_heartbeat(self, site: str, heartbeat: Heartbeat, *, now: datetime) -> None:
@@ -241,6 +270,7 @@ class EnrolmentService:
             raise refusals.already_enrolled(body.site)
         _check_keys_free(session, body, node_key=node_key)
         invite.request_sha256 = digest(body)
+        replaced = row.request_sha256 if row is not None and row.state == "pending" else None
         if row is None:
             row = SiteRow(site=body.site)
             session.add(row)
@@ -250,8 +280,19 @@ class EnrolmentService:
         row.certificate_sha256, row.last_seen, row.heartbeat = None, None, None
         row.myofed_version, row.flwr_version = body.myofed_version, body.flwr_version
         session.flush()
-        self._audit.append(Deed(body.site, "SITE_ASKED", body.site, {"request": invite.request_sha256}), now=now)
+        self._note_request(row, replaced=replaced, now=now)
         return row
+
+    def _note_request(self, row: SiteRow, *, replaced: str | None, now: datetime) -> None:
+        """The chain has the request, and whether it took the place of one that nobody had decided."""
+        detail: dict[str, str | int] = {
+            "request": row.request_sha256,
+            "identity": identity_fingerprint(row.identity_key),
+        }
+        if replaced is not None:
+            detail["replaces"] = replaced
+        action = "SITE_ASKED" if replaced is None else "SITE_REQUEST_REPLACED"
+        self._audit.append(Deed(row.site, action, row.site, detail), now=now)
 
     def _issue(self, session: Session, row: SiteRow, *, actor: str, now: datetime) -> None:
         request = certificates.check_request(row.csr_pem, site=row.site)
@@ -266,7 +307,11 @@ class EnrolmentService:
         )
         session.add(issued)
         row.state, row.certificate_sha256 = "approved", issued.sha256
-        self._audit.append(Deed(actor, "SITE_APPROVED", row.site, {"certificate": issued.sha256}), now=now)
+        detail: dict[str, str | int] = {
+            "certificate": issued.sha256,
+            "identity": identity_fingerprint(row.identity_key),
+        }
+        self._audit.append(Deed(actor, "SITE_APPROVED", row.site, detail), now=now)
 
 
 def _open_invite(session: Session, body: EnrolmentBody, *, now: datetime) -> InviteRow:
@@ -283,6 +328,13 @@ def _open_invite(session: Session, body: EnrolmentBody, *, now: datetime) -> Inv
     if invite.request_sha256 not in (None, digest(body)):
         raise refusals.used_token()
     return invite
+
+
+def _check_seen(row: SiteRow, seen: SeenRequest) -> None:
+    if seen.request_sha256 is not None and seen.request_sha256 != row.request_sha256:
+        raise refusals.request_changed()
+    if seen.fingerprint is not None and as_typed(seen.fingerprint) != identity_fingerprint(row.identity_key):
+        raise refusals.other_fingerprint()
 
 
 def _check_keys_free(session: Session, body: EnrolmentBody, *, node_key: str) -> None:
@@ -321,26 +373,6 @@ def _site(session: Session, site: str) -> SiteRow:
     if row is None:
         raise refusals.unknown_site(site)
     return row
-
-
-def _record(session: Session, row: SiteRow) -> SiteRecord:
-    certificate = session.get(CertificateRow, row.certificate_sha256) if row.certificate_sha256 else None
-    return SiteRecord.model_validate(
-        {
-            "site": row.site,
-            "state": row.state,
-            "certificate_sha256": row.certificate_sha256,
-            "certificate_not_after": certificate.not_after if certificate else None,
-            "last_seen": row.last_seen,
-            "heartbeat": row.heartbeat,
-        }
-    )
-
-
-def _invited(site: str) -> SiteRecord:
-    return SiteRecord(
-        site=site, state="invited", certificate_sha256=None, certificate_not_after=None, last_seen=None, heartbeat=None
-    )
 
 
 def _token_digest(token: str) -> str:

@@ -6,12 +6,14 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Annotated, Literal, Protocol
 
 from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from myofed_coordinator.accounts.makers import HELD_FOR, accounts_among, hands_on
 from myofed_coordinator.accounts.permissions import Person
 from myofed_coordinator.accounts.service import TOKEN_ACCOUNT
 from myofed_coordinator.audit import Deed
@@ -44,6 +46,43 @@ class Eyes:
     def are_those_of(self, other: Eyes) -> bool:
         """The same name, or the machine's operator beside the machine's own token, which every operator can read."""
         return self.name == other.name or {self.origin, other.origin} == {"machine", "token"}
+
+
+def _are_independent(session: Session, asker: Eyes, confirmer: Eyes, *, now: datetime) -> bool:
+    """Neither holds the other's account, and no third account holds both: one person never looks with two pairs of eyes.
+
+    The machine's operators and the token, who let the first people in, count where they ask or confirm themselves.
+    """
+    hands_of = {eyes: _hands(session, eyes, now=now) for eyes in (asker, confirmer)}
+    for one, other in product(hands_of[asker], hands_of[confirmer]):
+        counts = one == asker or other == confirmer or one.origin == "account"
+        if counts and one.are_those_of(other):
+            return False
+    return True
+
+
+def _hands(session: Session, eyes: Eyes, *, now: datetime) -> list[Eyes]:
+    """These eyes, and those of everybody who holds the account."""
+    names = hands_on(session, eyes.name, now=now)
+    accounts = accounts_among(session, names)
+    makers = (name for name in sorted(names) if name != eyes.name)
+    return [eyes, *(Eyes(name, _origin(name, has_account=name in accounts)) for name in makers)]
+
+
+def _origin(name: str, *, has_account: bool) -> Origin:
+    if name == TOKEN_ACCOUNT:
+        return "token"
+    return "account" if has_account else "machine"
+
+
+def _not_independent() -> MyofedError:
+    return _refused(
+        "START_NOT_INDEPENDENT",
+        "expected a person whose account is independent of the one that asked, found two accounts that may be in one hand",
+        hint=f"within {HELD_FOR.days} days one of the two accounts added, reset or gave roles to the other, or a third one "
+        "did so to both; an administrator whom somebody else let in confirms, or at the machine an operator who let "
+        "neither in (docs/accounts.md, Four eyes)",
+    )
 
 
 def eyes_of(person: Person) -> Eyes:
@@ -109,8 +148,8 @@ class StartsService:
             now: Aware.
 
         Raises:
-            MyofedError: START_UNKNOWN; START_DECIDED, or too old; START_SAME_PERSON; START_CHANGED, the study has a newer
-                version; NOT_APPROVED; RUN_ACTIVE.
+            MyofedError: START_UNKNOWN; START_DECIDED, or too old; START_SAME_PERSON; START_NOT_INDEPENDENT; START_CHANGED,
+                the study has a newer version; NOT_APPROVED; RUN_ACTIVE.
         """
         with self._services.database.write() as session:
             row = _open_start(session, start_id, now=now)
@@ -121,6 +160,8 @@ class StartsService:
                     hint="another account with the permission confirm-start confirms; the machine's operator and the "
                     "administrator's token count as one",
                 )
+            if not _are_independent(session, _asker(row), who, now=now):
+                raise _not_independent()
             if self._runs.check_startable(row.study_id).digest != row.manifest_digest:
                 raise _refused(
                     "START_CHANGED",

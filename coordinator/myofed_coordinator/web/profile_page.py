@@ -93,9 +93,10 @@ def add_profile(router: APIRouter, renderer: Renderer, services: Services, *, cl
         accounts.change_password(account_of(person), old=form.secret("old"), new=new, now=clock())
         return done("/login", "password-changed")
 
-    @router.get("/profile/second-factor")
-    def offer(request: Request, person: SignedInPerson) -> HTMLResponse:
-        return page(request, person, Once(offer=accounts.offer_second_factor(account_of(person))))
+    @router.post("/profile/second-factor/offer")
+    def offer(request: Request, form: Posted, person: SignedInPerson) -> HTMLResponse:
+        offered = accounts.offer_second_factor(account_of(person), password=form.secret("password"), now=clock())
+        return page(request, person, Once(offer=offered))
 
     @router.post("/profile/second-factor")
     def second_factor(request: Request, form: Posted, person: SignedInPerson) -> HTMLResponse:

@@ -13,11 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
+from myofed_coordinator.enrolment.service import SeenRequest
 from myofed_coordinator.services import Services
 from myofed_coordinator.web.forms import Form, form_of
 from myofed_coordinator.web.overview import SiteView, site_view
 from myofed_coordinator.web.render import Asked, Renderer, done
 from myofed_schemas.canonical import canonical_json
+from myofed_schemas.enrolment import for_reading_aloud
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.ids import SiteId
@@ -62,6 +64,11 @@ class SiteDetail:
         return self.site.record.state == "pending"
 
     @property
+    def fingerprint(self) -> str:
+        """Of its identity key, for reading aloud; empty where it never asked."""
+        return for_reading_aloud(self.site.record.identity_sha256 or "")
+
+    @property
     def can_be_revoked(self) -> bool:
         """It is in, or may still come in."""
         return self.site.record.state != "revoked"
@@ -92,8 +99,9 @@ def add_sites(router: APIRouter, renderer: Renderer, services: Services, *, cloc
         return renderer.page(Asked(request, person), "site.html", at=AT, view=view)
 
     @router.post("/sites/{site}/approve")
-    def approve(site: SiteId, person: Manager) -> RedirectResponse:
-        enrolment.approve(site, actor=person.account, now=clock())
+    def approve(site: SiteId, form: Posted, person: Manager) -> RedirectResponse:
+        seen = SeenRequest(request_sha256=form.text("request"))
+        enrolment.approve(site, actor=person.account, now=clock(), seen=seen)
         return done(f"/sites/{site}", "site-approved")
 
     @router.post("/sites/{site}/revoke")

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from myofed_coordinator.accounts.models import AccountRow, RecoveryCodeRow, SessionRow
 from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.accounts.second_factor import code_at
-from myofed_coordinator.accounts.service import SETUP_VALID, deed_on
+from myofed_coordinator.accounts.service import OFFER_VALID, SETUP_VALID, deed_on
 from myofed_coordinator.accounts.wire import NewAccount, RolesChange
 from myofed_coordinator.config import load_config
 from myofed_coordinator.home import HomeFolder
@@ -157,7 +157,7 @@ def test_role_that_needs_a_second_factor_is_not_given_to_who_has_none(services: 
     change = RolesChange(roles=(Role.AUDITOR, Role.ADMINISTRATOR))
     with pytest.raises(MyofedError, match="SECOND_FACTOR_MISSING"):
         services.accounts.set_roles("ann.lee", change, actor="token", now=NOW)
-    key = b32decode(services.accounts.offer_second_factor("ann.lee").totp_key)
+    key = b32decode(services.accounts.offer_second_factor("ann.lee", password=GOOD, now=NOW).totp_key)
     services.accounts.change_second_factor("ann.lee", password=GOOD, code=code_at(key, now=NOW), now=NOW)
     changed = services.accounts.set_roles("ann.lee", change, actor="token", now=NOW)
     assert changed.roles == (Role.ADMINISTRATOR, Role.AUDITOR)
@@ -191,10 +191,35 @@ def test_session_left_open_is_no_place_to_guess_the_password(services: Services)
         services.accounts.check_password("ann.lee", person.password, now=NOW)
 
 
+def test_next_second_factor_is_shown_to_nobody_without_the_password(services: Services) -> None:
+    """A session left open shows no key, each offer has a key of its own, and each is over after a quarter of an hour."""
+    person = make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)
+    accounts = services.accounts
+    with pytest.raises(MyofedError, match="LOGIN_FAILED"):
+        accounts.offer_second_factor("ann.lee", password="wrong", now=NOW)
+    with pytest.raises(MyofedError, match="SECOND_FACTOR_OFFER"):
+        accounts.change_second_factor("ann.lee", password=person.password, code="000000", now=NOW)
+    keys = [
+        b32decode(accounts.offer_second_factor("ann.lee", password=person.password, now=NOW).totp_key) for _ in "ab"
+    ]
+    assert keys[0] != keys[1]
+    for key, now, code in (
+        (keys[0], NOW, "SECOND_FACTOR_CODE"),
+        (keys[1], NOW + OFFER_VALID, "SECOND_FACTOR_OFFER"),
+    ):
+        with pytest.raises(MyofedError, match=code):
+            accounts.change_second_factor("ann.lee", password=person.password, code=code_at(key, now=now), now=now)
+    late = NOW + OFFER_VALID / 2
+    code = code_at(keys[1], now=late)
+    assert accounts.change_second_factor("ann.lee", password=person.password, code=code, now=late)
+    with pytest.raises(MyofedError, match="SECOND_FACTOR_OFFER"):
+        accounts.change_second_factor("ann.lee", password=person.password, code=code, now=late)
+
+
 def test_new_second_factor_asks_for_password_and_a_code_of_it(services: Services) -> None:
     """The old one counts until then; afterwards neither it nor the old recovery codes do."""
     person = make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)
-    offered = b32decode(services.accounts.offer_second_factor("ann.lee").totp_key)
+    offered = b32decode(services.accounts.offer_second_factor("ann.lee", password=person.password, now=NOW).totp_key)
     code = code_at(offered, now=NOW)
     with pytest.raises(MyofedError, match="LOGIN_FAILED"):
         services.accounts.change_second_factor("ann.lee", password="wrong", code=code, now=NOW)
@@ -202,7 +227,8 @@ def test_new_second_factor_asks_for_password_and_a_code_of_it(services: Services
         services.accounts.change_second_factor("ann.lee", password=person.password, code="000000", now=NOW)
     codes = services.accounts.change_second_factor("ann.lee", password=person.password, code=code, now=NOW)
     assert not set(codes) & set(person.recovery_codes)
-    assert b32decode(services.accounts.offer_second_factor("ann.lee").totp_key) != offered
+    again = services.accounts.offer_second_factor("ann.lee", password=person.password, now=NOW)
+    assert b32decode(again.totp_key) != offered
     with services.database.read() as session:
         assert len(session.scalars(select(RecoveryCodeRow)).all()) == len(codes)
 
@@ -251,10 +277,10 @@ def test_home_of_an_earlier_version_gets_its_accounts_key(home: HomeFolder) -> N
     """It is made when first needed, readable by this user only, and stays."""
     home.accounts_key.unlink()
     services = open_services(home, load_config(home))
-    make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)
+    person = make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)
     key = home.accounts_key.read_bytes()
     assert (len(key), home.accounts_key.stat().st_mode & 0o777) == (32, 0o600)
     again = open_services(home, load_config(home))
-    again.accounts.offer_second_factor("ann.lee")
+    again.accounts.offer_second_factor("ann.lee", password=person.password, now=NOW)
     assert home.accounts_key.read_bytes() == key
     assert [path.name for path in home.keys.iterdir() if path.name.startswith(".")] == []

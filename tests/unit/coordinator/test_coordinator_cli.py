@@ -21,7 +21,7 @@ from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
 from myofed_coordinator.studies.draft import COMPLETED_HERE
 from myofed_schemas.catalog import DisclosurePolicy
-from myofed_schemas.enrolment import Invite
+from myofed_schemas.enrolment import Invite, for_reading_aloud, identity_fingerprint
 from myofed_schemas.exit_codes import ExitCode
 
 WEIGHTS = make_weights()
@@ -117,7 +117,11 @@ def enrolled(home: HomeFolder, folder: Path) -> None:
     services = services_of(home)
     request = site.request(Invite.model_validate_json(invite.read_bytes()))
     assert services.enrolment.receive_request(request, now=NOW).state == "pending"
-    assert call(home, "sites", "approve", "hospital-a")["state"] == "approved"
+    approve = ("sites", "approve", "hospital-a", "--fingerprint")
+    assert call(home, *approve, "0" * 64, code=ExitCode.REFUSED)["error"]["code"] == "SITE_FINGERPRINT"
+    aloud = for_reading_aloud(identity_fingerprint(site.identity.public_key))
+    assert aloud in CliRunner().invoke(app, ["sites", "list", "--home", str(home.root)]).output
+    assert call(home, *approve, aloud)["state"] == "approved"
     call(
         home, "study", "create", "--file", str(folder / "study.yaml"), "--weights", str(folder / "initial.safetensors")
     )

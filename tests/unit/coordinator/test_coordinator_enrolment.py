@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from myofed_coordinator.certificates import fingerprint
-from myofed_coordinator.enrolment.service import RegisteredSite
+from myofed_coordinator.enrolment.service import RegisteredSite, SeenRequest
 from myofed_coordinator.services import Services
 from myofed_coordinator.signing import new_signer
-from myofed_schemas.enrolment import EnrolmentRequest, Invite
+from myofed_schemas.enrolment import EnrolmentRequest, Invite, for_reading_aloud, identity_fingerprint
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import Heartbeat
 
@@ -137,6 +138,47 @@ def test_site_waits_until_a_person_approves(services: Services) -> None:
     certificate = x509.load_pem_x509_certificate((replies[0].certificate_pem or "").encode())
     assert certificate.public_key() == site.tls.public_key()
     assert certificate.subject.rfc4514_string() == "CN=hospital-a"
+
+
+def test_other_key_than_the_one_compared_is_not_let_in(services: Services) -> None:
+    """Neither one whose fingerprint somebody read aloud, nor one that took the place of the request that was shown."""
+    first, second = make_site("hospital-a"), make_site("hospital-a")
+    services.enrolment.receive_request(first.request(invite_for(services)), now=NOW)
+    shown = services.enrolment.list_sites()[0]
+    services.enrolment.receive_request(second.request(invite_for(services)), now=NOW)
+    for seen, code in (
+        (SeenRequest(request_sha256=shown.request_sha256), "SITE_REQUEST_CHANGED"),
+        (SeenRequest(request_sha256=""), "SITE_REQUEST_CHANGED"),
+        (SeenRequest(fingerprint=shown.identity_sha256), "SITE_FINGERPRINT"),
+        (SeenRequest(fingerprint=(shown.identity_sha256 or "")[:12]), "SITE_FINGERPRINT"),
+        (SeenRequest(fingerprint=""), "SITE_FINGERPRINT"),
+    ):
+        with pytest.raises(MyofedError, match=code):
+            services.enrolment.approve("hospital-a", actor="admin", now=NOW, seen=seen)
+    assert services.enrolment.list_sites()[0].state == "pending"
+    aloud = for_reading_aloud(identity_fingerprint(second.identity.public_key)).upper()
+    services.enrolment.approve("hospital-a", actor="admin", now=NOW, seen=SeenRequest(fingerprint=aloud))
+    assert services.enrolment.identity_key("hospital-a") == second.identity.public_key
+
+
+def test_second_request_for_a_name_that_waits_is_in_the_chain_and_counted(services: Services) -> None:
+    """With what it replaced and whose key it brought; a revocation begins the count anew."""
+    for expected in (1, 2):
+        site = make_site("hospital-a")
+        services.enrolment.receive_request(site.request(invite_for(services)), now=NOW)
+        record = services.enrolment.list_sites()[0]
+        assert record.requests == expected
+        assert record.identity_sha256 == hashlib.sha256(bytes.fromhex(site.identity.public_key)).hexdigest()
+    asked = [e for e in services.audit.entries() if e.action in ("SITE_ASKED", "SITE_REQUEST_REPLACED")]
+    assert [e.action for e in asked] == ["SITE_ASKED", "SITE_REQUEST_REPLACED"]
+    assert asked[1].detail == {
+        "request": record.request_sha256,
+        "identity": record.identity_sha256,
+        "replaces": asked[0].detail["request"],
+    }
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    services.enrolment.receive_request(make_site("hospital-a").request(invite_for(services)), now=NOW)
+    assert services.enrolment.list_sites()[0].requests == 1
 
 
 def test_certificate_is_bound_to_the_node_key_enrolled_with_it(

@@ -219,7 +219,7 @@ def test_disabled_account_stays_out_whatever_the_provider_says(browser: Browser)
     change = {"old": "x", "new": "tibia wren quartz lantern"}
     answers = [
         browser.client.put(f"{API}/account/password", json=change, headers=csrf),
-        browser.client.get(f"{API}/account/second-factor"),
+        browser.client.post(f"{API}/account/second-factor", json={"password": "x"}, headers=csrf),
     ]
     assert [answer.json()["code"] for answer in answers] == ["ACCOUNT_OIDC"] * 2
     login = {"account": "ann.lee", "password": "", "code": ""}

@@ -114,7 +114,7 @@ def test_script_does_not_do_what_only_the_person_does(client: TestClient, servic
         client.post(f"{API}/tokens", json={"title": "t", "scope": ["see-runs"]}, headers=headers),
         client.delete(f"{API}/tokens/tok-0a1b2c3d", headers=headers),
         client.put(f"{API}/account/password", json={"old": "x", "new": GOOD}, headers=headers),
-        client.get(f"{API}/account/second-factor", headers=headers),
+        client.post(f"{API}/account/second-factor", json={"password": "x"}, headers=headers),
         client.put(f"{API}/account/second-factor", json={"password": "x", "code": ""}, headers=headers),
     ]
     assert {(a.status_code, code_of(a)) for a in answers} == {(403, "LOGIN_NEEDED_HERE")}
@@ -153,7 +153,9 @@ def test_change_of_password_and_second_factor_ends_the_session(
     person = make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)
     answer = client.post(f"{API}/session", json=person.credentials(now=NOW).model_dump())
     csrf = {"x-csrf-token": answer.json()["csrf"]}
-    key = b32decode(client.get(f"{API}/account/second-factor").json()["totp_key"])
+    assert client.get(f"{API}/account/second-factor").status_code == 405
+    asked = {"password": person.password}
+    key = b32decode(client.post(f"{API}/account/second-factor", json=asked, headers=csrf).json()["totp_key"])
     taken = {"password": person.password, "code": code_at(key, now=NOW)}
     assert len(client.put(f"{API}/account/second-factor", json=taken, headers=csrf).json()["recovery_codes"]) == 8
     assert client.get(f"{API}/session").status_code == 401
@@ -181,7 +183,14 @@ def test_site_is_invited_approved_and_revoked_by_an_account(client: TestClient, 
     invite = Invite.model_validate_json(answer.content)
     site: FakeSite = make_site("hospital-a")
     assert client.post("/enrol", content=site.request(invite).model_dump_json()).json()["state"] == "pending"
-    assert client.post(f"{API}/sites/hospital-a/approve", headers=csrf).json()["state"] == "approved"
+    for seen, code in (
+        ({"request_sha256": "0" * 64}, "SITE_REQUEST_CHANGED"),
+        ({"fingerprint": "0" * 64}, "SITE_FINGERPRINT"),
+    ):
+        assert code_of(client.post(f"{API}/sites/hospital-a/approve", json=seen, headers=csrf)) == code
+    record = client.get(f"{API}/sites").json()[0]
+    seen = {"request_sha256": record["request_sha256"], "fingerprint": record["identity_sha256"]}
+    assert client.post(f"{API}/sites/hospital-a/approve", json=seen, headers=csrf).json()["state"] == "approved"
     assert code_of(client.post(f"{API}/sites/hospital-a/invite", json={}, headers=csrf)) == "SITE_ENROLLED"
     assert client.post(f"{API}/sites/hospital-a/revoke", headers=csrf).json()["state"] == "revoked"
     assert code_of(client.post(f"{API}/sites/hospital-z/approve", headers=csrf)) == "SITE_UNKNOWN"

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
+from myofed_coordinator.accounts.makers import HELD_FOR
 from myofed_coordinator.accounts.permissions import Person, Role
+from myofed_coordinator.accounts.wire import NewAccount, RolesChange
 from myofed_coordinator.runs.starts import PENDING_FOR, Eyes, StartsService, eyes_of
 from myofed_coordinator.services import Services, open_runs, open_services
 from myofed_schemas.errors import MyofedError
@@ -93,6 +95,88 @@ def test_two_people_start_a_run(services: Services, site: FakeSite, asker: Eyes,
     ]
     with pytest.raises(MyofedError, match="START_DECIDED"):
         starts_of(services).confirm(start.start_id, confirmer, now=NOW)
+
+
+def let_in(services: Services, account: str, *, by: str, role: Role = Role.ADMINISTRATOR) -> None:
+    services.accounts.add(NewAccount(account=account, roles=(role,)), actor=by, now=NOW)
+
+
+def touched(services: Services, account: str, *, by: str, how: str) -> None:
+    """The account, which the machine's operator added long ago, has come into these hands."""
+    long_ago = NOW - 2 * HELD_FOR
+    wanted = NewAccount(account=account, roles=(Role.AUDITOR,))
+    if how == "added":
+        let_in(services, account, by=by)
+        return
+    services.accounts.add(wanted, actor="root", now=long_ago)
+    if how == "reset":
+        services.accounts.reset(account, actor=by, now=NOW)
+    else:
+        services.accounts.set_roles(account, RolesChange(roles=(Role.ADMINISTRATOR,)), actor=by, now=NOW)
+
+
+@pytest.mark.parametrize("how", ["added", "reset", "roles"])
+@pytest.mark.parametrize(("asker", "confirmer"), [(ANN, BOB), (BOB, ANN)])
+def test_account_in_the_hands_of_the_other_side_is_no_second_pair_of_eyes(
+    services: Services, site: FakeSite, asker: Eyes, confirmer: Eyes, how: str
+) -> None:
+    """Whoever saw the set-up link of an account may be behind it; after thirty days it counts as its person's."""
+    let_in(services, "ann.lee", by="root")
+    touched(services, "bob", by="ann.lee", how=how)
+    starts = starts_of(services)
+    start = starts.ask("thigh-muscles", asker, now=NOW)
+    with pytest.raises(MyofedError, match="START_NOT_INDEPENDENT"):
+        starts.confirm(start.start_id, confirmer, now=NOW)
+    assert open_runs(services).list() == []
+    late = NOW + HELD_FOR
+    start = starts.ask("thigh-muscles", asker, now=late)
+    assert starts.confirm(start.start_id, confirmer, now=late).state == "started"
+
+
+@pytest.mark.parametrize(
+    ("asker", "confirmer"), [("dan", "ann.lee"), ("ann.lee", "dan"), ("bob", "eve"), ("eve", "bob"), ("dan", "eve")]
+)
+def test_accounts_of_accounts_are_no_second_pair_of_eyes(
+    services: Services, site: FakeSite, asker: str, confirmer: str
+) -> None:
+    """Ann adds Bob and Eve, Bob adds Dan: all four may be Ann."""
+    for account, by in (("ann.lee", "root"), ("bob", "ann.lee"), ("eve", "ann.lee"), ("dan", "bob")):
+        let_in(services, account, by=by)
+    start = starts_of(services).ask("thigh-muscles", Eyes(asker, "account"), now=NOW)
+    with pytest.raises(MyofedError, match="START_NOT_INDEPENDENT"):
+        starts_of(services).confirm(start.start_id, Eyes(confirmer, "account"), now=NOW)
+    second = Eyes("second", "machine")
+    assert starts_of(services).confirm(start.start_id, second, now=NOW).state == "started"
+
+
+@pytest.mark.parametrize(
+    ("made_by", "asker", "confirmer"),
+    [
+        ("root", OPERATOR, BOB),
+        ("root", BOB, OPERATOR),
+        ("token", TOKEN, BOB),
+        ("token", OPERATOR, BOB),
+        ("root", TOKEN, BOB),
+        ("root", BOB, TOKEN),
+    ],
+)
+def test_operator_and_token_do_not_look_through_accounts_that_they_made(
+    services: Services, site: FakeSite, made_by: str, asker: Eyes, confirmer: Eyes
+) -> None:
+    """They count as one, here too."""
+    let_in(services, "bob", by=made_by)
+    start = starts_of(services).ask("thigh-muscles", asker, now=NOW)
+    with pytest.raises(MyofedError, match="START_NOT_INDEPENDENT"):
+        starts_of(services).confirm(start.start_id, confirmer, now=NOW)
+
+
+@pytest.mark.parametrize("made_by", ["root", "token"])
+def test_people_whom_the_machine_let_in_start_a_run_together(services: Services, site: FakeSite, made_by: str) -> None:
+    """Else nobody could in the first month; the operator of the machine holds everything there anyway."""
+    for account in ("ann.lee", "bob"):
+        let_in(services, account, by=made_by)
+    start = starts_of(services).ask("thigh-muscles", ANN, now=NOW)
+    assert starts_of(services).confirm(start.start_id, BOB, now=NOW).state == "started"
 
 
 def test_start_is_over_after_a_week_and_when_the_study_has_changed(services: Services, site: FakeSite) -> None:

@@ -171,7 +171,8 @@ def test_own_account_is_changed_on_the_profile(window: Window, services: Service
     token_id = re.findall(r"/profile/tokens/(tok-\w+)/revoke", own.client.get("/profile").text)[0]
     assert "opens nothing" in own.post(f"/profile/tokens/{token_id}/revoke", "/profile")
 
-    new_key = key_on(own.client.get("/profile/second-factor").text)
+    assert "LOGIN_FAILED" in own.post("/profile/second-factor/offer", "/profile", password="another one")
+    new_key = key_on(own.post("/profile/second-factor/offer", "/profile", password=PASSWORD))
     taken = own.post(
         "/profile/second-factor", "/profile", password=PASSWORD, code=code_at(new_key, now=own.now)
     )  # fmt: skip

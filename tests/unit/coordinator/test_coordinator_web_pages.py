@@ -18,6 +18,7 @@ from myofed_coordinator.services import Services
 from myofed_coordinator.web.kit import assets
 from myofed_coordinator.web.login_page import inside
 from myofed_coordinator.web.pages import SECTIONS
+from myofed_schemas.enrolment import for_reading_aloud
 from myofed_schemas.federation import RunStatus
 from myofed_schemas.model import ModelRecord, ModelStatement
 
@@ -219,13 +220,25 @@ def test_site_is_let_in_and_put_out_from_its_page(services: Services, runs: Fake
     from myofed_schemas.enrolment import Invite
 
     services.enrolment.receive_request(make_site("hospital-a").request(Invite.model_validate(made.json())), now=NOW)
-    done = client.post("/sites/hospital-a/approve", data={"csrf": "good"})
+    page = client.get("/sites/hospital-a").text
+    record = services.enrolment.list_sites()[0]
+    assert for_reading_aloud(record.identity_sha256 or "") in page
+    assert f'name="request" value="{record.request_sha256}"' in page
+    assert "requests came under this name" not in page
+    form = {"csrf": "good", "request": record.request_sha256 or ""}
+    invite = services.enrolment.create_invite("hospital-a", actor="thief", now=NOW, valid=HOUR)
+    services.enrolment.receive_request(make_site("hospital-a").request(invite), now=NOW)
+    for exchanged in (form, {"csrf": "good"}):
+        assert "SITE_REQUEST_CHANGED" in client.post("/sites/hospital-a/approve", data=exchanged).text
+    assert "2 requests came under this name" in client.get("/sites/hospital-a").text
+    form["request"] = services.enrolment.list_sites()[0].request_sha256 or ""
+    done = client.post("/sites/hospital-a/approve", data=form)
     assert done.headers["location"] == "/sites/hospital-a?done=site-approved"
     assert "The site is approved" in client.get(done.headers["location"]).text
     wrong = client.post("/sites/hospital-a/revoke", data={"csrf": "good", "confirm": "hospital-b"})
     assert (wrong.status_code, "CONFIRMATION" in wrong.text) == (400, True)
     client.post("/sites/hospital-a/revoke", data={"csrf": "good", "confirm": "hospital-a"})
-    deeds = [(e.actor, e.action) for e in services.audit.entries()][-4:]
+    deeds = [(e.actor, e.action) for e in services.audit.entries()]
     assert [d for d in deeds if d[0] == "somebody"] == [
         ("somebody", "SITE_INVITED"),
         ("somebody", "SITE_APPROVED"),

@@ -11,6 +11,7 @@ from web_factories import TOKEN, OnePerson, words_of
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Person, Role
+from myofed_coordinator.accounts.wire import NewAccount
 from myofed_coordinator.api.people import PeoplePort, people_app
 from myofed_coordinator.services import Services, open_runs
 
@@ -71,6 +72,18 @@ def test_administrator_who_asked_must_wait_for_another(services: Services, windo
     post(boss, f"{STUDY}/start")
     assert "You asked for it; another person confirms." in boss.get(STUDY).text
     assert "START_SAME_PERSON" in post(boss, f"/starts/{start_id(services)}/confirm")
+
+
+def test_page_says_why_a_second_account_of_the_same_hands_does_not_confirm(services: Services, window: Window) -> None:
+    """With the code, and who can confirm instead."""
+    for account, maker in (("lea", "root"), ("ada", "lea")):
+        services.accounts.add(NewAccount(account=account, roles=(Role.ADMINISTRATOR,)), actor=maker, now=NOW)
+    lead, boss = window("lea", Role.ADMINISTRATOR), window("ada", Role.ADMINISTRATOR)
+    post(lead, f"{STUDY}/start")
+    page = words_of(post(boss, f"/starts/{start_id(services)}/confirm"))
+    for said in ("START_NOT_INDEPENDENT", "within 30 days", "whom somebody else let in confirms"):
+        assert said in page
+    assert open_runs(services).list() == []
 
 
 def test_start_is_declined_with_a_reason_that_the_asker_reads(services: Services, window: Window) -> None:

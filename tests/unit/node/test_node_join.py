@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ import myofed_node.join
 from myofed_node.audit import SiteAudit
 from myofed_node.coordinator_link import load_link
 from myofed_node.join import join_anew, join_once, join_within, read_invite
+from myofed_node.keys import identity_public_key
 from myofed_node.site_setup import Site
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, Invite
@@ -201,7 +203,7 @@ def test_keys_are_not_renewed_for_a_wrong_invite_or_while_services_run(site: Sit
 
 
 def test_waiting_ends_with_approval_or_with_the_time(site: Site, office: Office) -> None:
-    """The person is told once; a wait that runs out is pending, not an error."""
+    """The person is told once a call, and reads the key's fingerprint; a wait that runs out is pending, not an error."""
     moment, said = [NOW.timestamp()], list[str]()
 
     def sleep(seconds: float) -> None:
@@ -214,5 +216,10 @@ def test_waiting_ends_with_approval_or_with_the_time(site: Site, office: Office)
         return join_within(site, office.invite(), wait_s=seconds, say=said.append, clock=clock, sleep=sleep)
 
     assert wait(3).state == "pending"
+    assert wait(0).state == "pending"
     assert wait(30).state == "approved"
-    assert len(said) == 2
+    key = bytes.fromhex(identity_public_key(site.folder))
+    aloud = [line.rpartition(": ")[2] for line in said if line.startswith("identity key")]
+    assert [line.replace(" ", "") for line in aloud] == [hashlib.sha256(key).hexdigest()] * 3
+    assert {len(group) for group in aloud[0].split(" ")} == {4}
+    assert len(said) == 5

@@ -284,6 +284,9 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
         certificate_not_after=NOW,
         last_seen=NOW,
         heartbeat="READY",
+        identity_sha256=SHA,
+        request_sha256=SHA,
+        requests=1,
     ),
     "audit-entry": audit.AuditEntry(
         sequence=1,
