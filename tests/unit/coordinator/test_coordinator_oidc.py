@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,12 +14,16 @@ from coordinator_factories import HOUR, NOW
 from fake_provider import CLIENT, SECRET, FakeProvider, served
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
+from sqlalchemy import delete
 
+from myofed_coordinator.accounts.models import ApiTokenRow, SessionRow
 from myofed_coordinator.accounts.oidc_settings import GrantedRole, OidcSettings
-from myofed_coordinator.accounts.permissions import Role
-from myofed_coordinator.accounts.wire import NewAccount
+from myofed_coordinator.accounts.permissions import Permission, Person, Role
+from myofed_coordinator.accounts.wire import NewAccount, NewToken
 from myofed_coordinator.api.people import API, PeoplePort, build_people_app
 from myofed_coordinator.services import Services, open_runs, open_services
+from myofed_schemas.clock import utc_text
+from myofed_schemas.errors import MyofedError
 
 TOKEN = "t" * 43
 ROLES = {
@@ -199,13 +204,45 @@ def test_api_token_ends_where_the_provider_gives_no_role_any_more(browser: Brows
     """Who left the group does not go on by a token that was made before."""
     assert browser.sign_in() == "ann.lee"
     csrf = {"x-csrf-token": browser.client.get(f"{API}/session").json()["csrf"]}
-    wish = {"title": "script", "scope": ["see-catalog"], "days": 365}
+    wish = {"title": "script", "scope": ["see-catalog"], "days": 30}
     token = browser.client.post(f"{API}/tokens", json=wish, headers=csrf).json()["token"]
     held = {"authorization": f"Bearer {token}"}
     assert browser.client.get(f"{API}/catalog", headers=held).status_code == 200
     browser.provider.claims["groups"] = []
     assert browser.sign_in() == "OIDC_NO_ROLE"
     assert browser.client.get(f"{API}/catalog", headers=held).status_code == 401
+
+
+def test_api_token_opens_for_thirty_days_after_the_login_at_the_provider(browser: Browser) -> None:
+    """The provider does not tell that somebody was removed: longer ones are refused, and one made for longer is over."""
+    assert browser.sign_in() == "ann.lee"
+    browser.moment[0] = NOW + timedelta(minutes=50)
+    csrf = {"x-csrf-token": browser.client.get(f"{API}/session").json()["csrf"]}
+    wish = {"title": "script", "scope": ["see-catalog"], "days": 31}
+    answer = browser.client.post(f"{API}/tokens", json=wish, headers=csrf)
+    assert (answer.status_code, answer.json()["code"]) == (403, "TOKEN_DAYS")
+    assert '"90"' not in browser.client.get("/profile").text
+    made = browser.client.post(f"{API}/tokens", json={**wish, "days": 30}, headers=csrf).json()
+    assert made["record"]["expires_at"] == utc_text(NOW + timedelta(days=30))
+    with browser.services.database.write() as session:
+        session.get_one(ApiTokenRow, made["record"]["token_id"]).expires_at = utc_text(NOW + timedelta(days=365))
+    held, month = {"authorization": f"Bearer {made['token']}"}, browser.moment[0] + timedelta(days=30)
+    browser.moment[0] = month - timedelta(seconds=1)
+    assert browser.client.get(f"{API}/catalog", headers=held).status_code == 200
+    browser.moment[0] = month
+    assert browser.client.get(f"{API}/catalog", headers=held).status_code == 401
+    assert browser.services.tokens.list_tokens("ann.lee", now=month) == []
+
+
+def test_api_token_without_a_login_at_the_provider_is_refused(browser: Browser) -> None:
+    """Where no login is known, nothing says that the provider still knows the person."""
+    assert browser.sign_in() == "ann.lee"
+    with browser.services.database.write() as session:
+        session.execute(delete(SessionRow))
+    wish = NewToken(title="script", scope=(Permission.SEE_CATALOG,), days=1)
+    with pytest.raises(MyofedError) as caught:
+        browser.services.tokens.make(Person("ann.lee", frozenset({Role.STUDY_LEAD})), wish, now=NOW)
+    assert caught.value.code == "TOKEN_DAYS"
 
 
 def test_disabled_account_stays_out_whatever_the_provider_says(browser: Browser) -> None:
