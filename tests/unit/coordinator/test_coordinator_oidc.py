@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Event, Semaphore, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,6 +17,8 @@ from fastapi.testclient import TestClient
 from pydantic import ValidationError
 from sqlalchemy import delete
 
+from myofed_coordinator.accounts.identity_provider import DISCOVERY_LASTS, TALKS_AT_ONCE, Handshake, IdentityProvider
+from myofed_coordinator.accounts.login import ADDRESS_WINDOW, PER_ADDRESS
 from myofed_coordinator.accounts.models import ApiTokenRow, SessionRow
 from myofed_coordinator.accounts.oidc_settings import GrantedRole, OidcSettings
 from myofed_coordinator.accounts.permissions import Permission, Person, Role
@@ -295,10 +298,69 @@ def test_provider_that_is_away_or_unknown_to_us_is_told(browser: Browser) -> Non
     back = browser.go()
     (keys / "oidc.secret").unlink()
     assert browser.come_back(back) == "OIDC_SETTINGS"
+    browser.moment[0] = NOW + DISCOVERY_LASTS  # what it said of itself is kept no longer
     shutil.copy(browser.services.home.ca, keys / "provider-ca.pem")
     assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=OIDC_UNREACHABLE"
     (keys / "provider-ca.pem").unlink()
     assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=OIDC_SETTINGS"
+
+
+def test_provider_is_asked_about_itself_once_in_ten_minutes(browser: Browser) -> None:
+    """Who calls the public page again and again makes no work there, and waits for nobody here."""
+    browser.sign_in()
+    browser.provider.spoil = {"/.well-known/openid-configuration": (500, b"")}
+    assert browser.sign_in() == "ann.lee"
+    browser.moment[0] = NOW + DISCOVERY_LASTS - timedelta(seconds=1)
+    browser.go()
+    browser.moment[0] = NOW + DISCOVERY_LASTS
+    assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=OIDC_ANSWER"
+
+
+def test_address_that_goes_to_the_provider_again_and_again_is_slowed_down(browser: Browser) -> None:
+    """Ways there and back that lead to no login count; those that do lead to one do not."""
+    for _ in range(PER_ADDRESS):
+        assert browser.sign_in() == "ann.lee"
+    back = browser.go()
+    for _ in range(PER_ADDRESS - 1):
+        assert browser.come_back({**back, "state": "another"}) == "OIDC_STATE"
+    assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=TOO_MANY_ATTEMPTS"
+    assert browser.come_back(back) == "TOO_MANY_ATTEMPTS"
+    browser.moment[0] = NOW + ADDRESS_WINDOW
+    assert browser.sign_in() == "ann.lee"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_provider_that_hangs_keeps_few_threads(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many wait for it; the next is refused at once, and after they are through there is room again."""
+    settings = OidcSettings(issuer="https://127.0.0.1:1", client_id=CLIENT, roles=ROLES)
+    provider = IdentityProvider(settings, keys=services.home.keys, redirect_uri="https://x.example/oidc/callback")
+    waiting, go_on, codes = Semaphore(0), Event(), list[str]()
+
+    def hangs(*_arguments: object, **_named: object) -> bytes:
+        waiting.release()
+        assert go_on.wait(20)
+        return b"{}"
+
+    def ask() -> None:
+        with pytest.raises(MyofedError) as caught:
+            provider.authorization_url(Handshake("s", "n", "v" * 43), now=NOW)
+        codes.append(caught.value.code)
+
+    monkeypatch.setattr("myofed_coordinator.accounts.identity_provider._sent", hangs)
+    crowd = [Thread(target=ask) for _ in range(TALKS_AT_ONCE)]
+    for thread in crowd:
+        thread.start()
+    try:
+        for _ in crowd:
+            assert waiting.acquire(timeout=20)
+        ask()
+        assert codes == ["OIDC_BUSY"]
+    finally:
+        go_on.set()
+        for thread in crowd:
+            thread.join()
+    ask()
+    assert codes[1:] == ["OIDC_ANSWER"] * (TALKS_AT_ONCE + 1)
 
 
 def test_paths_exist_only_where_a_provider_is_configured(services: Services) -> None:
