@@ -32,7 +32,7 @@ from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import check_unused, finish_folder, make_folders
 from myofed_coordinator.migrations.steps import step_to
 from myofed_coordinator.services import open_tables
-from myofed_schemas.audit import AuditEntry
+from myofed_schemas.audit import AuditEntry, AuditHead
 from myofed_schemas.files import open_atomically
 from myofed_schemas.wire import WireModel
 
@@ -49,6 +49,8 @@ class Restored(WireModel):
     """How many entries of the chain of `--audit` closed something again; None where no chain was given."""
     replayed_until: str | None
     """When the last entry of that chain was made."""
+    replayed_head: AuditHead | None
+    """Where that chain ends: to be compared with the last head that is kept elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,7 @@ def restore(wanted: Wanted, root: Path, *, actor: str, now: datetime) -> Restore
         audit=manifest.audit.sequence,
         replayed=None if newer is None else len(replayed),
         replayed_until=None if newer is None else newer.until,
+        replayed_head=None if newer is None else newer.head,
     )
 
 

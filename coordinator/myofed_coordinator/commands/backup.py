@@ -10,7 +10,7 @@ import typer
 
 from myofed_coordinator.backup import refusals
 from myofed_coordinator.backup.make import Sealing, make_backup
-from myofed_coordinator.backup.restore import Wanted, check_backup, check_newer
+from myofed_coordinator.backup.restore import Restored, Wanted, check_backup, check_newer
 from myofed_coordinator.backup.restore import restore as restore_home
 from myofed_coordinator.backup.sealed import SHORTEST_PASSPHRASE
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, read_input, show
@@ -31,8 +31,8 @@ NOT_REPLAYED = (
     "(`sites revoke`), disable accounts that were disabled (`accounts disable`), take roles that were taken (`accounts "
     "roles`), reset accounts whose password or second factor was changed or whose recovery code, set-up link or API token "
     "was used up or revoked (`accounts reset`), withdraw invites that were used (`sites revoke`), decline starts that were "
-    "declined (`study decline`), stop runs that were stopped (`study stop`), have sites publish and withdraw again what they withdrew. Where audit.jsonl of the lost home is left, "
-    "restore again with --audit FILE instead. !!!"
+    "declined (`study decline`), stop runs that were stopped (`study stop`), have sites publish and withdraw again what "
+    "they withdrew. Where audit.jsonl of the lost home is left, restore again with --audit FILE instead. !!!"
 )
 STILL_BY_HAND = (
     "By hand: what was decided after its end, runs that were stopped (`study stop`); "
@@ -99,10 +99,15 @@ def restore(
         return
     done = restore_home(wanted, home, actor=actor(), now=system_now())
     line = f"Restored: the coordinator of {done.made_at}, {done.files} files, {done.rows} rows."
-    shut_out = NOT_REPLAYED
-    if done.replayed is not None:
-        shut_out = f"Shut out again: {done.replayed} entries of the audit chain that ends at {done.replayed_until}. {STILL_BY_HAND}"
-    show(done, lines=[line, shut_out, f"Start it with: myofed-coordinator up {home}"], as_json=json)
+    show(done, lines=[line, _shut_out(done), f"Start it with: myofed-coordinator up {home}"], as_json=json)
+
+
+def _shut_out(done: Restored) -> str:
+    """What was closed again, and what a person must still do."""
+    if done.replayed is None or done.replayed_head is None:
+        return NOT_REPLAYED
+    end = f"entry {done.replayed_head.sequence}, {done.replayed_head.digest}, of {done.replayed_until}"
+    return f"Shut out again: {done.replayed} entries. The chain ends with {end}: compare. {STILL_BY_HAND}"
 
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:

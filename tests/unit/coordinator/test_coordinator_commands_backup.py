@@ -14,6 +14,7 @@ from released_databases import FIXTURES
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from myofed_coordinator.audit import AuditLog
 from myofed_coordinator.backup.make import Sealing
 from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.cli import app
@@ -115,6 +116,7 @@ def test_restore_warns_of_what_is_in_again_unless_it_has_the_chain(
     )
     assert "WARNING" not in whole.stderr
     assert json.loads(whole.stdout)["replayed"] == 0
+    assert AuditLog(home.audit).head().digest in whole.stderr
     assert json.loads(bare.stdout)["replayed"] is None
 
 
