@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Annotated, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -27,6 +30,9 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY_S = 60
 PATIENCE_S = 10.0
 LARGEST_ANSWER = 262_144
+DISCOVERY_LASTS = timedelta(minutes=10)
+TALKS_AT_ONCE = 4
+"""Threads that wait for the provider at a time, of the 40 in which the port answers: a provider that hangs stops nobody else."""
 HttpsEndpoint = Annotated[str, StringConstraints(pattern=r"^https://")]
 
 
@@ -98,15 +104,19 @@ class IdentityProvider:
         self._settings = settings
         self._keys = keys
         self._redirect_uri = redirect_uri
+        self._known: tuple[datetime, Discovery] | None = None
+        self._talks = BoundedSemaphore(TALKS_AT_ONCE)
 
-    def authorization_url(self, handshake: Handshake) -> str:
-        """Where the browser goes to sign in.
+    def authorization_url(self, handshake: Handshake, *, now: datetime) -> str:
+        """Where the browser goes to sign in; the provider is asked once in DISCOVERY_LASTS.
 
         Raises:
-            MyofedError: OIDC_UNREACHABLE, OIDC_ANSWER, OIDC_SETTINGS.
+            MyofedError: OIDC_UNREACHABLE, OIDC_ANSWER, OIDC_SETTINGS, OIDC_BUSY.
         """
-        with self._client() as client:
-            discovery = self._discover(client)
+        discovery = self._fresh(now)
+        if discovery is None:
+            with self._talk() as client:
+                discovery = self._discover(client, now=now)
         query = {
             "response_type": "code",
             "client_id": self._settings.client_id,
@@ -129,10 +139,10 @@ class IdentityProvider:
             now: Aware.
 
         Raises:
-            MyofedError: OIDC_UNREACHABLE, OIDC_ANSWER, OIDC_SETTINGS.
+            MyofedError: OIDC_UNREACHABLE, OIDC_ANSWER, OIDC_SETTINGS, OIDC_BUSY.
         """
-        with self._client() as client:
-            discovery = self._discover(client)
+        with self._talk() as client:
+            discovery = self._fresh(now) or self._discover(client, now=now)
             tokens = self._redeem(client, discovery, code, handshake)
             keys = _read(_sent(client, "GET", discovery.jwks_uri), _Keys)
         claims = self._checked(tokens, keys, nonce=handshake.nonce, now=now)
@@ -145,6 +155,26 @@ class IdentityProvider:
     def is_issuer(self, issuer: str | None) -> bool:
         """Whether an answer that names its issuer names this one (RFC 9207); one that names none is taken."""
         return issuer is None or issuer.rstrip("/") == self._settings.issuer
+
+    @contextmanager
+    def _talk(self) -> Generator[httpx.Client]:
+        """A client, for one of TALKS_AT_ONCE; whoever finds no place is refused at once, and does not wait in a thread.
+
+        Raises:
+            MyofedError: OIDC_BUSY, OIDC_SETTINGS.
+        """
+        if not self._talks.acquire(blocking=False):
+            raise MyofedError(
+                "OIDC_BUSY",
+                f"the identity provider is being asked for {TALKS_AT_ONCE} people already",
+                hint="try again in a moment",
+                exit_code=ExitCode.UNREACHABLE,
+            )
+        try:
+            with self._client() as client:
+                yield client
+        finally:
+            self._talks.release()
 
     def _client(self) -> httpx.Client:
         """Follows no redirect: what is asked goes to the provider and nowhere else.
@@ -160,10 +190,16 @@ class IdentityProvider:
                 raise _settings_fault("keys/ holds no readable PEM file of the name in oidc.ca_file") from error
         return httpx.Client(verify=trust, timeout=PATIENCE_S, follow_redirects=False)
 
-    def _discover(self, client: httpx.Client) -> Discovery:
+    def _fresh(self, now: datetime) -> Discovery | None:
+        """What the provider said of itself, where that is not too long ago."""
+        known = self._known
+        return known[1] if known is not None and timedelta(0) <= now - known[0] < DISCOVERY_LASTS else None
+
+    def _discover(self, client: httpx.Client, *, now: datetime) -> Discovery:
         found = _read(_sent(client, "GET", f"{self._settings.issuer}/.well-known/openid-configuration"), Discovery)
         if found.issuer.rstrip("/") != self._settings.issuer:
             raise _bad_answer("the discovery document is of another issuer")
+        self._known = now, found
         return found
 
     def _redeem(self, client: httpx.Client, discovery: Discovery, code: str, handshake: Handshake) -> _Tokens:

@@ -78,7 +78,7 @@ class OidcService:
         """A new attempt: where the browser goes, and what ties its return to it.
 
         Raises:
-            MyofedError: OIDC_UNREACHABLE, OIDC_ANSWER, OIDC_SETTINGS.
+            MyofedError: OIDC_UNREACHABLE, OIDC_ANSWER, OIDC_SETTINGS, OIDC_BUSY.
         """
         handshake = Handshake(*(secrets.token_urlsafe(32) for _ in range(3)))
         attempt = _Attempt(
@@ -88,7 +88,7 @@ class OidcService:
             until=(now + ATTEMPT_LASTS).timestamp(),
         )
         sealed = self._people.vault().seal(attempt.model_dump_json().encode(), owner=_OWNER)
-        return Departure(self._provider.authorization_url(handshake), sealed)
+        return Departure(self._provider.authorization_url(handshake, now=now), sealed)
 
     def arrive(self, back: Return, *, replaces: str, now: datetime) -> str:
         """The id of a new session of the person whom the provider vouches for.
@@ -100,7 +100,7 @@ class OidcService:
 
         Raises:
             MyofedError: OIDC_STATE, not the return of an attempt of this browser; OIDC_DENIED; OIDC_UNREACHABLE;
-                OIDC_ANSWER; OIDC_SETTINGS; OIDC_NO_ROLE; OIDC_NAME; LOGIN_FAILED, the account is disabled.
+                OIDC_BUSY; OIDC_ANSWER; OIDC_SETTINGS; OIDC_NO_ROLE; OIDC_NAME; LOGIN_FAILED, the account is disabled.
         """
         attempt = self._attempt(back, now=now)
         if not back.code:

@@ -133,6 +133,16 @@ def scope_too_wide() -> MyofedError:
     )
 
 
+def token_too_long(days: int) -> MyofedError:
+    """The person signs in at an identity provider, and only a login there tells that it still knows the person."""
+    return MyofedError(
+        "TOKEN_DAYS",
+        f"expected at most {days} days and a login at the identity provider before, found more",
+        hint="ask for fewer days; make a new token after another login",
+        exit_code=ExitCode.REFUSED,
+    )
+
+
 def token_unknown() -> MyofedError:
     """No such token of this person."""
     return MyofedError("TOKEN_UNKNOWN", "no API token of this id", hint="list them first", exit_code=ExitCode.BAD_INPUT)

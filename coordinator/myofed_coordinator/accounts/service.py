@@ -95,7 +95,7 @@ class AccountsService:
             row = account_row(session, account)
             if row.oidc_subject is not None:
                 raise refusals.by_provider()
-            _forget_ways_in(session, row)
+            forget_ways_in(session, row)
             row.state, row.reset_by, row.reset_at = "invited", actor, utc_text(now)
             self._audit.append(Deed(actor, "ACCOUNT_RESET", account), now=now)
             return self._link(row, now=now)
@@ -373,7 +373,8 @@ def _invited(session: Session, secret: str, *, now: datetime) -> AccountRow:
     return row
 
 
-def _forget_ways_in(session: Session, row: AccountRow) -> None:
+def forget_ways_in(session: Session, row: AccountRow) -> None:
+    """Password, second factor, recovery codes, sessions and API tokens of the account open nothing any more."""
     row.password = row.totp_secret = row.totp_step = row.totp_offer = row.totp_offer_until = None
     for table in (SessionRow, ApiTokenRow, RecoveryCodeRow):
         session.execute(delete(table).where(table.account == row.account))

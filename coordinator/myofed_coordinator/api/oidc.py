@@ -12,11 +12,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.identity_provider import IdentityProvider
-from myofed_coordinator.accounts.login import SignedIn
+from myofed_coordinator.accounts.login import ADDRESS_WINDOW, PER_ADDRESS, SignedIn
 from myofed_coordinator.accounts.oidc import ATTEMPT_LASTS, OidcPeople, OidcService, Return
 from myofed_coordinator.accounts.oidc_settings import OidcSettings
+from myofed_coordinator.accounts.throttle import Attempts
 from myofed_coordinator.accounts.vault import load_vault
-from myofed_coordinator.api.login import COOKIE, give_cookies
+from myofed_coordinator.api.login import COOKIE, caller_of, give_cookies
 from myofed_coordinator.services import Services
 from myofed_schemas.errors import MyofedError
 
@@ -29,11 +30,14 @@ def oidc_router(services: Services, settings: OidcSettings, *, clock: Callable[[
     """`/oidc/login` and `/oidc/callback`."""
     router = APIRouter(dependencies=[Depends(gate.public)])
     oidc = _service(services, settings)
+    attempts = Attempts(PER_ADDRESS, window=ADDRESS_WINDOW)
+    """Ways to the provider and back that have led to no login, by address; each of the two pages is one."""
 
     @router.get("/oidc/login")
-    def go() -> Response:
+    def go(request: Request) -> Response:
         """Leads the browser to the provider."""
         try:
+            attempts.begin(caller_of(request), now=clock())
             departure = oidc.depart(now=clock())
         except MyofedError as error:
             return _back_to_login(error)
@@ -49,11 +53,15 @@ def oidc_router(services: Services, settings: OidcSettings, *, clock: Callable[[
     ) -> Response:
         """Signs the person in whom the provider vouches for."""
         back = Return(state, code, iss, request.cookies.get(ATTEMPT_COOKIE, ""))
+        caller = caller_of(request)
         try:
+            attempts.begin(caller, now=clock())
             session = oidc.arrive(back, replaces=request.cookies.get(COOKIE, ""), now=clock())
         except MyofedError as error:
             answer: Response = _back_to_login(error)
         else:
+            for _page in ("/oidc/login", CALLBACK):
+                attempts.take_back(caller)
             answer = _onwards(services.config.name)
             give_cookies(answer, SignedIn(session, ""))
         answer.delete_cookie(ATTEMPT_COOKIE, secure=True, httponly=True, samesite="lax")

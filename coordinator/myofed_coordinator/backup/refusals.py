@@ -64,3 +64,23 @@ def no_passphrase() -> MyofedError:
         hint="a file of mode 0600 with the passphrase in its first line",
         exit_code=ExitCode.USAGE,
     )
+
+
+def another_chain() -> MyofedError:
+    """The file of --audit is not the chain of the backup's coordinator, or ends before the backup."""
+    return MyofedError(
+        "BACKUP_AUDIT",
+        "expected the audit chain of the lost home, with the backup's head in it, found another or an older one",
+        hint="name audit.jsonl as it lay in the home that the backup was made of; nothing was restored",
+        exit_code=ExitCode.BAD_INPUT,
+    )
+
+
+def broken_chain(sequence: int) -> MyofedError:
+    """The file of --audit does not hold."""
+    return MyofedError(
+        "BACKUP_AUDIT",
+        f"expected an audit chain that holds, found one that does not at entry {sequence}",
+        hint="keep the file as evidence; restore without --audit and check by hand what was shut out",
+        exit_code=ExitCode.BAD_INPUT,
+    )

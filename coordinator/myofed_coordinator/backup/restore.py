@@ -22,6 +22,8 @@ from myofed_coordinator.backup.archive import (
     lines_of,
     read_archive,
 )
+from myofed_coordinator.backup.newer_chain import NewerChain, read_newer
+from myofed_coordinator.backup.replay import end_sessions, replay
 from myofed_coordinator.backup.rows import load_rows
 from myofed_coordinator.backup.sealed import SealedReader
 from myofed_coordinator.config import CoordinatorConfig, save_config
@@ -30,6 +32,7 @@ from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import check_unused, finish_folder, make_folders
 from myofed_coordinator.migrations.steps import step_to
 from myofed_coordinator.services import open_tables
+from myofed_schemas.audit import AuditEntry, AuditHead
 from myofed_schemas.files import open_atomically
 from myofed_schemas.wire import WireModel
 
@@ -42,6 +45,12 @@ class Restored(WireModel):
     files: int
     rows: int
     audit: int
+    replayed: int | None
+    """How many entries of the chain of `--audit` closed something again; None where no chain was given."""
+    replayed_until: str | None
+    """When the last entry of that chain was made."""
+    replayed_head: AuditHead | None
+    """Where that chain ends: to be compared with the last head that is kept elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +61,13 @@ class Wanted:
         archive: The file.
         passphrase: Opens it; stays out of the repr.
         database_url: Another database than the backup's settings name; empty for SQLite in the home, None for theirs.
+        audit: The chain of the home that was lost, newer than the backup: what it shut out since is shut out again.
     """
 
     archive: Path
     passphrase: str = field(repr=False)
     database_url: str | None = None
+    audit: Path | None = None
 
 
 def check_backup(archive: Path, passphrase: str) -> tuple[BackupManifest, str]:
@@ -70,10 +81,20 @@ def check_backup(archive: Path, passphrase: str) -> tuple[BackupManifest, str]:
         return check_archive(sealed), sealed.header.made_at
 
 
+def check_newer(wanted: Wanted, manifest: BackupManifest) -> NewerChain | None:
+    """What the chain of the lost home says after the backup; None where none was given.
+
+    Raises:
+        MyofedError: BACKUP_AUDIT.
+    """
+    return None if wanted.audit is None else read_newer(wanted.audit, manifest.audit)
+
+
 def restore(wanted: Wanted, root: Path, *, actor: str, now: datetime) -> Restored:
     """`root` is the coordinator of the backup, with tables of this release, and an audit entry that says so.
 
-    The archive is read twice: nothing is written before all of it has proven to be whole. A call that was cut short leaves
+    Nobody is signed in there, and with the chain of the lost home nobody gets in who was shut out after the backup. The
+    archive is read twice: nothing is written before all of it has proven to be whole. A call that was cut short leaves
     no home, and is simply made again (with PostgreSQL: on an empty database).
 
     Args:
@@ -83,17 +104,24 @@ def restore(wanted: Wanted, root: Path, *, actor: str, now: datetime) -> Restore
         now: Aware.
 
     Raises:
-        MyofedError: HOME_NOT_EMPTY, DATABASE_IN_USE, CONFIG_INVALID, or as `check_backup`.
+        MyofedError: HOME_NOT_EMPTY, DATABASE_IN_USE, CONFIG_INVALID, BACKUP_AUDIT, or as `check_backup`.
     """
     manifest, made_at = check_backup(wanted.archive, wanted.passphrase)
+    newer = check_newer(wanted, manifest)
     home = HomeFolder(root.absolute())
     make_folders(home)
     settings = _Settings(wanted.database_url)
     with wanted.archive.open("rb") as stream:
         read_archive(SealedReader(stream, wanted.passphrase), lambda name, pieces: _put(home, settings, name, pieces))
-    _load(home, settings.config(), wanted, manifest)
+    replayed = _load(home, settings.config(), wanted, (manifest, newer))
     detail: dict[str, str | int] = {"made_at": made_at, "entries": manifest.audit.sequence}
-    AuditLog(home.audit).append(Deed(actor, "COORDINATOR_RESTORED", "coordinator", detail), now=now)
+    if newer is not None:
+        detail |= {"replayed": len(replayed), "until": newer.head.sequence, "until_digest": newer.head.digest}
+    log = AuditLog(home.audit)
+    log.append(Deed(actor, "COORDINATOR_RESTORED", "coordinator", detail), now=now)
+    for entry in replayed:
+        again: dict[str, str | int] = {"action": entry.action, "by": entry.actor, "entry": entry.sequence}
+        log.append(Deed(actor, "SHUT_OUT_AGAIN", entry.subject, again), now=now)
     save_config(home, settings.config())
     finish_folder(home)
     return Restored(
@@ -102,6 +130,9 @@ def restore(wanted: Wanted, root: Path, *, actor: str, now: datetime) -> Restore
         files=len(manifest.files),
         rows=sum(manifest.rows.values()),
         audit=manifest.audit.sequence,
+        replayed=None if newer is None else len(replayed),
+        replayed_until=None if newer is None else newer.until,
+        replayed_head=None if newer is None else newer.head,
     )
 
 
@@ -135,8 +166,15 @@ def _put(home: HomeFolder, settings: _Settings, name: str, pieces: Iterator[byte
                 out.write(piece)
 
 
-def _load(home: HomeFolder, config: CoordinatorConfig, wanted: Wanted, manifest: BackupManifest) -> None:
-    """All rows are in the database, and the tables are those of this release: one transaction, or nothing."""
+def _load(
+    home: HomeFolder, config: CoordinatorConfig, wanted: Wanted, proven: tuple[BackupManifest, NewerChain | None]
+) -> tuple[AuditEntry, ...]:
+    """All rows are in the database, the tables are those of this release, and what was shut out is: one transaction, or nothing.
+
+    Returns:
+        Entries of the newer chain that closed something.
+    """
+    manifest, newer = proven
     database = open_tables(home, config)
     loaded: dict[str, int] = {}
     try:
@@ -150,9 +188,12 @@ def _load(home: HomeFolder, config: CoordinatorConfig, wanted: Wanted, manifest:
             read_archive(SealedReader(stream, wanted.passphrase), take)
             step_to(session.connection(), version=SCHEMA_VERSION)
             session.execute(update(SchemaVersionRow).values(version=SCHEMA_VERSION))
+            end_sessions(session)
+            replayed = replay(session, newer.entries if newer is not None else ())
         if {name: count for name, count in loaded.items() if count} != {n: c for n, c in manifest.rows.items() if c}:
             raise refusals.damaged("fewer rows than the manifest's")
     finally:
         database.close()
     if home.database.exists():
         home.database.chmod(0o600)
+    return replayed

@@ -158,20 +158,10 @@ class CatalogService:
             MyofedError: CARD_UNKNOWN, the site never published it.
         """
         with self._database.write() as session:
-            rows = session.scalars(_cards(site, dataset)).all()
-            if not rows:
+            if session.scalars(_cards(site, dataset)).first() is None:
                 raise unknown_card()
-            for row in rows:
-                if row.current:
-                    row.current, row.withdrawn_at = False, utc_text(now)
-                    self._audit.append(Deed(site, "CARD_WITHDRAWN", dataset, {"version": row.version}), now=now)
-            for cube in session.scalars(_cubes(site, dataset).where(CubeRow.current)):
-                cube.current, cube.withdrawn_at = False, utc_text(now)
-                self._audit.append(Deed(site, "CUBE_WITHDRAWN", dataset, {"version": cube.version}), now=now)
-            entry = entry_of(session, site, dataset)
-            if entry is not None and entry.card is not None:
-                session.execute(delete(CubeCellRow).where(CubeCellRow.entry == entry.id))
-                withdraw_entry(session, entry)
+            for action, version in take_back(session, site, dataset, at=utc_text(now)):
+                self._audit.append(Deed(site, action, dataset, {"version": version}), now=now)
 
     def query(self, question: CatalogQuery) -> CatalogAnswer:
         """The current cards of approved sites that match, and the sum of the counts they tell.
@@ -234,6 +224,26 @@ def _version(code: str, what: str, found: int, last: int) -> MyofedError:
         hint="publish again; the node counts versions up",
         exit_code=ExitCode.REFUSED,
     )
+
+
+def take_back(session: Session, site: str, dataset: str, *, at: str) -> list[tuple[str, int]]:
+    """No query finds the data set any more, and none of its cells is kept.
+
+    Returns:
+        Action and version of what was current.
+    """
+    taken = []
+    for card in session.scalars(_cards(site, dataset).where(CardRow.current)):
+        card.current, card.withdrawn_at = False, at
+        taken.append(("CARD_WITHDRAWN", card.version))
+    for cube in session.scalars(_cubes(site, dataset).where(CubeRow.current)):
+        cube.current, cube.withdrawn_at = False, at
+        taken.append(("CUBE_WITHDRAWN", cube.version))
+    entry = entry_of(session, site, dataset)
+    if entry is not None and entry.card is not None:
+        session.execute(delete(CubeCellRow).where(CubeCellRow.entry == entry.id))
+        withdraw_entry(session, entry)
+    return taken
 
 
 def _cards(site: str, dataset: str) -> Select[CardRow]:

@@ -47,7 +47,7 @@ def new_studies_router(studies: StudiesService, uploads: Uploads, *, clock: Call
     async def upload(sha256: Sha256, request: Request, person: Writer) -> UploadedWeights:
         """Initial weights for a study, as safetensors with exactly this digest; they wait seven days for it."""
         now = clock()
-        partial = await uploads.receive(sha256, request.stream(), now=now)
+        partial = await uploads.receive(sha256, request.stream(), account=person.account, now=now)
         return await run_in_threadpool(uploads.settle, sha256, partial, account=person.account, now=now)
 
     @router.post("/studies", status_code=201)

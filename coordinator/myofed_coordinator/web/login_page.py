@@ -44,6 +44,7 @@ SAYS = {
     "OIDC_DENIED": "Your identity provider did not let you in.",
     "OIDC_ANSWER": "Your identity provider's answer does not hold. Tell an administrator.",
     "OIDC_UNREACHABLE": "Your identity provider cannot be reached from here. Try again, or use an account of this coordinator.",
+    "OIDC_BUSY": "Many people sign in at your identity provider just now. Try again in a moment.",
     "OIDC_SETTINGS": "The settings of the identity provider do not hold. Tell an administrator.",
     "PASSWORD_REPEATED": "The two passwords are not the same.",
 }

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from myofed_coordinator.accounts import gate, refusals
 from myofed_coordinator.accounts.permissions import Permission, Person, granted
 from myofed_coordinator.accounts.service import TOKEN_ACCOUNT
+from myofed_coordinator.accounts.tokens import LONGEST_AFTER_PROVIDER
 from myofed_coordinator.accounts.wire import AccountRecord, MadeToken, NewToken, SecondFactorOffer, TokenId, TokenRecord
 from myofed_coordinator.services import Services
 from myofed_coordinator.web.forms import Form, form_of
@@ -52,7 +53,6 @@ class ProfileView:
         record: None for the administrator's token, which has no account.
         tokens: Own API tokens.
         once: What this answer alone shows.
-        days: How long a token may last, as the form offers it.
     """
 
     person: Person
@@ -60,7 +60,12 @@ class ProfileView:
     record: AccountRecord | None
     tokens: tuple[TokenRecord, ...]
     once: Once
-    days: tuple[str, ...] = DAYS
+
+    @property
+    def days(self) -> tuple[str, ...]:
+        """How long a token may last, as the form offers it."""
+        most = LONGEST_AFTER_PROVIDER.days if self.record is not None and self.record.oidc else int(DAYS[-1])
+        return tuple(days for days in DAYS if int(days) <= most)
 
     @property
     def has_password(self) -> bool:

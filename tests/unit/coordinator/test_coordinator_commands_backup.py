@@ -14,6 +14,7 @@ from released_databases import FIXTURES
 from sqlalchemy import select
 from typer.testing import CliRunner
 
+from myofed_coordinator.audit import AuditLog
 from myofed_coordinator.backup.make import Sealing
 from myofed_coordinator.certificates import load_issued
 from myofed_coordinator.cli import app
@@ -91,6 +92,32 @@ def test_backup_is_checked_and_restored(home: HomeFolder, tmp_path: Path, phrase
     assert examine(back, load_config(back), now=NOW).healthy
     again = call(tmp_path / "new", *arguments, code=int(ExitCode.SITE_FOLDER))
     assert again["error"]["code"] == "HOME_NOT_EMPTY"
+
+
+def test_restore_warns_of_what_is_in_again_unless_it_has_the_chain(
+    home: HomeFolder, tmp_path: Path, phrase: str
+) -> None:
+    """One loud line names what is to be checked by hand; with the chain of the lost home it says how far that went."""
+    call(home.root, "backup", "--out", str(tmp_path / "backup"), "--passphrase-file", phrase)
+    arguments = ("restore", str(tmp_path / "backup"), "--passphrase-file", phrase)
+    missing = call(tmp_path / "new", *arguments, "--audit", str(tmp_path / "none"), code=2)
+    assert missing["error"]["code"] == "INPUT_FILE"
+    short = tmp_path / "short.jsonl"
+    short.write_bytes(b"")
+    for check in (("--check",), ()):
+        said = call(tmp_path / "new", *arguments, "--audit", str(short), *check, code=int(ExitCode.BAD_INPUT))
+        assert said["error"]["code"] == "BACKUP_AUDIT"
+    bare = CliRunner().invoke(app, [*arguments, "--home", str(tmp_path / "bare"), "--json"])
+    assert "WARNING" in bare.stderr
+    for word in ("sites revoke", "accounts disable", "accounts reset", "accounts roles", "--audit"):
+        assert word in bare.stderr
+    whole = CliRunner().invoke(
+        app, [*arguments, "--audit", str(home.audit), "--home", str(tmp_path / "whole"), "--json"]
+    )
+    assert "WARNING" not in whole.stderr
+    assert json.loads(whole.stdout)["replayed"] == 0
+    assert AuditLog(home.audit).head().digest in whole.stderr
+    assert json.loads(bare.stdout)["replayed"] is None
 
 
 def test_migration_waits_until_up_has_stopped_and_saves_what_was(home: HomeFolder) -> None:

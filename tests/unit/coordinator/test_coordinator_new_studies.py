@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +20,7 @@ from myofed_coordinator.accounts.wire import NewToken
 from myofed_coordinator.api.people import API, PeoplePort, build_people_app, uploads_of
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.draft import COMPLETED_HERE
-from myofed_coordinator.studies.uploads import KEPT_FOR, MAX_UPLOADS, Uploads
+from myofed_coordinator.studies.uploads import CUT_SHORT_AFTER, KEPT_FOR, MAX_OF_ACCOUNT, MAX_UPLOADS, Uploads
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import SignedManifest
 
@@ -77,10 +78,10 @@ async def pieces(*content: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-def receive(uploads: Uploads, *content: bytes, sha256: str = SHA) -> str:
+def receive(uploads: Uploads, *content: bytes, sha256: str = SHA, account: str = "ann") -> str:
     """The code with which this upload is refused."""
     with pytest.raises(MyofedError) as caught:
-        asyncio.run(uploads.receive(sha256, pieces(*content), now=NOW))
+        asyncio.run(uploads.receive(sha256, pieces(*content), account=account, now=NOW))
     return caught.value.code
 
 
@@ -131,7 +132,7 @@ def test_upload_that_is_cut_off_leaves_nothing(uploads: Uploads) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        asyncio.run(uploads.receive(SHA, cut(), now=NOW))
+        asyncio.run(uploads.receive(SHA, cut(), account="ann", now=NOW))
     assert list(uploads.folder.iterdir()) == []
 
 
@@ -142,8 +143,67 @@ def test_uploads_do_not_fill_the_disk(uploads: Uploads) -> None:
         (uploads.folder / f"{number:064x}.safetensors").write_bytes(b"x")
     assert receive(uploads, WEIGHTS) == "UPLOADS_FULL"
     later = NOW + KEPT_FOR + timedelta(days=3650)
-    partial = asyncio.run(uploads.receive(SHA, pieces(WEIGHTS), now=later))
+    partial = asyncio.run(uploads.receive(SHA, pieces(WEIGHTS), account="ann", now=later))
     assert [path.name for path in uploads.folder.iterdir()] == [partial.name]
+
+
+def test_uploads_under_way_count_too(uploads: Uploads) -> None:
+    """Neither all places nor those of one person are taken more often than there are, however many begin at once."""
+
+    async def crowd(accounts: list[str]) -> list[str]:
+        begun = [uploads.receive(SHA, pieces(WEIGHTS), account=account, now=NOW) for account in accounts]
+        ended = await asyncio.gather(*begun, return_exceptions=True)
+        return [end.code for end in ended if isinstance(end, MyofedError)]
+
+    assert asyncio.run(crowd(["ann"] * (MAX_OF_ACCOUNT + 2))) == ["UPLOADS_FULL"] * 2
+    assert receive(uploads, WEIGHTS) == "UPLOADS_FULL"
+    others = [f"person-{number}" for number in range(MAX_UPLOADS)]
+    assert asyncio.run(crowd(others)) == ["UPLOADS_FULL"] * MAX_OF_ACCOUNT
+    assert len(list(uploads.folder.iterdir())) == MAX_UPLOADS
+
+
+def test_one_person_does_not_take_all_places(lead: Lead, uploads: Uploads) -> None:
+    """What waits is its uploader's; the same again is taken; others have room, and so has the person once one is used."""
+    digests = [hashlib.sha256(make_weights(seed)).hexdigest() for seed in range(MAX_OF_ACCOUNT)]
+    for seed in range(MAX_OF_ACCOUNT):
+        assert lead.put(make_weights(seed)) == (201, "OK")
+    assert lead.put(make_weights(90)) == (409, "UPLOADS_FULL")
+    assert lead.put(make_weights(0)) == (201, "OK")
+    partial = asyncio.run(uploads.receive(SHA, pieces(WEIGHTS), account="another", now=NOW))
+    partial.unlink()
+    uploads.used(digests[0])
+    assert lead.put(make_weights(90)) == (201, "OK")
+
+
+def test_upload_cut_short_by_a_kill_gives_its_place_back(uploads: Uploads) -> None:
+    """An hour after its last byte; one to which bytes are still added stays."""
+    uploads.folder.mkdir()
+    old, young = uploads.folder / "a-1.part", uploads.folder / "b-2.part"
+    for path, age in ((old, CUT_SHORT_AFTER + timedelta(seconds=1)), (young, CUT_SHORT_AFTER - timedelta(seconds=1))):
+        path.write_bytes(b"x")
+        os.utime(path, ((NOW - age).timestamp(),) * 2)
+    partial = asyncio.run(uploads.receive(SHA, pieces(WEIGHTS), account="ann", now=NOW))
+    assert set(uploads.folder.iterdir()) == {young, partial}
+
+
+def test_loop_serves_others_while_a_piece_is_hashed_and_written(
+    uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is slow to sync holds up the upload alone."""
+    loops: list[bool] = []
+
+    def slow(_descriptor: int) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            loops.append(False)
+        else:
+            loops.append(True)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    asyncio.run(uploads.receive(SHA, pieces(WEIGHTS), account="ann", now=NOW))
+    assert loops
+    assert not any(loops)
 
 
 def test_draft_of_unknown_weights_or_of_another_form_is_refused(lead: Lead, services: Services, enrol: Enrol) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from threading import Event, Semaphore, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,12 +15,18 @@ from coordinator_factories import HOUR, NOW
 from fake_provider import CLIENT, SECRET, FakeProvider, served
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
+from sqlalchemy import delete
 
+from myofed_coordinator.accounts.identity_provider import DISCOVERY_LASTS, TALKS_AT_ONCE, Handshake, IdentityProvider
+from myofed_coordinator.accounts.login import ADDRESS_WINDOW, PER_ADDRESS
+from myofed_coordinator.accounts.models import ApiTokenRow, SessionRow
 from myofed_coordinator.accounts.oidc_settings import GrantedRole, OidcSettings
-from myofed_coordinator.accounts.permissions import Role
-from myofed_coordinator.accounts.wire import NewAccount
+from myofed_coordinator.accounts.permissions import Permission, Person, Role
+from myofed_coordinator.accounts.wire import NewAccount, NewToken
 from myofed_coordinator.api.people import API, PeoplePort, build_people_app
 from myofed_coordinator.services import Services, open_runs, open_services
+from myofed_schemas.clock import utc_text
+from myofed_schemas.errors import MyofedError
 
 TOKEN = "t" * 43
 ROLES = {
@@ -199,13 +207,45 @@ def test_api_token_ends_where_the_provider_gives_no_role_any_more(browser: Brows
     """Who left the group does not go on by a token that was made before."""
     assert browser.sign_in() == "ann.lee"
     csrf = {"x-csrf-token": browser.client.get(f"{API}/session").json()["csrf"]}
-    wish = {"title": "script", "scope": ["see-catalog"], "days": 365}
+    wish = {"title": "script", "scope": ["see-catalog"], "days": 30}
     token = browser.client.post(f"{API}/tokens", json=wish, headers=csrf).json()["token"]
     held = {"authorization": f"Bearer {token}"}
     assert browser.client.get(f"{API}/catalog", headers=held).status_code == 200
     browser.provider.claims["groups"] = []
     assert browser.sign_in() == "OIDC_NO_ROLE"
     assert browser.client.get(f"{API}/catalog", headers=held).status_code == 401
+
+
+def test_api_token_opens_for_thirty_days_after_the_login_at_the_provider(browser: Browser) -> None:
+    """The provider does not tell that somebody was removed: longer ones are refused, and one made for longer is over."""
+    assert browser.sign_in() == "ann.lee"
+    browser.moment[0] = NOW + timedelta(minutes=50)
+    csrf = {"x-csrf-token": browser.client.get(f"{API}/session").json()["csrf"]}
+    wish = {"title": "script", "scope": ["see-catalog"], "days": 31}
+    answer = browser.client.post(f"{API}/tokens", json=wish, headers=csrf)
+    assert (answer.status_code, answer.json()["code"]) == (403, "TOKEN_DAYS")
+    assert '"90"' not in browser.client.get("/profile").text
+    made = browser.client.post(f"{API}/tokens", json={**wish, "days": 30}, headers=csrf).json()
+    assert made["record"]["expires_at"] == utc_text(NOW + timedelta(days=30))
+    with browser.services.database.write() as session:
+        session.get_one(ApiTokenRow, made["record"]["token_id"]).expires_at = utc_text(NOW + timedelta(days=365))
+    held, month = {"authorization": f"Bearer {made['token']}"}, browser.moment[0] + timedelta(days=30)
+    browser.moment[0] = month - timedelta(seconds=1)
+    assert browser.client.get(f"{API}/catalog", headers=held).status_code == 200
+    browser.moment[0] = month
+    assert browser.client.get(f"{API}/catalog", headers=held).status_code == 401
+    assert browser.services.tokens.list_tokens("ann.lee", now=month) == []
+
+
+def test_api_token_without_a_login_at_the_provider_is_refused(browser: Browser) -> None:
+    """Where no login is known, nothing says that the provider still knows the person."""
+    assert browser.sign_in() == "ann.lee"
+    with browser.services.database.write() as session:
+        session.execute(delete(SessionRow))
+    wish = NewToken(title="script", scope=(Permission.SEE_CATALOG,), days=1)
+    with pytest.raises(MyofedError) as caught:
+        browser.services.tokens.make(Person("ann.lee", frozenset({Role.STUDY_LEAD})), wish, now=NOW)
+    assert caught.value.code == "TOKEN_DAYS"
 
 
 def test_disabled_account_stays_out_whatever_the_provider_says(browser: Browser) -> None:
@@ -258,10 +298,69 @@ def test_provider_that_is_away_or_unknown_to_us_is_told(browser: Browser) -> Non
     back = browser.go()
     (keys / "oidc.secret").unlink()
     assert browser.come_back(back) == "OIDC_SETTINGS"
+    browser.moment[0] = NOW + DISCOVERY_LASTS  # what it said of itself is kept no longer
     shutil.copy(browser.services.home.ca, keys / "provider-ca.pem")
     assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=OIDC_UNREACHABLE"
     (keys / "provider-ca.pem").unlink()
     assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=OIDC_SETTINGS"
+
+
+def test_provider_is_asked_about_itself_once_in_ten_minutes(browser: Browser) -> None:
+    """Who calls the public page again and again makes no work there, and waits for nobody here."""
+    browser.sign_in()
+    browser.provider.spoil = {"/.well-known/openid-configuration": (500, b"")}
+    assert browser.sign_in() == "ann.lee"
+    browser.moment[0] = NOW + DISCOVERY_LASTS - timedelta(seconds=1)
+    browser.go()
+    browser.moment[0] = NOW + DISCOVERY_LASTS
+    assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=OIDC_ANSWER"
+
+
+def test_address_that_goes_to_the_provider_again_and_again_is_slowed_down(browser: Browser) -> None:
+    """Ways there and back that lead to no login count; those that do lead to one do not."""
+    for _ in range(PER_ADDRESS):
+        assert browser.sign_in() == "ann.lee"
+    back = browser.go()
+    for _ in range(PER_ADDRESS - 1):
+        assert browser.come_back({**back, "state": "another"}) == "OIDC_STATE"
+    assert browser.client.get("/oidc/login").headers["location"] == "/login?refused=TOO_MANY_ATTEMPTS"
+    assert browser.come_back(back) == "TOO_MANY_ATTEMPTS"
+    browser.moment[0] = NOW + ADDRESS_WINDOW
+    assert browser.sign_in() == "ann.lee"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_provider_that_hangs_keeps_few_threads(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many wait for it; the next is refused at once, and after they are through there is room again."""
+    settings = OidcSettings(issuer="https://127.0.0.1:1", client_id=CLIENT, roles=ROLES)
+    provider = IdentityProvider(settings, keys=services.home.keys, redirect_uri="https://x.example/oidc/callback")
+    waiting, go_on, codes = Semaphore(0), Event(), list[str]()
+
+    def hangs(*_arguments: object, **_named: object) -> bytes:
+        waiting.release()
+        assert go_on.wait(20)
+        return b"{}"
+
+    def ask() -> None:
+        with pytest.raises(MyofedError) as caught:
+            provider.authorization_url(Handshake("s", "n", "v" * 43), now=NOW)
+        codes.append(caught.value.code)
+
+    monkeypatch.setattr("myofed_coordinator.accounts.identity_provider._sent", hangs)
+    crowd = [Thread(target=ask) for _ in range(TALKS_AT_ONCE)]
+    for thread in crowd:
+        thread.start()
+    try:
+        for _ in crowd:
+            assert waiting.acquire(timeout=20)
+        ask()
+        assert codes == ["OIDC_BUSY"]
+    finally:
+        go_on.set()
+        for thread in crowd:
+            thread.join()
+    ask()
+    assert codes[1:] == ["OIDC_ANSWER"] * (TALKS_AT_ONCE + 1)
 
 
 def test_paths_exist_only_where_a_provider_is_configured(services: Services) -> None:
