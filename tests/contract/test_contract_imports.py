@@ -21,6 +21,7 @@ VIOLATIONS = {
     "federation-no-torch": ("node/myofed_node/federation/__init__.py", "import torch"),
     "validator-alone": ("node/myofed_node/mids/validation/validate.py", "import nibabel"),
     "demo-starts-processes": ("deploy/myofed_demo/settings.py", "import myofed_node.site_folder"),
+    "client-alone": ("deploy/myofed_client/__init__.py", "import numpy"),
     "simulation-on-top": ("node/myofed_node/cli.py", "import myofed_simulation.cli"),
     "simulation-flower": ("deploy/myofed_simulation/courier.py", "import flwr"),
 }

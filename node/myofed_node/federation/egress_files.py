@@ -235,8 +235,8 @@ class FileCourier:
         connection.endheaders()
         for block in _blocks(descriptor, piece.first, piece.length if sends else 0):
             counted.check()
+            counted.left(block)  # before it does: of a block in which the line breaks, some may have left
             connection.send(block)
-            counted.left(block)
         return connection.getresponse()
 
     def _open(self, counted: Counted) -> HTTPSConnection:

@@ -11,7 +11,7 @@ from test_coordinator_cli import call
 from typer.testing import CliRunner
 
 from myofed_coordinator.cli import app
-from myofed_coordinator.config import CoordinatorConfig
+from myofed_coordinator.config import load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import open_services
 from myofed_schemas.exit_codes import ExitCode
@@ -20,7 +20,7 @@ from myofed_schemas.exit_codes import ExitCode
 @pytest.fixture
 def catalog(home: HomeFolder) -> HomeFolder:
     """A home with one site, its card and its cube."""
-    services = open_services(home, CoordinatorConfig())
+    services = open_services(home, load_config(home))
     site = make_site("hospital-a")
     invite = services.enrolment.create_invite("hospital-a", actor="admin", now=NOW, valid=HOUR, pre_approved=True)
     services.enrolment.receive_request(site.request(invite), now=NOW)

@@ -100,7 +100,7 @@ def test_auditor_reads_cards_but_asks_for_no_counts(lead: TestClient, services: 
 
 def test_count_question_is_answered_by_data_set(lead: TestClient) -> None:
     """Told, withheld and without a cube are three things; the form stays as it was filled in."""
-    fields = {"csrf": "good", "condition_1": "diagnosis=ORPHA:269", "condition_2": "labels=single-muscle"}
+    fields = {"csrf": "good", "condition_1": "diagnosis=ORPHA:269", "condition_2": "labels=single-muscles"}
     page = lead.post("/feasibility", data=fields).text
     text = words_of(page)
     assert "Surely 13 subjects at 1 site. 1 data set told a count, 0 withheld it, 2 published none." in text
