@@ -174,3 +174,11 @@ def test_lines_of_a_file_are_those_that_it_has_now(tmp_path: Path) -> None:
     path.write_bytes(b"x" * 200_000)
     assert max(len(line) for line in chain_lines(path)) <= audit_lines.LONGEST_LINE_BYTES
     assert fault(list(chain_lines(path))) == 1
+
+
+def test_altered_entry_before_one_that_cannot_be_read_is_named() -> None:
+    """The entry after the two is no entry at all, so nothing knows the second's digest: the first is named."""
+    lines = chain(4)
+    lines[1] = lines[1].replace(b"TESTED", b"ALTERED")
+    lines[3] = b"no entry\n"
+    assert fault(lines) == 2

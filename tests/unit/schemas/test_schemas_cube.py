@@ -136,3 +136,12 @@ def test_contact_is_the_mailbox_of_a_role() -> None:
     for address in ("jane.doe@clinic.example", "jdoe@clinic.example", "mri@localhost", "data.jane@clinic.example"):
         with pytest.raises(ValidationError):
             mailbox.validate_python(address)
+
+
+def test_cells_out_of_order_are_no_cube() -> None:
+    """One spelling for one cube, and no cell twice."""
+    document = CUBE.model_dump(mode="json")
+    assert len(document["cells"]) > 0
+    document["cells"] = [*document["cells"], document["cells"][0]]
+    with pytest.raises(ValidationError, match="sorted and each stands once"):
+        CountCube.model_validate(document)

@@ -106,3 +106,16 @@ def test_unforeseen_error_ends_in_one_line_without_its_text(where: str) -> None:
         "CRITICAL",
         "ended by an unforeseen error",
     )
+
+
+def test_unforeseen_error_of_process_or_thread_is_a_line_without_its_text(stream: io.StringIO) -> None:
+    """An interruption from the keyboard is none; the error's own words never stand in the line."""
+    configure_logging("service", stream=stream)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert stream.getvalue() == ""
+    error = ValueError(PLANTED[0])
+    sys.excepthook(ValueError, error, None)
+    threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
+    lines = stream.getvalue().splitlines()
+    assert [json.loads(line)["level"] for line in lines] == ["CRITICAL", "CRITICAL"]
+    assert PLANTED[0] not in stream.getvalue()
