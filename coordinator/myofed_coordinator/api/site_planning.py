@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import ValidationError
 
+from myofed_coordinator.api.small_body import small_body
 from myofed_coordinator.planning.service import PlanningService
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -22,17 +22,7 @@ class Taken(WireModel):
 
 
 async def _answer_in(request: Request) -> PlanningAnswer:
-    """The body. A larger one is taken in and dropped, so that its sender reads why."""
-    kept = bytearray()
-    async for chunk in request.stream():
-        if len(kept) <= MAX_ANSWER_BYTES:
-            kept += chunk
-    if len(kept) > MAX_ANSWER_BYTES:
-        raise MyofedError("BODY_TOO_LARGE", f"expected at most {MAX_ANSWER_BYTES} bytes", exit_code=ExitCode.BAD_INPUT)
-    try:
-        return PlanningAnswer.model_validate_json(bytes(kept))
-    except ValidationError:
-        raise MyofedError("MALFORMED", "expected an answer to a planning query", exit_code=ExitCode.BAD_INPUT) from None
+    return await small_body(request, PlanningAnswer, most=MAX_ANSWER_BYTES, what="an answer to a planning query")
 
 
 Answer = Annotated[PlanningAnswer, Depends(_answer_in)]
