@@ -80,6 +80,21 @@ class EscrowDocument(WireModel):
         return hashlib.sha256(canonical_json(self.model_dump(mode="json", exclude={"sha256"}))).hexdigest()
 
 
+def check_passphrase(passphrase: str) -> None:
+    """The passphrase is long enough to seal a key with.
+
+    Raises:
+        MyofedError: PASSPHRASE_TOO_SHORT.
+    """
+    if len(unicodedata.normalize("NFC", passphrase)) < SHORTEST_PASSPHRASE:
+        raise MyofedError(
+            "PASSPHRASE_TOO_SHORT",
+            f"expected a passphrase of at least {SHORTEST_PASSPHRASE} characters, found a shorter one",
+            hint="five words drawn by chance are easy to write down and hard to guess",
+            exit_code=ExitCode.USAGE,
+        )
+
+
 def seal(keys: SiteKeys, *, passphrase: str, now: datetime, cost: ScryptCost = STANDARD_COST) -> bytes:
     """A JSON document from which this passphrase, and nothing else, gives the key back.
 
@@ -92,13 +107,7 @@ def seal(keys: SiteKeys, *, passphrase: str, now: datetime, cost: ScryptCost = S
     Raises:
         MyofedError: PASSPHRASE_TOO_SHORT.
     """
-    if len(unicodedata.normalize("NFC", passphrase)) < SHORTEST_PASSPHRASE:
-        raise MyofedError(
-            "PASSPHRASE_TOO_SHORT",
-            f"expected a passphrase of at least {SHORTEST_PASSPHRASE} characters, found a shorter one",
-            hint="five words drawn by chance are easy to write down and hard to guess",
-            exit_code=ExitCode.USAGE,
-        )
+    check_passphrase(passphrase)
     salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
     form = EscrowDocument(
         created=utc_text(now), key_check=keys.check(), scrypt=cost, salt=salt.hex(), nonce=nonce.hex()

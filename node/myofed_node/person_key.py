@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from typing import Literal
 
 from cryptography.exceptions import InvalidTag
@@ -12,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import Field, ValidationError
 
-from myofed_anonymization.escrow import NONCE_BYTES, SALT_BYTES, SHORTEST_PASSPHRASE, STANDARD_COST, ScryptCost
+from myofed_anonymization.escrow import NONCE_BYTES, SALT_BYTES, STANDARD_COST, ScryptCost, check_passphrase
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -54,13 +53,7 @@ def make_person_key(passphrase: str, *, cost: ScryptCost = STANDARD_COST) -> Sea
     Raises:
         MyofedError: PASSPHRASE_TOO_SHORT.
     """
-    if len(unicodedata.normalize("NFC", passphrase)) < SHORTEST_PASSPHRASE:
-        raise MyofedError(
-            "PASSPHRASE_TOO_SHORT",
-            f"expected a passphrase of at least {SHORTEST_PASSPHRASE} characters, found a shorter one",
-            hint="five words drawn by chance are easy to write down and hard to guess",
-            exit_code=ExitCode.USAGE,
-        )
+    check_passphrase(passphrase)
     key = Ed25519PrivateKey.generate()
     salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
     public = key.public_key().public_bytes_raw().hex()

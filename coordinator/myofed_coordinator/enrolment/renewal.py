@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from myofed_coordinator import certificates
 from myofed_coordinator.audit import AuditLog, Deed
 from myofed_coordinator.database import Database
+from myofed_coordinator.enrolment.issuing import issue_to
 from myofed_coordinator.enrolment.models import CertificateRow, SiteRow
 from myofed_coordinator.enrolment.refusals import refused, site_revoked, unknown_site
 from myofed_coordinator.enrolment.service import Consortium
 from myofed_coordinator.signing import verify
-from myofed_schemas.clock import utc_text
 from myofed_schemas.enrolment import RenewalReply, SignedRenewal
 
 
@@ -63,18 +63,10 @@ class RenewalService:
             return RenewalReply(certificate_pem=certificates.pem(newest))
 
     def _issue(self, session: Session, row: SiteRow, request: x509.CertificateSigningRequest, *, now: datetime) -> str:
-        days = self._consortium.config.certificate_days
-        certificate = certificates.issue_client(self._consortium.authority, request, now=now, days=days)
-        issued = CertificateRow(
-            sha256=certificates.fingerprint(certificate),
-            site=row.site,
-            pem=certificates.pem(certificate),
-            node_key_sha256=row.node_key_sha256,
-            not_after=utc_text(certificate.not_valid_after_utc),
-        )
-        detail: dict[str, str | int] = {"certificate": issued.sha256, "before": row.certificate_sha256 or ""}
-        session.add(issued)
-        row.certificate_sha256 = issued.sha256
+        days, authority = self._consortium.config.certificate_days, self._consortium.authority
+        before = row.certificate_sha256 or ""
+        issued = issue_to(session, row, request, authority=authority, days=days, now=now)
+        detail: dict[str, str | int] = {"certificate": issued.sha256, "before": before}
         self._audit.append(Deed(row.site, "CERTIFICATE_RENEWED", row.site, detail), now=now)
         return issued.pem
 

@@ -16,6 +16,7 @@ from myofed_coordinator.certificates import Issued
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.database import Database
 from myofed_coordinator.enrolment import refusals
+from myofed_coordinator.enrolment.issuing import issue_to
 from myofed_coordinator.enrolment.models import CertificateRow, InviteRow, SiteRow
 from myofed_coordinator.enrolment.records import record_of, record_of_invited
 from myofed_coordinator.signing import verify
@@ -296,17 +297,9 @@ class EnrolmentService:
 
     def _issue(self, session: Session, row: SiteRow, *, actor: str, now: datetime) -> None:
         request = certificates.check_request(row.csr_pem, site=row.site)
-        days = self._consortium.config.certificate_days
-        certificate = certificates.issue_client(self._consortium.authority, request, now=now, days=days)
-        issued = CertificateRow(
-            sha256=certificates.fingerprint(certificate),
-            site=row.site,
-            pem=certificates.pem(certificate),
-            node_key_sha256=row.node_key_sha256,
-            not_after=utc_text(certificate.not_valid_after_utc),
-        )
-        session.add(issued)
-        row.state, row.certificate_sha256 = "approved", issued.sha256
+        days, authority = self._consortium.config.certificate_days, self._consortium.authority
+        issued = issue_to(session, row, request, authority=authority, days=days, now=now)
+        row.state = "approved"
         detail: dict[str, str | int] = {
             "certificate": issued.sha256,
             "identity": identity_fingerprint(row.identity_key),
