@@ -23,6 +23,8 @@ MINIMUM_SUBJECTS_FLOOR = 10
 CARD_K_FLOOR = 10
 CUBE_K_FLOOR = 5
 CARD_ROUND_TO_FLOOR = 5
+LOCAL_STEPS_FLOOR = 10
+"""A round of one step is a gradient, out of which a slice can be drawn; what 2 to 29 steps give away is not measured."""
 SCORED_SUBJECTS_FLOOR = 5
 """Below these a policy must call itself a demonstration (governance: k >= 10, rounding to 5)."""
 
@@ -102,6 +104,7 @@ class SitePolicy(WireModel):
         card_round_to: Counts that leave are rounded to a multiple of this.
         hold_head: Head MR (a face can be rebuilt from it) waits for a person at intake.
         max_local_steps: A study may not ask for more optimiser steps a round.
+        min_local_steps: Nor for fewer, which this site would do: an update of one step is a gradient of its images.
         max_batch: A study may not ask for a larger batch.
         min_scored_subjects: Dice of a muscle leaves only as a sum over at least so many subjects.
         max_memory_mb: A study may not ask for a training step that takes about more memory than this (MiB).
@@ -121,6 +124,7 @@ class SitePolicy(WireModel):
     cube_dimensions: tuple[DimensionName, ...] = DIMENSIONS
     hold_head: bool = True
     max_local_steps: int = Field(default=500, ge=1, le=1000)
+    min_local_steps: int = Field(default=LOCAL_STEPS_FLOOR, ge=1, le=1000)
     max_batch: int = Field(default=32, ge=1, le=64)
     min_scored_subjects: int = Field(default=SCORED_SUBJECTS_FLOOR, ge=1)
     max_memory_mb: int = Field(default=8192, ge=64, le=1 << 20)
@@ -137,6 +141,7 @@ class SitePolicy(WireModel):
             "card_round_to": (self.card_round_to, CARD_ROUND_TO_FLOOR),
             "cube_k": (self.cube_k, CUBE_K_FLOOR),
             "min_scored_subjects": (self.min_scored_subjects, SCORED_SUBJECTS_FLOOR),
+            "min_local_steps": (self.min_local_steps, LOCAL_STEPS_FLOOR),
         }
         low = [
             f"{name} is {value}, expected at least {floor}" for name, (value, floor) in floors.items() if value < floor
@@ -167,7 +172,14 @@ class SitePolicy(WireModel):
 
 
 DEMO_POLICY = SitePolicy(
-    demo=True, minimum_subjects=3, card_k=3, cube_k=3, card_round_to=1, zeros_told=True, min_scored_subjects=1
+    demo=True,
+    minimum_subjects=3,
+    card_k=3,
+    cube_k=3,
+    card_round_to=1,
+    zeros_told=True,
+    min_scored_subjects=1,
+    min_local_steps=1,
 )
 """What `init --demo-policy` writes: a dozen synthetic subjects are enough to show the whole house."""
 
@@ -359,6 +371,7 @@ COMMENTS = {
     "policy.card_round_to": "Counts that leave are rounded to a multiple of this (floor 5).",
     "policy.hold_head": "Head MR waits for a person before it enters the data set (a face can be rebuilt from it).",
     "policy.max_local_steps": "A study may not ask for more optimiser steps in a round.",
+    "policy.min_local_steps": "Nor for fewer that this site would do in a round (floor 10; docs/privacy.md).",
     "policy.max_batch": "A study may not ask for a larger batch.",
     "policy.min_scored_subjects": "Dice leaves only as a sum over at least so many subjects (floor 5).",
     "policy.max_memory_mb": "A study may not ask for a training step that takes about more memory (MiB).",

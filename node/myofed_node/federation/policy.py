@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from myofed_node.config import PrivacyFloor, SitePolicy
 from myofed_node.federation.network_policy import check_network
+from myofed_node.learning.labels import site_labels
+from myofed_node.learning.schedule import steps_of_round
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.study import StudyManifest
@@ -23,8 +25,7 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
 
     Raises:
         MyofedError: POLICY_NOT_NAMED, POLICY_DEMO, POLICY_TOO_FEW_SUBJECTS, POLICY_TOO_MANY_STEPS,
-            POLICY_TOO_FEW_DRAWS, POLICY_BATCH,
-            POLICY_PRIVACY, PRIVACY_NETWORK, or a code of `check_network`; the first that applies.
+            POLICY_TOO_FEW_STEPS, POLICY_TOO_FEW_DRAWS, POLICY_BATCH, POLICY_PRIVACY, PRIVACY_NETWORK, or a code of `check_network`; the first that applies.
     """
     if site not in manifest.sites:
         raise _refused("POLICY_NOT_NAMED", "a study that names this site", "one that does not")
@@ -37,7 +38,12 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
     if manifest.training.local_steps > policy.max_local_steps:
         found = str(manifest.training.local_steps)
         raise _refused("POLICY_TOO_MANY_STEPS", f"at most {policy.max_local_steps} steps a round", found)
-    draws = manifest.training.local_steps * manifest.training.batch_size
+    steps = steps_of_round(manifest, round_number=1, labels=site_labels(manifest, site)).count
+    if steps < policy.min_local_steps:
+        raise _refused(
+            "POLICY_TOO_FEW_STEPS", f"at least {policy.min_local_steps} steps of this site a round", str(steps)
+        )
+    draws = steps * manifest.training.batch_size
     if draws < policy.min_scored_subjects:
         expected = f"steps that draw at least {policy.min_scored_subjects} slices a round"
         raise _refused("POLICY_TOO_FEW_DRAWS", expected, str(draws))

@@ -9,6 +9,7 @@ from myofed_node.config import DEMO_POLICY, PrivacyFloor, SitePolicy
 from myofed_node.federation.policy import check_policy
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import StudyManifest, TensorSpec
+from myofed_schemas.study_options import MixedLabels, SiteLabels
 
 REAL = SitePolicy()
 FIVE_DRAWS = DEMO_POLICY.model_copy(update={"min_scored_subjects": 5})
@@ -25,6 +26,7 @@ REFUSED: list[tuple[str, SitePolicy, StudyManifest, int]] = [
     ("POLICY_TOO_FEW_SUBJECTS", REAL, study(demo=False, min_subjects=1), 39),
     ("POLICY_TOO_FEW_SUBJECTS", DEMO_POLICY, study(min_subjects=30), 29),
     ("POLICY_TOO_MANY_STEPS", DEMO_POLICY, study(**training(local_steps=501)), 50),
+    ("POLICY_TOO_FEW_STEPS", REAL, study(demo=False, **training(local_steps=9)), 50),
     ("POLICY_TOO_FEW_DRAWS", FIVE_DRAWS, study(**training(local_steps=2, batch_size=2)), 50),
     ("POLICY_BATCH", DEMO_POLICY, study(**training(batch_size=33)), 50),
     (
@@ -50,6 +52,22 @@ def test_study_within_the_policy_passes() -> None:
     """Exactly at the limits."""
     check_policy(study(**training(local_steps=500, batch_size=32)), DEMO_POLICY, site="alpha", subjects=3)
     check_policy(study(demo=False, min_subjects=1), REAL, site="alpha", subjects=40)
+
+
+def test_steps_of_a_site_that_does_fewer_are_what_counts() -> None:
+    """Ten for the others, five for the site that draws groups: the policy is about what leaves this site."""
+    sets = SiteLabels(site="alpha", structures=("biceps femoris",))
+    manifest = study(
+        demo=False,
+        sites=("alpha", "beta"),
+        muscles=("BFL", "BFS"),
+        mixed_labels=MixedLabels(sites=(sets,), step_percent=50),
+        **training(local_steps=10),
+    )
+    check_policy(manifest, REAL, site="beta", subjects=50)
+    with pytest.raises(MyofedError) as caught:
+        check_policy(manifest, REAL, site="alpha", subjects=50)
+    assert caught.value.code == "POLICY_TOO_FEW_STEPS"
 
 
 FLOOR = PrivacyFloor(level="update", max_clip_norm=1.0, min_noise_multiplier=4.0, max_epsilon=8.0)
