@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import itertools
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,13 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError
+from myofed_schemas.audit import COORDINATOR, GENESIS, AuditEntry, AuditHead, BrokenChainError, HeadProof
 from myofed_schemas.audit_lines import RewrittenChainError, chain_lines, export_lines, parse_line, verify_lines
+from myofed_schemas.audit_proof import ChainTree
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
-OWNER = "coordinator"
+OWNER = COORDINATOR
 _BLOCK = 65_536
 
 
@@ -49,6 +48,7 @@ class AuditLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._tree = ChainTree(path)
 
     def append(self, deed: Deed, *, now: datetime) -> AuditEntry:
         """The deed is on disk, chained to the entry before it.
@@ -90,29 +90,50 @@ class AuditLog:
             last = self._last(descriptor)
         return AuditHead(owner=OWNER, sequence=last.sequence if last else 0, digest=last.digest() if last else GENESIS)
 
-    def has(self, sequence: int, digest: str) -> bool:
-        """Whether the entry at this place of the chain is the one with this digest; the lines before it are only counted."""
-        line = next(itertools.islice(chain_lines(self._path), sequence - 1, None), b"")
-        return hashlib.sha256(line.removesuffix(b"\n")).hexdigest() == digest
+    def prove(self, *, since: int) -> tuple[AuditHead, HeadProof | None]:
+        """Where the chain stands, with its root, and the proof that it goes on from its entry `since`.
 
-    def verify(self, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+        The first call of a process reads the whole chain; later ones what has come since.
+
+        Args:
+            since: Sequence of the head that the other side signed last; 0 where it signed none.
+
+        Returns:
+            The head; no proof where the chain ends before `since`.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN, the last line is no entry, or out of its place.
+        """
+        try:
+            return self._tree.prove(OWNER, since=since)
+        except BrokenChainError as error:
+            raise _broken(error.sequence) from error
+
+    def stands_for(self, head: AuditHead) -> bool:
+        """Whether the chain has this head's entry at its place and, where the head has one, its root there."""
+        return self._tree.stands_for(head)
+
+    def verify(self, *, cosigned: Mapping[int, str] | None = None, roots: Mapping[int, str] | None = None) -> AuditHead:
         """The head of a chain that holds from the first entry to the last, and is the one that sites have co-signed.
 
         Args:
             cosigned: Sequence -> digest of the heads that sites vouched for.
+            roots: Sequence -> root of those that have one.
 
         Raises:
             MyofedError: AUDIT_BROKEN or AUDIT_REWRITTEN name the first entry at fault.
         """
-        return self._judged(lambda: verify_lines(chain_lines(self._path), cosigned=cosigned))
+        return self._judged(lambda: verify_lines(chain_lines(self._path), cosigned=cosigned, roots=roots))
 
-    def export(self, out: BinaryIO, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+    def export(
+        self, out: BinaryIO, *, cosigned: Mapping[int, str] | None = None, roots: Mapping[int, str] | None = None
+    ) -> AuditHead:
         """As `verify`, and the lines that were verified are in `out`.
 
         Raises:
             MyofedError: As `verify`; what is in `out` is worth nothing then.
         """
-        return self._judged(lambda: export_lines(chain_lines(self._path), out, cosigned=cosigned))
+        return self._judged(lambda: export_lines(chain_lines(self._path), out, cosigned=cosigned, roots=roots))
 
     @staticmethod
     def _judged(judge: Callable[[], AuditHead]) -> AuditHead:

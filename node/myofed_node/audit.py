@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import BinaryIO
 
 from myofed_node.chained_lines import last_line, locked
 from myofed_node.site_folder import SiteFolder
-from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError
+from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError, HeadProof
 from myofed_schemas.audit_lines import (
     LONGEST_LINE_BYTES,
     RewrittenChainError,
@@ -18,6 +20,7 @@ from myofed_schemas.audit_lines import (
     parse_line,
     verify_lines,
 )
+from myofed_schemas.audit_proof import ChainTree
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -78,25 +81,54 @@ class SiteAudit:
         for number, line in enumerate(chain_lines(self._path), start=1):
             yield _parse(line, number=number)
 
-    def verify(self, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+    def prove(self, site: str, *, since: int) -> tuple[AuditHead, HeadProof | None]:
+        """Where the chain stands, with its root, and the proof that it goes on from its entry `since`.
+
+        The first call of a process reads the whole chain; later ones what has come since.
+
+        Args:
+            site: The chain's owner.
+            since: Sequence of the head that the coordinator co-signed last; 0 where it co-signed none.
+
+        Returns:
+            The head; no proof where the chain ends before `since`.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN.
+        """
+        try:
+            return _tree_of(self._path).prove(site, since=since)
+        except BrokenChainError as error:
+            raise _broken(error.sequence) from None
+
+    def verify(self, *, cosigned: Mapping[int, str] | None = None, roots: Mapping[int, str] | None = None) -> AuditHead:
         """The head of a chain in which every entry follows from the one before, and the co-signed ones are as they were.
 
         Args:
             cosigned: Sequence -> digest of heads that the coordinator vouched for.
+            roots: Sequence -> root of those that have one.
 
         Raises:
             MyofedError: AUDIT_BROKEN or AUDIT_REWRITTEN, naming the first entry at fault; AUDIT_EMPTY where there is nothing
                 to verify.
         """
-        return _judged(lambda: verify_lines(chain_lines(self._path), cosigned=cosigned))
+        return _judged(lambda: verify_lines(chain_lines(self._path), cosigned=cosigned, roots=roots))
 
-    def export(self, out: BinaryIO, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+    def export(
+        self, out: BinaryIO, *, cosigned: Mapping[int, str] | None = None, roots: Mapping[int, str] | None = None
+    ) -> AuditHead:
         """As `verify`, and the lines that were verified are in `out`.
 
         Raises:
             MyofedError: As `verify`; what is in `out` is worth nothing then.
         """
-        return _judged(lambda: export_lines(chain_lines(self._path), out, cosigned=cosigned))
+        return _judged(lambda: export_lines(chain_lines(self._path), out, cosigned=cosigned, roots=roots))
+
+
+@lru_cache(maxsize=2)
+def _tree_of(path: Path) -> ChainTree:
+    """This process' tree over the chain in this file: a site has one."""
+    return ChainTree(path)
 
 
 def _judged(judge: Callable[[], AuditHead]) -> AuditHead:

@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from myofed_node.federation.egress_client import EgressClient, Response
-from myofed_schemas.audit import SignedAuditHead, WitnessedHead
+from myofed_schemas.audit import CosignedHead, ProvenHead, SignedAuditHead, WitnessedHead
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.cube import CountCube
@@ -150,7 +150,15 @@ class CoordinatorApi:
             )
         return weights
 
-    def cosign(self, head: SignedAuditHead) -> SignedAuditHead:
+    def last_cosigned(self) -> CosignedHead:
+        """The head of this site's chain that the coordinator co-signed last (a hint only: it shows which proof it needs).
+
+        Raises:
+            MyofedError: As `heartbeat`.
+        """
+        return _parse(CosignedHead, self._call("GET", "/site/audit-head"))
+
+    def cosign(self, head: ProvenHead) -> SignedAuditHead:
         """The coordinator's signature over this site's audit head (not yet checked).
 
         Raises:
@@ -166,13 +174,16 @@ class CoordinatorApi:
         """
         return _parse(RenewalReply, self._call("POST", "/site/certificate", canonical_json(renewal)))
 
-    def coordinator_head(self) -> SignedAuditHead:
-        """Where the coordinator's own chain stands (its signature not yet checked).
+    def coordinator_head(self, *, since: int) -> ProvenHead:
+        """Where the coordinator's own chain stands, with the proof (its signature and the proof not yet checked).
+
+        Args:
+            since: Sequence of the head that this site witnessed last; 0 where it witnessed none.
 
         Raises:
             MyofedError: As `heartbeat`.
         """
-        return _parse(SignedAuditHead, self._call("GET", "/site/coordinator-head"))
+        return _parse(ProvenHead, self._call("GET", f"/site/coordinator-head/{since}"))
 
     def witness(self, witnessed: WitnessedHead) -> None:
         """The coordinator keeps this site's signature over its head.

@@ -84,6 +84,7 @@ def examine(site: Site, *, now: datetime, api: CoordinatorApi | None = None) -> 
         Look("disk space", lambda: checks.disk_space(site.folder)),
         Look("store", lambda: checks.store(site.folder)),
         Look("audit chain", lambda: checks.audit_chain(site.folder)),
+        Look("coordinator's history", lambda: checks.coordinator_history(site.folder)),
         Look("egress ledger", lambda: checks.egress_ledger(site.folder)),
         Look("path length", lambda: checks.socket_path(site.folder)),
         Look("text recognition", checks.text_recognition, warn_only=True),

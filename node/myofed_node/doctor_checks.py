@@ -12,9 +12,11 @@ from myofed_node.audit import SiteAudit
 from myofed_node.client_certificate import in_words, life
 from myofed_node.config import SiteConfig
 from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.coordinator_history import open_evidence
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.ledger import read_ledger, verify_ledger
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.signed_heads import kept
 from myofed_node.site_folder import SiteFolder
 from myofed_node.status import children_of
 from myofed_node.store import SiteStore
@@ -162,6 +164,23 @@ def audit_chain(folder: SiteFolder) -> str:
         MyofedError: AUDIT_BROKEN, AUDIT_EMPTY.
     """
     return f"{SiteAudit(folder).verify().sequence} entries, unbroken"
+
+
+def coordinator_history(folder: SiteFolder) -> str:
+    """The coordinator's audit chain goes on from what this site witnessed of it.
+
+    Raises:
+        MyofedError: COORDINATOR_HISTORY_CHANGED, COSIGNATURE_INVALID.
+    """
+    if evidence := open_evidence(folder):
+        raise MyofedError(
+            "COORDINATOR_HISTORY_CHANGED",
+            f"expected a proof that the coordinator's audit chain goes on from what was witnessed, found {evidence.name}",
+            hint="ask the coordinator whether it was restored from a backup; if so: `myofed-node audit accept-coordinator`",
+            exit_code=ExitCode.UNHEALTHY,
+        )
+    witnessed = kept(folder.coordinator_head)
+    return f"witnessed up to {witnessed.head.sequence}" if witnessed else "nothing witnessed yet"
 
 
 def egress_ledger(folder: SiteFolder) -> str:

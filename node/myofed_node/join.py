@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from myofed_node import client_certificate
 from myofed_node.audit import SiteAudit
-from myofed_node.audit_exchange import set_aside_heads
 from myofed_node.coordinator_link import CoordinatorLink, load_link, save_link
 from myofed_node.enrolment_client import post_enrolment
 from myofed_node.keys import flower_public_key, identity_public_key, renew_enrolment_keys, sign
+from myofed_node.signed_heads import set_aside_heads
 from myofed_node.site_setup import Site
 from myofed_schemas.clock import system_now, utc_moment, utc_text
 from myofed_schemas.enrolment import (

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from myofed_node.audit_exchange import exchange_head, witness_coordinator
+from myofed_node.audit_exchange import exchange_head
 from myofed_node.chores import Chore, code_of, do_chores
 from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.coordinator_history import witness_coordinator
 from myofed_node.federation.egress_client import EgressClient
 from myofed_node.federation.retention import forget_everywhere
 from myofed_node.heartbeat import clock_skew_s, heartbeat

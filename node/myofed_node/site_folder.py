@@ -240,6 +240,10 @@ class SiteFolder:
         """JSON: the last head of the coordinator's own audit chain that this site witnessed."""
         return self.root / "coordinator-head.json"
 
+    def changed_history(self, witnessed: str) -> Path:
+        """JSON: evidence that the coordinator could not prove its chain to go on from the head of this name."""
+        return self.root / f"coordinator-history-{witnessed}.json"
+
     @property
     def logs(self) -> Path:
         """One log a process."""

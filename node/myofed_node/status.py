@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from myofed_node.client_certificate import not_after
+from myofed_node.coordinator_history import open_evidence
 from myofed_node.federation.ledger import read_ledger
 from myofed_node.federation.privacy_ledger import PrivacyBudget
 from myofed_node.federation.training_gate import Gate, gate
@@ -18,7 +19,8 @@ from myofed_node.site_setup import Site
 from myofed_node.store import SiteStore
 from myofed_node.study_standing import StudyStanding, study_standings
 from myofed_schemas.clock import system_now, utc_text
-from myofed_schemas.ids import SiteId, UtcTime
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.ids import Code, SiteId, UtcTime
 from myofed_schemas.wire import WireModel
 
 ChildState = Literal["ready", "starting", "down"]
@@ -44,6 +46,7 @@ class SiteStatus(WireModel):
         studies: Where each stands; one with a broken file has its code, and the rest of the site is shown all the same.
         training: Whether a task may begin now, or why not.
         training_window: The policy's hours; None: any.
+        coordinator_history: `OK`, or why the coordinator's audit chain is not witnessed any more.
     """
 
     site: SiteId
@@ -63,6 +66,7 @@ class SiteStatus(WireModel):
     studies: tuple[StudyStanding, ...] = ()
     training: Gate
     training_window: str | None
+    coordinator_history: Code = "OK"
 
 
 def site_status(site: Site) -> SiteStatus:
@@ -95,6 +99,7 @@ def site_status(site: Site) -> SiteStatus:
         studies=studies,
         training=gate(folder, site.config.policy, local=system_now().astimezone()),
         training_window=site.config.policy.training_window,
+        coordinator_history=_history_code(folder),
     )
 
 
@@ -122,10 +127,20 @@ def status_lines(status: SiteStatus) -> list[str]:
     ]
     if status.service:
         lines.append(f"  last contact: {status.service.last_contact or 'never'} ({status.service.code})")
+    if status.coordinator_history != "OK":
+        lines.append(f"  THE COORDINATOR'S AUDIT CHAIN IS NOT WITNESSED ({status.coordinator_history}): ask `doctor`")
     if status.web:
         lines.append(f"  page: {status.web} (token in keys/web.token)")
     lines += [line for study in status.studies for line in study.lines()]
     return [*lines, "  DEMO POLICY: synthetic patients only"] if status.demo else lines
+
+
+def _history_code(folder: SiteFolder) -> str:
+    """A damaged file has its code, and the rest of the site is shown all the same."""
+    try:
+        return "COORDINATOR_HISTORY_CHANGED" if open_evidence(folder) else "OK"
+    except MyofedError as error:
+        return error.code
 
 
 def _certificate_end(folder: SiteFolder) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.ids import Code, Sha256, UtcTime
@@ -14,6 +15,10 @@ from myofed_schemas.wire import WireModel
 
 GENESIS = hashlib.sha256(b"myofed audit chain 1").hexdigest()
 """The `previous` of the first entry."""
+COORDINATOR = "coordinator"
+"""The owner of the coordinator's own chain; no site's head has it."""
+TreePath = Annotated[tuple[Sha256, ...], Field(max_length=64)]
+"""Hashes of a proof; no chain has more than 2**53 entries."""
 
 
 class AuditEntry(WireModel):
@@ -47,11 +52,25 @@ class AuditEntry(WireModel):
 
 
 class AuditHead(WireModel):
-    """Where a chain stands; signed by its owner and co-signed by the other side."""
+    """Where a chain stands; signed by its owner and co-signed by the other side.
+
+    Attributes:
+        owner: A site, `coordinator`, or what else has a chain.
+        sequence: Of the last entry; 0 where there is none.
+        digest: Of the last entry.
+        root: Of the Merkle tree over the digests of all entries (`audit_tree.py`); heads of earlier releases have none.
+    """
 
     owner: str = Field(min_length=1, max_length=64)
     sequence: int = Field(ge=0)
     digest: Sha256
+    root: Sha256 | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_missing_root(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A head without a root is absent of it, so that one of an earlier release keeps its signature."""
+        document: dict[str, Any] = handler(self)
+        return {name: value for name, value in document.items() if name != "root" or value is not None}
 
 
 class SignedAuditHead(WireModel):
@@ -59,6 +78,47 @@ class SignedAuditHead(WireModel):
 
     head: AuditHead
     signature: HexSignature
+
+
+class HeadProof(WireModel):
+    """What shows that a head goes on from an earlier one of the same chain: hashes, no entry (RFC 6962, section 2.1).
+
+    Attributes:
+        since: Sequence of the earlier head; 0 where there was none, and nothing to go on from.
+        last: Audit path of the head's own digest, the last leaf.
+        earlier: Audit path of entry `since`: also proves a head of an earlier release, which has no root.
+        consistency: Consistency proof from the tree of `since` entries.
+    """
+
+    since: int = Field(ge=0)
+    last: TreePath
+    earlier: TreePath = ()
+    consistency: TreePath = ()
+
+
+class ProvenHead(WireModel):
+    """A signed head as it is shown to the other side.
+
+    Attributes:
+        head: Of the chain.
+        signature: The owner's.
+        proof: None in a node of an earlier release, or where the chain is shorter than the head it should go on from.
+    """
+
+    head: AuditHead
+    signature: HexSignature
+    proof: HeadProof | None = None
+
+    @property
+    def signed(self) -> SignedAuditHead:
+        """The head and its signature alone."""
+        return SignedAuditHead(head=self.head, signature=self.signature)
+
+
+class CosignedHead(WireModel):
+    """The head of a site's chain that the coordinator co-signed last: what the next one has to go on from; None before it."""
+
+    head: AuditHead | None
 
 
 class WitnessedHead(WireModel):

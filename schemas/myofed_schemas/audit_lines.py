@@ -19,6 +19,7 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from myofed_schemas.audit import GENESIS, AuditEntry, AuditHead, BrokenChainError
+from myofed_schemas.audit_tree import RunningRoot
 
 LONGEST_LINE_BYTES = 64 * 1024
 """More than any entry takes: codes, digests and counts only."""
@@ -66,18 +67,23 @@ class _Link:
     digest: str
 
 
-def chain_lines(path: Path) -> Iterator[bytes]:
+def chain_lines(path: Path, *, begin: int = 0) -> Iterator[bytes]:
     """The lines that a chain's file has now, with their line ends; none where there is no file.
 
     Nobody appends while the end is looked up, so that no line is half there. A line that is too long comes in parts.
+
+    Args:
+        path: The chain's file.
+        begin: Place in the file where a line begins: from there on.
     """
     if not path.exists():
         return
     with path.open("rb") as stream:
         fcntl.flock(stream.fileno(), fcntl.LOCK_SH)
-        left = os.fstat(stream.fileno()).st_size
+        left = os.fstat(stream.fileno()).st_size - begin
         fcntl.flock(stream.fileno(), fcntl.LOCK_UN)
-        while left and (line := stream.readline(min(left, LONGEST_LINE_BYTES))):
+        stream.seek(begin)
+        while left > 0 and (line := stream.readline(min(left, LONGEST_LINE_BYTES))):
             left -= len(line)
             yield line
 
@@ -103,13 +109,19 @@ def parse_line(line: bytes, *, number: int) -> AuditEntry:
 
 
 def verify_lines(
-    lines: Iterable[bytes], *, cosigned: Mapping[int, str] | None = None, after: AuditHead | None = None
+    lines: Iterable[bytes],
+    *,
+    cosigned: Mapping[int, str] | None = None,
+    roots: Mapping[int, str] | None = None,
+    after: AuditHead | None = None,
 ) -> AuditHead:
     """The head of a chain in which every line follows from the one before, and every co-signed entry is as it was.
 
     Args:
         lines: All lines, in order, with their line ends.
         cosigned: Sequence -> digest of entries that the other side vouched for.
+        roots: Sequence -> root of the tree over the entries so far that the other side vouched for; needs the lines from the
+            first on.
         after: Head of what was verified before; the lines go on from there. None begins with the first entry.
 
     Returns:
@@ -118,8 +130,13 @@ def verify_lines(
     Raises:
         BrokenChainError: Names the first entry that is missing, out of place or altered. Of two neighbours altered at once
             it may name the second.
-        RewrittenChainError: The chain holds, but a co-signed entry is missing or another one.
+        RewrittenChainError: The chain holds, but a co-signed entry is missing or another one, or has another root.
+        ValueError: Roots of lines that go on from somewhere.
     """
+    if roots and after:
+        msg = "roots need the chain's lines from the first on"
+        raise ValueError(msg)
+    tree = _SignedRoots(roots or {})
     sequence, previous = (after.sequence, after.digest) if after else (0, GENESIS)
     anchors = {number: digest for number, digest in (cosigned or {}).items() if number > sequence}
     links = enumerate(lines, start=sequence + 1)
@@ -133,12 +150,35 @@ def verify_lines(
         sequence, previous = number, link.digest
         if anchors.pop(number, previous) != previous:
             raise RewrittenChainError(number, "it is not the entry that was co-signed")
-    if anchors:
-        raise RewrittenChainError(sequence + 1, f"the chain ends before entry {min(anchors)}, which was co-signed")
+        tree.grow(number, link.digest)
+    if missing := [*anchors, *tree.left]:
+        raise RewrittenChainError(sequence + 1, f"the chain ends before entry {min(missing)}, which was co-signed")
     return AuditHead(owner="chain", sequence=sequence, digest=previous)
 
 
-def export_lines(lines: Iterable[bytes], out: BinaryIO, *, cosigned: Mapping[int, str] | None = None) -> AuditHead:
+class _SignedRoots:
+    """The tree that grows with a chain, as far as a root in it was signed; where none was, it costs nothing."""
+
+    def __init__(self, roots: Mapping[int, str]) -> None:
+        self.left = dict(roots)
+        self._tree = RunningRoot()
+
+    def grow(self, number: int, digest: str) -> None:
+        if not self.left:
+            return
+        self._tree.append(digest)
+        root = self.left.pop(number, None)
+        if root is not None and root != self._tree.root():
+            raise RewrittenChainError(number, "the tree of the entries up to it has another root than was co-signed")
+
+
+def export_lines(
+    lines: Iterable[bytes],
+    out: BinaryIO,
+    *,
+    cosigned: Mapping[int, str] | None = None,
+    roots: Mapping[int, str] | None = None,
+) -> AuditHead:
     """Exactly the lines that were verified are in `out`; the head is theirs.
 
     Raises:
@@ -150,7 +190,7 @@ def export_lines(lines: Iterable[bytes], out: BinaryIO, *, cosigned: Mapping[int
             out.write(line)
             yield line
 
-    return verify_lines(written(), cosigned=cosigned)
+    return verify_lines(written(), cosigned=cosigned, roots=roots)
 
 
 def _link(line: bytes, number: int) -> _Link:

@@ -15,7 +15,8 @@ from myofed_coordinator.api.site_planning import add_planning
 from myofed_coordinator.api.site_weights import add_weights
 from myofed_coordinator.models import weights
 from myofed_coordinator.services import Services
-from myofed_schemas.audit import SignedAuditHead, WitnessedHead
+from myofed_schemas.audit import CosignedHead, ProvenHead, SignedAuditHead, WitnessedHead
+from myofed_schemas.canonical import MAX_SAFE_INTEGER
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.clock import utc_text
 from myofed_schemas.cube import CountCube
@@ -26,6 +27,7 @@ from myofed_schemas.ids import Sha256
 from myofed_schemas.study import SignedDecision, SignedManifest
 from myofed_schemas.wire import WireModel
 
+Sequence = Annotated[int, Path(ge=0, le=MAX_SAFE_INTEGER)]
 DatasetName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9-]{1,47}$")]
 
 
@@ -111,17 +113,21 @@ def _add_reports(router: APIRouter, services: Services, clock: Callable[[], date
         services.catalog.withdraw(dataset, site=site, now=clock())
         return Done()
 
+    @router.get("/audit-head")
+    def last_cosigned(site: SiteName) -> CosignedHead:
+        return services.heads.last_cosigned(site)
+
     @router.post("/audit-head")
-    def cosign_audit_head(body: SignedAuditHead, site: SiteName) -> SignedAuditHead:
+    def cosign_audit_head(body: ProvenHead, site: SiteName) -> SignedAuditHead:
         return services.heads.cosign(body, site=site, now=clock())
 
     @router.post("/certificate")
     def renew_certificate(body: SignedRenewal, site: SiteName) -> RenewalReply:
         return services.renewals.renew(body, site=site, now=clock())
 
-    @router.get("/coordinator-head")
-    def own_head(_site: SiteName) -> SignedAuditHead:
-        return services.heads.own_head()
+    @router.get("/coordinator-head/{since}")
+    def own_head(since: Sequence, _site: SiteName) -> ProvenHead:
+        return services.heads.own_head(since=since)
 
     @router.post("/coordinator-head")
     def witness_head(body: WitnessedHead, site: SiteName) -> Done:

@@ -16,7 +16,7 @@ audit = new_group("The append-only record of everything decided.")
 
 @audit.command("verify")
 def verify_audit(home: HomeOption, json: JsonOption = False) -> None:
-    """Verifies the whole chain, also against what sites co-signed, and names the first bad entry, if there is one.
+    """Verifies the whole chain, also against the heads and roots that sites co-signed, and names the first bad entry, if there is one.
 
     Example: myofed-coordinator audit verify --home /srv/myofed
     """

@@ -1,4 +1,4 @@
-"""`invite` and `sites list|approve|revoke`."""
+"""`invite` and `sites list|approve|revoke|accept-history`."""
 
 from __future__ import annotations
 
@@ -101,6 +101,18 @@ def revoke(site: SiteArgument, home: HomeOption, json: JsonOption = False) -> No
     with opened(home) as services:
         services.enrolment.revoke(site, actor=actor(), now=system_now())
     show({"site": site, "state": "revoked"}, lines=[f"{site} is revoked, effective at its next request."], as_json=json)
+
+
+@sites.command("accept-history")
+def accept_history(site: SiteArgument, home: HomeOption, json: JsonOption = False) -> None:
+    """Takes a site's next audit head without a proof, after its people said why its chain is another one (a restored backup).
+
+    Example: myofed-coordinator sites accept-history hospital-a --home /srv/myofed
+    """
+    with opened(home) as services:
+        given_up = services.heads.accept_history(site, actor=actor(), now=system_now())
+    line = f"{site}'s next head is a first one; what was co-signed up to {given_up.sequence} stands in the audit chain."
+    show({"site": site, "given_up": given_up.model_dump(mode="json")}, lines=[line], as_json=json)
 
 
 def _lines_of(record: SiteRecord) -> list[str]:

@@ -58,7 +58,7 @@ class CertificateRow(Base):
 
 
 class SiteAuditHeadRow(Base):
-    """The last head of a site's audit chain that the coordinator co-signed: a shorter or other chain shows against it."""
+    """The last head of a site's audit chain that the coordinator co-signed: the next one has to go on from it."""
 
     __tablename__ = "site_audit_heads"
 
@@ -67,6 +67,8 @@ class SiteAuditHeadRow(Base):
     digest: Mapped[str] = mapped_column(String(64))
     signature: Mapped[str] = mapped_column(String(128))
     received_at: Mapped[str] = mapped_column(String(20))
+    root: Mapped[str | None] = mapped_column(String(64))
+    """Of the tree over all entries; none in a head of a node of an earlier release."""
 
 
 class WitnessedHeadRow(Base):
@@ -81,3 +83,5 @@ class WitnessedHeadRow(Base):
     identity_key: Mapped[str] = mapped_column(String(64))
     """With which the site signed; it has another after it enrolled anew."""
     received_at: Mapped[str] = mapped_column(String(20))
+    root: Mapped[str | None] = mapped_column(String(64))
+    """Of the tree over all entries; none in a head that was witnessed before an upgrade."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from myofed_node.commands.console import JsonOption, SiteOption, reporting
+from myofed_schemas.clock import system_now
 from myofed_schemas.wire import WireModel
 
 
@@ -17,6 +19,13 @@ class AuditExport(WireModel):
     path: str
     entries: int
     head: str
+
+
+class HistoryAccepted(WireModel):
+    """What `audit accept-coordinator --json` prints: the head that binds the coordinator no more."""
+
+    witnessed_entries: int
+    witnessed_head: str
 
 
 class AuditVerdict(WireModel):
@@ -36,6 +45,9 @@ def register(app: typer.Typer) -> None:
     audit.command("verify", epilog="Example: myofed-node audit verify --site /srv/myofed")(audit_verify)
     audit.command("export", epilog="Example: myofed-node audit export --jsonl audit.jsonl --site /srv/myofed")(
         audit_export
+    )
+    audit.command("accept-coordinator", epilog="Example: myofed-node audit accept-coordinator --site /srv/myofed")(
+        accept_coordinator
     )
     app.add_typer(audit, name="audit")
 
@@ -72,6 +84,18 @@ def audit_verify(site: SiteOption, as_json: JsonOption = False) -> None:
             f"egress ledger holds: {verdict.egress_requests} requests",
         ]
         console.result(verdict, lines)
+
+
+def accept_coordinator(site: SiteOption, as_json: JsonOption = False) -> None:
+    """Witness the coordinator's next audit head without a proof, after its people said that they restored a backup."""
+    with reporting(as_json=as_json) as console:
+        from myofed_node.coordinator_history import accept_history
+        from myofed_node.site_setup import open_site
+
+        given_up = accept_history(open_site(site).folder, by=getpass.getuser(), now=system_now())
+        accepted = HistoryAccepted(witnessed_entries=given_up.sequence, witnessed_head=given_up.digest)
+        lines = [f"the coordinator's next head is a first one; what was witnessed up to {given_up.sequence} is kept"]
+        console.result(accepted, lines)
 
 
 def audit_export(

@@ -20,6 +20,7 @@ from myofed_coordinator.config import load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
 from myofed_coordinator.studies.draft import COMPLETED_HERE
+from myofed_schemas.audit import AuditHead, ProvenHead
 from myofed_schemas.catalog import DisclosurePolicy
 from myofed_schemas.enrolment import Invite, for_reading_aloud, identity_fingerprint
 from myofed_schemas.exit_codes import ExitCode
@@ -60,6 +61,7 @@ def test_help_of_every_command_has_an_example(path: tuple[str, ...], command: cl
         (("invite", "hospital-a", "--out", "/none/x"), ExitCode.USAGE, "OUTPUT_FOLDER"),
         (("sites", "approve", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
         (("sites", "revoke", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
+        (("sites", "accept-history", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
         (("study", "show", "nothing"), ExitCode.BAD_INPUT, "STUDY_UNKNOWN"),
         (("study", "start", "nothing"), ExitCode.BAD_INPUT, "STUDY_UNKNOWN"),
         (("study", "confirm", "start-00000000"), ExitCode.BAD_INPUT, "START_UNKNOWN"),
@@ -177,6 +179,18 @@ def test_study_from_invite_to_verified_model(home: HomeFolder, tmp_path: Path, m
     assert call(home, "sites", "revoke", "hospital-a")["state"] == "revoked"
     assert call(home, "catalog", "query")["cards"] == []
     assert call(home, "audit", "verify")["sequence"] > 8
+
+
+def test_sites_history_is_accepted_by_command(home: HomeFolder) -> None:
+    """What was co-signed is told, and bound no more."""
+    services, site = services_of(home), make_site("hospital-a")
+    invite = services.enrolment.create_invite("hospital-a", actor="admin", now=NOW, valid=HOUR, pre_approved=True)
+    services.enrolment.receive_request(site.request(invite), now=NOW)
+    head = AuditHead(owner="hospital-a", sequence=3, digest="a" * 64)
+    services.heads.cosign(ProvenHead(head=head, signature=site.identity.sign(head)), site="hospital-a", now=NOW)
+    assert call(home, "sites", "accept-history", "hospital-a")["given_up"] == head.model_dump()
+    assert services.heads.last_cosigned("hospital-a").head is None
+    services.close()
 
 
 def test_accounts_from_the_command_line(home: HomeFolder) -> None:

@@ -23,6 +23,7 @@ from myofed_coordinator.database import (
     create_tables,
     open_database,
 )
+from myofed_coordinator.enrolment.models import SiteAuditHeadRow, WitnessedHeadRow
 from myofed_coordinator.migrations.migrate import migrate
 from myofed_coordinator.migrations.steps import known_versions, step_to
 from myofed_coordinator.services import Services
@@ -175,3 +176,31 @@ def test_database_of_a_release_becomes_todays(release: str, database: Database, 
     assert differences(database) == []
     with database.read() as session:
         assert session.scalar(text("SELECT count(*) FROM sites")) == 2
+
+
+def test_heads_of_version_three_keep_no_root(database: Database, audit: AuditLog) -> None:
+    """On both databases: what was co-signed and witnessed is there as it was, and its root is unknown."""
+    make_version(database, 3)
+    with database.write() as session:
+        session.execute(
+            text(
+                "INSERT INTO sites (site, state, request_sha256, csr_pem, identity_key, flower_node_key, node_key_sha256,"
+                " requested_at, myofed_version, flwr_version) VALUES ('a', 'approved', 'r', 'c', 'k', 'f', 'n', 't', '1', '1')"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO site_audit_heads (site, sequence, digest, signature, received_at) VALUES ('a', 7, 'd', 's', 't')"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO witnessed_heads (site, sequence, digest, witness, identity_key, received_at)"
+                " VALUES ('a', 9, 'e', 'w', 'k', 't')"
+            )
+        )
+    migrate(database, audit, actor="admin", now=NOW)
+    with database.read() as session:
+        for row, sequence in ((SiteAuditHeadRow, 7), (WitnessedHeadRow, 9)):
+            kept = session.get_one(row, "a")
+            assert (kept.sequence, kept.root) == (sequence, None)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from myofed_coordinator.api.site import site_app
 from myofed_coordinator.models.weights import sha256_of
 from myofed_coordinator.services import Services
-from myofed_schemas.audit import AuditHead, SignedAuditHead
+from myofed_schemas.audit import AuditHead, ProvenHead, SignedAuditHead
 
 Enrol = Callable[[str], FakeSite]
 WEIGHTS = make_weights()
@@ -125,3 +125,14 @@ def test_audit_head_comes_back_cosigned(site: FakeSite, client: TestClient) -> N
     assert answer.signature != sent.signature
     shorter = SignedAuditHead(head=short, signature=site.identity.sign(short))
     assert client.post("/site/audit-head", content=shorter.model_dump_json()).status_code == 409
+    assert client.get("/site/audit-head").json() == {"head": long.model_dump()}
+
+
+def test_own_head_is_asked_for_from_a_sequence(site: FakeSite, client: TestClient) -> None:
+    """With the proof from there; without a number, or with none that a chain can have, there is nothing."""
+    shown = ProvenHead.model_validate(client.get("/site/coordinator-head/2").json())
+    assert shown.proof is not None
+    assert shown.proof.since == 2
+    assert client.get("/site/coordinator-head").status_code == 405
+    for wrong in ("-1", "x", str(2**53)):
+        assert client.get(f"/site/coordinator-head/{wrong}").status_code == 422

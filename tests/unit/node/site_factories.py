@@ -22,7 +22,8 @@ from myofed_node.federation.egress_client import Response
 from myofed_node.key_custody import Escrow
 from myofed_node.mids.dataset_files import write_dataset_files
 from myofed_node.site_setup import Site, make_site
-from myofed_schemas.audit import AuditHead, SignedAuditHead
+from myofed_schemas.audit import AuditHead, CosignedHead, HeadProof, ProvenHead
+from myofed_schemas.audit_tree import AuditTree
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.conversion import ConvertedImage, FileResult, IngestReport, Outcome, SeriesOutcome
 from myofed_schemas.duo import DuoMatch
@@ -68,6 +69,11 @@ def audited_actions(site: Site) -> list[str]:
     """What the site's audit chain, which verifies, names after its first entry."""
     SiteAudit(site.folder).verify()
     return [entry.action for entry in SiteAudit(site.folder).entries()][1:]
+
+
+def entry_digest(number: int, text: str = "entry") -> str:
+    """The digest of some entry."""
+    return hashlib.sha256(f"{text} {number}".encode()).hexdigest()
 
 
 PASSPHRASE = "fourteen signs"
@@ -200,7 +206,9 @@ class FakeCoordinator:
         self.refusals: dict[str, tuple[int, str]] = {}
         self.raises: dict[str, Exception] = {}
         self.clock = NOW_TEXT
-        self.own_head = AuditHead(owner="coordinator", sequence=5, digest="c" * 64)
+        self.own_entries = [entry_digest(number) for number in range(1, 6)]
+        self.cosigned: AuditHead | None = None
+        self.shown: ProvenHead | None = None
 
     @property
     def public_key(self) -> str:
@@ -216,7 +224,8 @@ class FakeCoordinator:
         for start, (status, code) in self.refusals.items():
             if path.startswith(start):
                 return Response(status, ErrorBody(code=code).model_dump_json().encode() if code else b"<html>")
-        return Response(200, self._answers()[path.rsplit("/", 1)[0] if "/models/" in path else path](path, body))
+        numbered = "/models/" in path or "/coordinator-head/" in path
+        return Response(200, self._answers()[path.rsplit("/", 1)[0] if numbered else path](path, body))
 
     def paths(self) -> list[str]:
         """Method and path of each request."""
@@ -257,13 +266,29 @@ class FakeCoordinator:
             "/site/coordinator-head": self._witnessed,
         }
 
-    def _witnessed(self, _path: str, body: bytes) -> bytes:
-        """GET: the coordinator's head, signed; POST: nothing to say."""
-        return b"{}" if body else self.signed_head(self.own_head)
+    def _witnessed(self, path: str, body: bytes) -> bytes:
+        """GET: the coordinator's head, signed, with the proof; POST: nothing to say."""
+        return b"{}" if body else canonical_json(self.own_head(since=int(path.rsplit("/", 1)[1])))
 
-    def signed_head(self, head: AuditHead) -> bytes:
+    def own_head(self, *, since: int = 0) -> ProvenHead:
+        """Where the coordinator's chain stands, with an honest proof from `since` as far as there can be one."""
+        tree = AuditTree()
+        for each in self.own_entries:
+            tree.append(each)
+        size = tree.size
+        proof = HeadProof(
+            since=since,
+            last=tree.inclusion(size, size),
+            earlier=tree.inclusion(since, size) if 0 < since <= size else (),
+            consistency=tree.consistency(since, size) if 0 < since <= size else (),
+        )
+        return self.signed_head(
+            AuditHead(owner="coordinator", sequence=size, digest=self.own_entries[-1], root=tree.root(size)), proof
+        )
+
+    def signed_head(self, head: AuditHead, proof: HeadProof | None = None) -> ProvenHead:
         """This head under the coordinator's key."""
-        return canonical_json(SignedAuditHead(head=head, signature=self.key.sign(canonical_json(head)).hex()))
+        return ProvenHead(head=head, signature=self.key.sign(canonical_json(head)).hex(), proof=proof)
 
     def negotiate(self, request: ParticipationRequest) -> NegotiationThread:
         """The request for participation is there from now on."""
@@ -287,8 +312,12 @@ class FakeCoordinator:
         return canonical_json(self.threads[0])
 
     def _cosign(self, _path: str, body: bytes) -> bytes:
-        head = SignedAuditHead.model_validate_json(body).head
-        return canonical_json(SignedAuditHead(head=head, signature=self.key.sign(canonical_json(head)).hex()))
+        """GET: what was co-signed last; POST: this head, co-signed, whatever it is."""
+        if not body:
+            return canonical_json(CosignedHead(head=self.cosigned))
+        self.shown = ProvenHead.model_validate_json(body)
+        self.cosigned = self.shown.head
+        return canonical_json(self.signed_head(self.cosigned).signed)
 
 
 def enrol(site: Site, coordinator: FakeCoordinator) -> None:

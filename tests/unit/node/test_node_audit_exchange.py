@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from site_factories import NOW, FakeCoordinator, audited_actions, demo_site, enrol, refusal_code
+from site_factories import NOW, FakeCoordinator, demo_site, enrol, refusal_code
 
 from myofed_node.audit import SiteAudit
-from myofed_node.audit_exchange import exchange_head, export_chain, verify_cosigned, witness_coordinator
+from myofed_node.audit_exchange import exchange_head, export_chain, verify_cosigned
 from myofed_node.coordinator_api import CoordinatorApi
 from myofed_node.keys import load_identity_key
 from myofed_node.site_setup import Site
-from myofed_schemas.audit import SignedAuditHead, WitnessedHead
+from myofed_schemas.audit import CosignedHead, SignedAuditHead
+from myofed_schemas.audit_proof import proves
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 
@@ -54,9 +55,9 @@ def test_signature_over_another_head_is_refused(
 ) -> None:
     """An old answer played back is not this head's."""
     _exchange(site, coordinator)
-    old = site.folder.cosigned_head.read_bytes()
+    old, asked = site.folder.cosigned_head.read_bytes(), canonical_json(CosignedHead(head=coordinator.cosigned))
     SiteAudit(site.folder).append("TESTED", now=NOW)
-    monkeypatch.setattr(coordinator, "_cosign", lambda _path, _body: old)
+    monkeypatch.setattr(coordinator, "_cosign", lambda _path, body: old if body else asked)
     with pytest.raises(MyofedError, match="another head"):
         _exchange(site, coordinator)
 
@@ -91,42 +92,53 @@ def test_same_head_is_not_sent_twice(site: Site, coordinator: FakeCoordinator) -
     """The coordinator is asked only when something new was decided; the chain grows on and stays vouched for."""
     assert _exchange(site, coordinator) == 2
     assert _exchange(site, coordinator) == 2
-    assert coordinator.paths() == ["POST /site/audit-head"]
+    assert coordinator.paths() == ["GET /site/audit-head", "POST /site/audit-head"]
     SiteAudit(site.folder).append("TESTED", now=NOW)
     assert verify_cosigned(site.folder) == 2
     assert _exchange(site, coordinator) == 3
 
 
-def test_head_of_the_coordinator_that_went_back_is_not_witnessed(site: Site, coordinator: FakeCoordinator) -> None:
-    """A shorter chain, or another one of the same length, gets no signature of this site."""
-    api = CoordinatorApi(coordinator)  # type: ignore[arg-type]
-    assert witness_coordinator(site.folder, api, now=NOW) == 5
-    for head in ({"sequence": 4}, {"digest": "d" * 64}):
-        coordinator.own_head = coordinator.own_head.model_copy(update={"sequence": 5, "digest": "c" * 64} | head)
-        coordinator.sent.clear()
-        assert refusal_code(lambda: witness_coordinator(site.folder, api, now=NOW)) == "COORDINATOR_HEAD_WENT_BACK"
-        assert coordinator.paths() == ["GET /site/coordinator-head"]
-    assert audited_actions(site).count("COORDINATOR_HEAD_WENT_BACK") == 2
+def test_head_comes_with_the_proof_from_what_was_cosigned(site: Site, coordinator: FakeCoordinator) -> None:
+    """First from nothing, then from the head that the coordinator has, which may be further than ours: an answer was lost."""
+    _exchange(site, coordinator)
+    assert coordinator.shown is not None
+    assert proves(coordinator.shown.proof, coordinator.shown.head, earlier=None)
+    kept = site.folder.cosigned_head.read_bytes()
+    for _ in range(2):
+        SiteAudit(site.folder).append("TESTED", now=NOW)
+        earlier = coordinator.cosigned
+        _exchange(site, coordinator)
+        assert proves(coordinator.shown.proof, coordinator.shown.head, earlier=earlier)
+        site.folder.cosigned_head.write_bytes(kept)
 
 
-def test_head_under_another_key_is_not_witnessed(site: Site, coordinator: FakeCoordinator) -> None:
-    """Only what the enrolled coordinator signed."""
-    coordinator.key = FakeCoordinator().key
-    api = CoordinatorApi(coordinator)  # type: ignore[arg-type]
-    assert refusal_code(lambda: witness_coordinator(site.folder, api, now=NOW)) == "COSIGNATURE_INVALID"
-    assert not site.folder.coordinator_head.exists()
+def test_head_of_an_earlier_release_is_gone_on_from(site: Site, coordinator: FakeCoordinator) -> None:
+    """Without a root: the first exchange after the upgrade proves that the old entry is at its place, and brings a root."""
+    _exchange(site, coordinator)
+    assert coordinator.cosigned is not None
+    coordinator.cosigned = old = coordinator.cosigned.model_copy(update={"root": None})
+    site.folder.cosigned_head.write_bytes(canonical_json(coordinator.signed_head(old).signed))
+    assert b"root" not in site.folder.cosigned_head.read_bytes()
+    assert verify_cosigned(site.folder) == 2
+    assert _exchange(site, coordinator) == 2
+    assert coordinator.shown is not None
+    assert proves(coordinator.shown.proof, coordinator.shown.head, earlier=old)
+    assert coordinator.shown.head.root is not None
 
 
-def test_head_of_the_coordinator_is_signed_once(site: Site, coordinator: FakeCoordinator) -> None:
-    """With the identity key, over the same canonical JSON; the same head is not sent again, the next one is."""
-    api = CoordinatorApi(coordinator)  # type: ignore[arg-type]
-    assert [witness_coordinator(site.folder, api, now=NOW) for _ in range(2)] == [5, 5]
-    (sent,) = [body for method, _, body, _ in coordinator.sent if method == "POST"]
-    witnessed = WitnessedHead.model_validate_json(sent)
-    key = load_identity_key(site.folder).public_key()
-    key.verify(bytes.fromhex(witnessed.witness), canonical_json(coordinator.own_head))
-    coordinator.own_head = coordinator.own_head.model_copy(update={"sequence": 9, "digest": "d" * 64})
-    assert witness_coordinator(site.folder, api, now=NOW) == 9
+def test_root_that_is_not_the_chains_is_found(site: Site, coordinator: FakeCoordinator) -> None:
+    """The digest alone would hold."""
+    _exchange(site, coordinator)
+    assert coordinator.cosigned is not None
+    other = coordinator.cosigned.model_copy(update={"root": "a" * 64})
+    site.folder.cosigned_head.write_bytes(canonical_json(coordinator.signed_head(other).signed))
+    assert _code(site) == "AUDIT_REWRITTEN"
+
+
+def test_chain_whose_last_line_is_no_entry_is_not_shown(site: Site) -> None:
+    """Nothing is signed over it."""
+    site.folder.audit.write_bytes(site.folder.audit.read_bytes() + b"{}\n")
+    assert refusal_code(lambda: SiteAudit(site.folder).prove("alpha", since=0)) == "AUDIT_BROKEN"
 
 
 def test_exported_chain_is_the_verified_one_with_a_signed_head(

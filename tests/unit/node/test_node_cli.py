@@ -14,11 +14,13 @@ from pathlib import Path
 import pytest
 import typer
 from click import Command, Group
-from site_factories import FakeCoordinator, demo_site, enrol, study
+from site_factories import NOW, FakeCoordinator, demo_site, enrol, study
 from typer.testing import CliRunner, Result
 
 import myofed_node.cli
 from myofed_node.cli import app
+from myofed_node.coordinator_api import CoordinatorApi
+from myofed_node.coordinator_history import witness_coordinator
 from myofed_node.federation.approvals import Approvals
 from myofed_node.site_setup import open_site
 
@@ -116,6 +118,17 @@ def test_site_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("MYOFED_SITE", str(tmp_path / "a"))
     assert json.loads(_run("status", "--json").stdout)["site"] == "alpha"
     assert _run("audit", "verify").exit_code == 0
+
+
+def test_coordinators_history_is_accepted_by_command(tmp_path: Path) -> None:
+    """The head that is given up is told; without one there is nothing to accept."""
+    site, coordinator = demo_site(tmp_path / "a"), FakeCoordinator()
+    enrol(site, coordinator)
+    witness_coordinator(site.folder, CoordinatorApi(coordinator), now=NOW)  # type: ignore[arg-type]
+    command = ("audit", "accept-coordinator", "--site", site.folder.root, "--json")
+    assert json.loads(_run(*command).stdout)["witnessed_entries"] == 5
+    again = _run(*command)
+    assert json.loads(again.stdout)["error"]["code"] == "HEAD_NONE"
 
 
 def test_doctor_ends_with_41_when_a_check_fails(tmp_path: Path) -> None:

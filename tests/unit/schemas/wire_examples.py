@@ -299,6 +299,12 @@ WIRE_EXAMPLES: dict[str, BaseModel] = {
     ),
     "signed-audit-head": audit.SignedAuditHead(head=HEAD, signature=SIGNATURE),
     "witnessed-head": audit.WitnessedHead(head=HEAD, signature=SIGNATURE, witness=SIGNATURE),
+    "proven-head": audit.ProvenHead(
+        head=HEAD.model_copy(update={"root": SHA}),
+        signature=SIGNATURE,
+        proof=audit.HeadProof(since=2, last=(SHA,), earlier=(SHA, SHA), consistency=(SHA, SHA)),
+    ),
+    "cosigned-head": audit.CosignedHead(head=HEAD),
     "dataset-card": CARD,
     **catalog_examples(CARD),
     "dataset-card-of-facts": FULL_CARD,
