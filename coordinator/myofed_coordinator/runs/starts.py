@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import StringConstraints
 from sqlalchemy import select
@@ -19,6 +19,7 @@ from myofed_coordinator.accounts.service import TOKEN_ACCOUNT
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.runs.models import StartRow
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer, Origin, act_as_lead, doer_of
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -28,20 +29,11 @@ from myofed_schemas.study import SignedManifest
 
 PENDING_FOR = timedelta(days=7)
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\w .,:;()/-]+$")]
-Origin = Literal["account", "token", "machine"]
 
 
 @dataclass(frozen=True)
-class Eyes:
-    """Whose eyes look at a start.
-
-    Attributes:
-        name: Account, or login at this machine.
-        origin: `machine` for a command typed on it, `token` for the administrator's token, which lies on it.
-    """
-
-    name: str
-    origin: Origin
+class Eyes(Doer):
+    """Whose eyes look at a start."""
 
     def are_those_of(self, other: Eyes) -> bool:
         """The same name, or the machine's operator beside the machine's own token, which every operator can read."""
@@ -87,7 +79,8 @@ def _not_independent() -> MyofedError:
 
 def eyes_of(person: Person) -> Eyes:
     """The eyes of a person who came by the people's port."""
-    return Eyes(person.account, "token" if person.account == TOKEN_ACCOUNT else "account")
+    doer = doer_of(person)
+    return Eyes(doer.name, doer.origin, doer.leads_any)
 
 
 class Starter(Protocol):
@@ -113,11 +106,12 @@ class StartsService:
         A start of the same version that waits already is returned as it is, whoever asked for it.
 
         Raises:
-            MyofedError: STUDY_UNKNOWN, NOT_APPROVED; RUN_ACTIVE where four eyes are set off.
+            MyofedError: STUDY_UNKNOWN, NOT_APPROVED; STUDY_NOT_YOURS; STUDY_NO_LEAD; RUN_ACTIVE where four eyes are set off.
         """
         alone = not self._services.config.four_eyes
         signed = self._runs.check_startable(study_id) if alone else self._services.studies.ready_to_start(study_id)
         with self._services.database.write() as session:
+            act_as_lead(session, self._services.audit, study_id, who, deed="start", now=now)
             waiting = _waiting(session, signed.digest, now=now)
             if waiting is not None and not alone:
                 return _record(waiting, now=now)
