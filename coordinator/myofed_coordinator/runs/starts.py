@@ -14,8 +14,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from myofed_coordinator.accounts.makers import HELD_FOR, accounts_among, hands_on
-from myofed_coordinator.accounts.permissions import Person
-from myofed_coordinator.accounts.service import TOKEN_ACCOUNT
+from myofed_coordinator.accounts.models import AccountRow
+from myofed_coordinator.accounts.permissions import Permission, Person, granted
+from myofed_coordinator.accounts.service import TOKEN_ACCOUNT, roles_of
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.runs.models import StartRow
 from myofed_coordinator.services import Services
@@ -51,6 +52,18 @@ def _are_independent(session: Session, asker: Eyes, confirmer: Eyes, *, now: dat
         if counts and one.are_those_of(other):
             return False
     return True
+
+
+def _check_eyes(session: Session, asker: Eyes, confirmer: Eyes, *, now: datetime) -> None:
+    if confirmer.are_those_of(asker):
+        raise _refused(
+            "START_SAME_PERSON",
+            "expected the confirmation of another person than who asked for the start",
+            hint="another account with the permission confirm-start confirms; the machine's operator and the "
+            "administrator's token count as one",
+        )
+    if not _are_independent(session, asker, confirmer, now=now):
+        raise _not_independent()
 
 
 def _hands(session: Session, eyes: Eyes, *, now: datetime) -> list[Eyes]:
@@ -147,15 +160,7 @@ class StartsService:
         """
         with self._services.database.write() as session:
             row = _open_start(session, start_id, now=now)
-            if who.are_those_of(_asker(row)):
-                raise _refused(
-                    "START_SAME_PERSON",
-                    "expected the confirmation of another person than who asked for the start",
-                    hint="another account with the permission confirm-start confirms; the machine's operator and the "
-                    "administrator's token count as one",
-                )
-            if not _are_independent(session, _asker(row), who, now=now):
-                raise _not_independent()
+            _check_eyes(session, _asker(row), who, now=now)
             if self._runs.check_startable(row.study_id).digest != row.manifest_digest:
                 raise _refused(
                     "START_CHANGED",
@@ -165,6 +170,38 @@ class StartsService:
             self._services.audit.append(Deed(who.name, "START_CONFIRMED", start_id, {"from": who.origin}), now=now)
             self._start(row, who, now=now)
             return _record(row, now=now)
+
+    def hindrance(self, start_id: str, who: Eyes, *, now: datetime) -> str:
+        """Why these eyes cannot confirm the start, as the code that a confirmation is refused with; empty where they can.
+
+        Raises:
+            MyofedError: START_UNKNOWN.
+        """
+        with self._services.database.read() as session:
+            asker = _asker(_start_row(session, start_id))
+            try:
+                _check_eyes(session, asker, who, now=now)
+            except MyofedError as error:
+                return error.code
+        return ""
+
+    def confirmers(self, start_id: str, *, now: datetime) -> tuple[str, ...]:
+        """Accounts that can sign in and whose eyes are independent of those that asked, by name.
+
+        Raises:
+            MyofedError: START_UNKNOWN.
+        """
+        with self._services.database.read() as session:
+            asker = _asker(_start_row(session, start_id))
+            active = session.scalars(
+                select(AccountRow).where(AccountRow.state == "active").order_by(AccountRow.account)
+            ).all()
+            eyes = [Eyes(row.account) for row in active if Permission.CONFIRM_START in granted(roles_of(row))]
+            return tuple(
+                each.name
+                for each in eyes
+                if not each.are_those_of(asker) and _are_independent(session, asker, each, now=now)
+            )
 
     def decline(self, start_id: str, who: Eyes, *, reason: str, now: datetime) -> StartRecord:
         """The start does not happen; who asked for it may decline it too.

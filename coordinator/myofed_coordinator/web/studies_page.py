@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
-from myofed_coordinator.runs.starts import StartsService
+from myofed_coordinator.runs.starts import StartsService, eyes_of
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.history import StudyVersion, history_of
 from myofed_coordinator.studies.leads import LeadsService, StudyLead, doer_of
@@ -105,6 +105,8 @@ class StudyView:
         leads: Whose study it is, the owner first.
         mine: The visitor leads it, or stands in for its leads.
         owned: The visitor may say who leads it.
+        hindrance: Why the visitor cannot confirm the start that waits, as a code; empty where they can, or none waits.
+        confirmers: Accounts that can, where the visitor cannot.
     """
 
     manifest: StudyManifest
@@ -115,6 +117,8 @@ class StudyView:
     leads: tuple[StudyLead, ...]
     mine: bool
     owned: bool
+    hindrance: str = ""
+    confirmers: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> StartRecord | None:
@@ -171,7 +175,7 @@ def matrix(studies: list[StudyOverview]) -> Matrix:
 def study_view(versions: tuple[StudyVersion, ...], trainings: Trainings, *, person: Person, now: datetime) -> StudyView:
     """One study from all its versions (newest first), its runs and their starts, as this person sees it."""
     manifest, doer = versions[0].signed.manifest, doer_of(person)
-    return StudyView(
+    view = StudyView(
         manifest=manifest,
         facts=facts_of(manifest),
         versions=tuple(_version(version) for version in versions),
@@ -181,6 +185,12 @@ def study_view(versions: tuple[StudyVersion, ...], trainings: Trainings, *, pers
         mine=trainings.leads.may(manifest.study_id, doer, deed="start"),
         owned=person.may(Permission.CHOOSE_LEADS) and trainings.leads.owns(manifest.study_id, doer),
     )
+    if view.waiting is None or not person.may(Permission.CONFIRM_START):
+        return view
+    start_id = view.waiting.start_id
+    hindrance = trainings.starts.hindrance(start_id, eyes_of(person), now=now)
+    confirmers = trainings.starts.confirmers(start_id, now=now) if hindrance else ()
+    return replace(view, hindrance=hindrance, confirmers=confirmers)
 
 
 def facts_of(manifest: StudyManifest) -> tuple[Fact, ...]:
