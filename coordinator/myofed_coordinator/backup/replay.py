@@ -148,9 +148,14 @@ class _Replay:
         return True
 
     def take_roles(self, row: AccountRow, entry: AuditEntry) -> bool:
-        """The roles that were there before and after; whoever has none of them is disabled, or waits for the provider."""
+        """The roles that were there before and after; whoever has none of them is disabled, or waits for the provider.
+
+        Who was moved to another site speaks for none: the role goes, and nothing is opened at the new one.
+        """
         after = str(entry.detail.get("to", "")).split(",")
         kept = frozenset(role for role in roles_of(row) if role in after)
+        if entry.detail.get("to_site", row.site) != row.site:
+            kept -= {Role.SITE_REPRESENTATIVE}
         if kept == roles_of(row):
             return False
         if kept:

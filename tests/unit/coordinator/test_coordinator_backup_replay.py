@@ -241,6 +241,22 @@ def test_roles_that_were_taken_stay_taken_and_none_is_given(lost: Lost) -> None:
     }
 
 
+def test_representative_who_was_moved_speaks_for_neither_site(lost: Lost) -> None:
+    """The old one is shut, the new one is not opened."""
+    accounts = lost.services.accounts
+    rep = (Role.SITE_REPRESENTATIVE,)
+    accounts.add(NewAccount(account="rep", roles=rep, site="hospital-a"), actor="token", now=NOW)
+    both = NewAccount(account="both", roles=(Role.AUDITOR, *rep), site="hospital-a")
+    accounts.add(both, actor="token", now=NOW)
+    lost.save()
+    accounts.set_roles("rep", RolesChange(roles=rep, site="hospital-b"), actor="token", now=NOW)
+    accounts.set_roles("both", RolesChange(roles=(Role.AUDITOR, *rep), site="hospital-b"), actor="token", now=NOW)
+    with lost.back() as back:
+        found = {record.account: (record.roles, record.site, record.state) for record in back.accounts.list_accounts()}
+    assert found["both"] == ((Role.AUDITOR,), None, "invited")
+    assert found["rep"][2] == "disabled"
+
+
 def test_token_that_was_revoked_after_the_backup_opens_nothing(lost: Lost) -> None:
     """By its own id, and with the roles that its person lost at the provider; another token still opens."""
     services = lost.services
