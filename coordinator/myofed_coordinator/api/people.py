@@ -95,7 +95,7 @@ def people_app(port: PeoplePort) -> FastAPI:
         strict_content_type=False,
     )
     login = Login(port.token, port.services, clock=port.clock)
-    add_refusals(app)
+    add_refusals(app, tells_fields=True)
     app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=refusals())
     app.include_router(_health(port.services), responses=refusals())
     app.include_router(_api(app, port, login), prefix=API, responses=refusals())
