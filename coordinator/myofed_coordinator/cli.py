@@ -152,7 +152,7 @@ def doctor(home: HomeOption, json: JsonOption = False) -> None:
     found = HomeFolder(home.absolute())
     report = doctor_checks.examine(found, load_config(found), now=system_now())
     lines = [
-        f"{'ok  ' if check.ok else 'FAIL'} {check.code}: {check.message}"
+        f"{'FAIL' if not check.ok else 'warn' if check.warning else 'ok  '} {check.code}: {check.message}"
         + (f" Hint: {check.hint}" if check.hint else "")
         for check in report.checks
     ]
