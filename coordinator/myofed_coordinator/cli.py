@@ -12,7 +12,17 @@ from pydantic import ValidationError
 from myofed_coordinator import doctor as doctor_checks
 from myofed_coordinator.audit import AuditLog
 from myofed_coordinator.backup.before_migration import save_before_migration
-from myofed_coordinator.commands import accounts, audit, backup, catalog, planning, registry, sites, studies
+from myofed_coordinator.commands import (
+    accounts,
+    audit,
+    backup,
+    catalog,
+    planning,
+    registry,
+    sites,
+    studies,
+    study_leads,
+)
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, say, show, usage
 from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.home import HomeFolder
@@ -26,6 +36,7 @@ from myofed_schemas.service_loop import only_one
 app = new_group("Coordinates federated studies of muscle MRI; no image ever comes here.")
 app.add_typer(sites.sites, name="sites")
 app.add_typer(planning.planning, name="planning")
+studies.study.add_typer(study_leads.lead, name="lead")
 app.add_typer(studies.study, name="study")
 app.add_typer(studies.runs, name="runs")
 app.add_typer(registry.models, name="models")
@@ -141,7 +152,7 @@ def doctor(home: HomeOption, json: JsonOption = False) -> None:
     found = HomeFolder(home.absolute())
     report = doctor_checks.examine(found, load_config(found), now=system_now())
     lines = [
-        f"{'ok  ' if check.ok else 'FAIL'} {check.code}: {check.message}"
+        f"{'FAIL' if not check.ok else 'warn' if check.warning else 'ok  '} {check.code}: {check.message}"
         + (f" Hint: {check.hint}" if check.hint else "")
         for check in report.checks
     ]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Version of the tables: the newest revision in `migrations/versions/`; each leads from the one before."""
 
 BUSY_TIMEOUT_MS = 10_000

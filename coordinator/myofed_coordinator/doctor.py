@@ -25,14 +25,17 @@ from myofed_schemas.wire import WireModel
 
 FLOWER = "1.41.0"
 RENEW_BEFORE = timedelta(days=30)
+REPLACE_BEFORE = timedelta(days=180)
+"""Of the CA: every site has to join anew before its end."""
 FREE_BYTES = 2 << 30
 
 
 class Check(WireModel):
-    """One check: `hint` says what to do when it does not hold."""
+    """One check: `hint` says what to do when it does not hold, or `warning` will not hold for long."""
 
     code: Code
     ok: bool
+    warning: bool = False
     message: str
     hint: str = ""
 
@@ -46,6 +49,10 @@ class DoctorReport(WireModel):
     def healthy(self) -> bool:
         """Every check holds; no check at all is not health."""
         return bool(self.checks) and all(check.ok for check in self.checks)
+
+
+class NearEndError(MyofedError):
+    """Something holds today, and has to be planned for: the home is healthy all the same."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ def examine(home: HomeFolder, config: CoordinatorConfig, *, now: datetime) -> Do
 def _made(code: str, check: Callable[[Examined], str], examined: Examined) -> Check:
     try:
         return Check(code=code, ok=True, message=check(examined))
+    except NearEndError as error:
+        return Check(code=code, ok=True, warning=True, message=f"{error.code}: {error.message}", hint=error.hint)
     except MyofedError as error:
         return Check(code=code, ok=False, message=f"{error.code}: {error.message}", hint=error.hint)
 
@@ -91,19 +100,32 @@ def _permissions(examined: Examined) -> str:
 
 def _certificates(examined: Examined) -> str:
     home = examined.home
-    pairs = ((home.ca_key, home.ca), (home.server_key, home.server_certificate))
-    found = [
-        _pair(key, certificate).certificate
-        for key, certificate in (*pairs, (home.loopback_key, home.loopback_certificate))
-    ]
+    pairs = (
+        (home.server_key, home.server_certificate),
+        (home.loopback_key, home.loopback_certificate),
+    )
+    found = [_pair(key, certificate).certificate for key, certificate in pairs]
     end = min(certificate.not_valid_after_utc for certificate in found)
     if end - examined.now < RENEW_BEFORE:
         raise MyofedError(
             "CERTIFICATE_EXPIRES",
             f"a certificate of this coordinator ends on {end:%Y-%m-%d}",
-            hint="stop `up` and call `renew-server`; of the CA itself: plan its replacement, sites trust keys/ca.pem",
+            hint="stop `up` and call `renew-server`",
         )
     return f"valid until {end:%Y-%m-%d}"
+
+
+def _authority(examined: Examined) -> str:
+    """The CA that every site trusts lasts long enough to replace it; no command renews it."""
+    end = _pair(examined.home.ca_key, examined.home.ca).certificate.not_valid_after_utc
+    if end - examined.now < REPLACE_BEFORE:
+        kind = MyofedError if end - examined.now < RENEW_BEFORE else NearEndError
+        raise kind(
+            "CA_EXPIRES",
+            f"the consortium's CA ends on {end:%Y-%m-%d}; nobody reaches this coordinator after that",
+            hint="plan a new home whose sites all join anew: docs/operate-coordinator.md, Certificates",
+        )
+    return f"the CA is valid until {end:%Y-%m-%d}"
 
 
 def _pair(key: Path, certificate: Path) -> Issued:
@@ -181,6 +203,7 @@ def _services(examined: Examined) -> str:
 _CHECKS: dict[str, Callable[[Examined], str]] = {
     "KEYS_PRIVATE": _permissions,
     "CERTIFICATES": _certificates,
+    "AUTHORITY": _authority,
     "SIGNING_KEY": _signing,
     "DATABASE": _database,
     "AUDIT_CHAIN": _audit,

@@ -28,6 +28,7 @@ from myofed_coordinator.negotiations.service import NegotiationPlace, Negotiatio
 from myofed_coordinator.planning.service import PlanningService
 from myofed_coordinator.runs import models as _starts  # noqa: F401  its table is one of `open_tables`
 from myofed_coordinator.signing import load_signer
+from myofed_coordinator.studies.leads import LeadsService
 from myofed_coordinator.studies.service import StudiesService, StudyPlace
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Services:
     negotiations: NegotiationService
     planning: PlanningService
     studies: StudiesService
+    leads: LeadsService
     models: ModelsService
     lineage: LineageService
     accounts: AccountsService
@@ -98,6 +100,7 @@ def open_services(home: HomeFolder, config: CoordinatorConfig) -> Services:
         renewals=RenewalService(database, audit, consortium),
         planning=PlanningService(database, audit, enrolment, signer),
         studies=studies,
+        leads=LeadsService(database, audit),
         models=ModelsService(database, audit, studies, RegistryPlace(home.models, signer)),
         lineage=LineageService(database, audit, signer),
         accounts=accounts,

@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx
 
-from myofed_client.transport import Query, Transport
+from myofed_client.transport import Query, Transport, Way
 from myofed_schemas.catalog import DatasetCard
 from myofed_schemas.catalog_search import CardChoice, CardPage, CardShown, CountAnswer, CountQuestion, FacetAnswer
 from myofed_schemas.duo import ResearchPurpose
@@ -45,6 +45,7 @@ class Coordinator:
         *,
         ca: Path | str | None = None,
         timeout_s: float = TIMEOUT_S,
+        proxy: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         """The coordinator at this address; nothing is asked yet.
@@ -54,10 +55,11 @@ class Coordinator:
             token: A personal API token.
             ca: PEM file of the consortium's CA; None trusts the system's.
             timeout_s: For each step of a request.
+            proxy: `http://proxy.example:3128`; None does as HTTPS_PROXY, ALL_PROXY and NO_PROXY say, the empty text uses none.
             transport: Another way than the network, for tests.
 
         Raises:
-            MyofedError: CLIENT_URL where the address is not https.
+            MyofedError: CLIENT_URL where the address is not https; CLIENT_PROXY where the proxy cannot be one.
         """
         if not url.startswith("https://"):
             raise MyofedError(
@@ -66,9 +68,8 @@ class Coordinator:
                 hint="a token never goes over an open line",
                 exit_code=ExitCode.USAGE,
             )
-        self._transport = Transport(
-            url, token, ca=None if ca is None else Path(ca), timeout_s=timeout_s, inner=transport
-        )
+        way = Way(None if ca is None else Path(ca), timeout_s, proxy, transport)
+        self._transport = Transport(url, token, way)
 
     def __enter__(self) -> Self:
         return self

@@ -92,6 +92,7 @@ def examine(site: Site, *, now: datetime, api: CoordinatorApi | None = None) -> 
         Look("policy", lambda: checks.policy(site.config), warn_only=True),
         Look("enrolment", lambda: checks.enrolment(site.folder), warn_only=True),
         Look("client certificate", lambda: checks.client_certificate_days(site.folder, now=now)),
+        Look("consortium CA", lambda: checks.consortium_ca_days(site.folder, now=now), warn_only=True),
         Look("services", lambda: checks.services(site.folder), warn_only=True),
         Look("last refusals", lambda: checks.last_refusals(site.folder)),
         Look("coordinator and clock", lambda: checks.coordinator(site.folder, way, now=now)),

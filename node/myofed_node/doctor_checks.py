@@ -27,6 +27,7 @@ FLWR_VERSION = "1.41.0"
 """The engine is pinned (docs/decisions); coordinator and nodes run the same."""
 FREE_BYTES = 2 * 1024**3
 CERTIFICATE_DAYS = 14
+CA_WARNING_DAYS = 180
 MOST_SKEW_S = 4
 """Flower refuses a node whose clock is more than 5 s ahead; heartbeats are to the second."""
 RECENT = 20
@@ -286,6 +287,24 @@ def client_certificate_days(folder: SiteFolder, *, now: datetime) -> str:
             "`up` renews it by itself when a third of its life is left: is it running, and what code does `status` show?",
         )
     return f"{in_words(end - now)} left"
+
+
+def consortium_ca_days(folder: SiteFolder, *, now: datetime) -> str:
+    """The consortium's CA, which this site trusts alone, will last a while.
+
+    Raises:
+        MyofedError: CA_EXPIRES, CERTIFICATE_INVALID.
+    """
+    if not folder.consortium_ca.exists():
+        return "none yet"
+    _, end = life(folder.consortium_ca.read_bytes())
+    if end - now < timedelta(days=CA_WARNING_DAYS):
+        raise _defect(
+            "CA_EXPIRES",
+            f"expected a CA of the consortium that lasts {CA_WARNING_DAYS} days more, found one that ends on {end:%Y-%m-%d}",
+            "ask the coordinator's people when they replace it: this site then joins anew (docs/operate-coordinator.md, Certificates)",
+        )
+    return f"valid until {end:%Y-%m-%d}"
 
 
 def services(folder: SiteFolder) -> str:

@@ -25,6 +25,29 @@ class MyofedError(Exception):
         return f"{self.code}: {self.message}" + (f". Hint: {self.hint}" if self.hint else "")
 
 
+class FieldFault(BaseModel):
+    """One field that is not of the expected form: where it stands and what is expected there, never what was sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: str = Field(pattern=r"^[A-Za-z0-9_.*-]{1,200}$")
+    expected: str = Field(pattern=r"^[ -~]{1,400}$")
+
+
+class FieldsError(MyofedError):
+    """A document of which some fields do not hold.
+
+    Attributes:
+        fields: May cross the wire beside the code.
+    """
+
+    def __init__(
+        self, code: str, message: str, fields: tuple[FieldFault, ...], *, hint: str, exit_code: ExitCode
+    ) -> None:
+        super().__init__(code, message, hint=hint, exit_code=exit_code)
+        self.fields = fields
+
+
 class ErrorBody(BaseModel):
     """What an HTTP refusal carries on the wire: the code, and text written for any reader (no exception text)."""
 
@@ -32,3 +55,5 @@ class ErrorBody(BaseModel):
 
     code: str = Field(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")
     hint: str = ""
+    fields: tuple[FieldFault, ...] = Field(default=(), max_length=10)
+    """What is not of the expected form in the request; left out of an answer where there is nothing to say."""

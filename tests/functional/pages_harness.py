@@ -115,18 +115,18 @@ def _studies(seeded: Seeded) -> SignedManifest:
     studies, now = seeded.services.studies, system_now()
     both = ("hospital-a", "hospital-b")
     first = make_manifest(WEIGHTS, sites=both, rounds=12, title="Two muscles of the thigh")
-    signed = studies.create(first, WEIGHTS, actor="lead", now=now)
+    signed = studies.create(first, WEIGHTS, actor=str(Role.STUDY_LEAD), now=now)
     studies.record_decision(seeded.sites["hospital-a"].decide(first), site="hospital-a", now=now)
     declined = seeded.sites["hospital-b"].decide(first, "declined", reason="LEGAL_BASIS")
     studies.record_decision(declined, site="hospital-b", now=now)
     other = make_manifest(
         WEIGHTS, sites=both, study_id="leg-fat", title="Fat of the leg, a longer title that wraps", min_sites=1
     )
-    studies.create(other, WEIGHTS, actor="lead", now=now)
+    studies.create(other, WEIGHTS, actor=str(Role.STUDY_LEAD), now=now)
     ready = make_manifest(
         WEIGHTS, sites=both, study_id="shoulder-muscles", title="Muscles of the shoulder", min_sites=1
     )
-    studies.create(ready, WEIGHTS, actor="lead", now=now)
+    studies.create(ready, WEIGHTS, actor=str(Role.STUDY_LEAD), now=now)
     studies.record_decision(seeded.sites["hospital-b"].decide(ready), site="hospital-b", now=now)
     return signed
 

@@ -17,6 +17,7 @@ from pages_walk import LOOKS, findings_of, grave_findings, log_in, log_in_by_tok
 from playwright.sync_api import Browser, expect
 
 from myofed_coordinator.accounts.permissions import Role
+from myofed_coordinator.accounts.wire import NewAccount
 from myofed_coordinator.api.__main__ import build_app
 from myofed_coordinator.config import load_config
 from myofed_schemas.clock import system_now
@@ -89,6 +90,28 @@ def test_person_is_led_through_login_and_sees_what_the_role_allows(port: Port) -
         window.page.click("text=Ask for a run")
         assert "Somebody else must confirm" in window.page.inner_text(".notice")
         assert grave_findings(window) == []
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_second_factor_is_drawn_as_a_code_on_white(port: Port, look: str) -> None:
+    """Named for who cannot see it, free of grave findings, under the strict policy; no wider than the page."""
+    new = NewAccount(account=f"new.{look}", roles=(Role.STUDY_LEAD,))
+    link = port.seeded.services.accounts.add(new, actor="token", now=system_now())
+    with harness.looker(port.opened, port.address, **LOOKS[look]) as window:
+        window.complaints.clear()
+        window.go("/setup")
+        window.page.fill("#secret", link.setup_secret)
+        window.page.click("text=Go on")
+        code = window.page.get_by_role("img", name=f"QR code of the second factor for new.{look}")
+        box = code.bounding_box()
+        assert box is not None
+        assert box["width"] > 150
+        drawn = window.page.locator(".qr svg")
+        assert drawn.evaluate("one => getComputedStyle(one).backgroundColor") == "rgb(255, 255, 255)"
+        assert window.page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert grave_findings(window) == []
+        assert window.complaints == []
+        window.picture(f"set-up-offer-{look}")
 
 
 def test_choice_in_the_catalog_narrows_without_loading_the_page_again(it: Looker) -> None:

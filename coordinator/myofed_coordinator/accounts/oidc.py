@@ -16,7 +16,7 @@ from myofed_coordinator.accounts import refusals
 from myofed_coordinator.accounts.identity_provider import Handshake, Identity, IdentityProvider
 from myofed_coordinator.accounts.models import AccountRow, ApiTokenRow, SessionRow
 from myofed_coordinator.accounts.oidc_settings import GrantedRole, OidcSettings
-from myofed_coordinator.accounts.service import RESERVED, roles_text
+from myofed_coordinator.accounts.service import RESERVED, role_change, roles_text
 from myofed_coordinator.accounts.sessions import SessionsService
 from myofed_coordinator.accounts.vault import Vault
 from myofed_coordinator.accounts.wire import AccountName
@@ -174,9 +174,8 @@ class OidcPeople:
             row = self._new(session, *who, roles=roles, now=now)
         elif row.state != "active":
             raise refusals.login_failed()
-        elif (row.roles, row.site) != (roles, site):
-            detail: dict[str, str | int] = {"from": row.roles, "to": roles}
-            self.audit.append(Deed("system", "ACCOUNT_ROLES", row.account, detail), now=now)
+        elif detail := role_change(row, roles=roles, site=site):
+            self.audit.append(Deed("system", "ACCOUNT_ROLES", row.account, {**detail}), now=now)
         row.roles, row.site = roles, site
         return row.account
 

@@ -28,6 +28,8 @@ class Permission(StrEnum):
     ASK_PARTICIPATION = "ask-participation"
     SEE_STUDIES = "see-studies"
     WRITE_STUDIES = "write-studies"
+    CHOOSE_LEADS = "choose-leads"
+    LEAD_ANY_STUDY = "lead-any-study"
     START_RUNS = "start-runs"
     CONFIRM_START = "confirm-start"
     STOP_RUNS = "stop-runs"
@@ -56,6 +58,7 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
         Permission.ASK_COUNTS,
         Permission.ASK_PARTICIPATION,
         Permission.WRITE_STUDIES,
+        Permission.CHOOSE_LEADS,
         Permission.START_RUNS,
         Permission.STOP_RUNS,
         Permission.FETCH_MODELS,
@@ -63,7 +66,10 @@ GRANTED: Mapping[Role, frozenset[Permission]] = {
     Role.SITE_REPRESENTATIVE: _READ | {Permission.ASK_COUNTS, Permission.FETCH_MODELS},
     Role.AUDITOR: _READ | {Permission.SEE_AUDIT, Permission.SEE_SERVICE},
 }
-"""An administrator lets people and sites in and watches over starts, but writes no study; an auditor changes nothing."""
+"""An administrator lets people and sites in and watches over starts, but writes no study; an auditor changes nothing.
+
+What a study lead does to a study that exists is for its leads alone (`studies/leads.py`); `lead-any-study` stands in for them.
+"""
 
 
 @dataclass(frozen=True)

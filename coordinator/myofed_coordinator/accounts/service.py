@@ -81,7 +81,7 @@ class AccountsService:
                 added_by=actor,
             )
             session.add(row)
-            detail: dict[str, str | int] = {"roles": row.roles}
+            detail: dict[str, str | int] = {"roles": row.roles, **({"site": row.site} if row.site else {})}
             self._audit.append(Deed(actor, "ACCOUNT_ADDED", new.account, detail), now=now)
             return self._link(row, now=now)
 
@@ -101,7 +101,7 @@ class AccountsService:
             return self._link(row, now=now)
 
     def set_roles(self, account: str, change: RolesChange, *, actor: str, now: datetime) -> AccountRecord:
-        """The account has exactly these roles from the next request on.
+        """The account has exactly these roles, and speaks for exactly this site, from the next request on.
 
         Raises:
             MyofedError: ACCOUNT_UNKNOWN; ACCOUNT_OIDC; SECOND_FACTOR_MISSING, the roles need one and the
@@ -113,11 +113,10 @@ class AccountsService:
                 raise refusals.by_provider()
             if row.state == "active" and row.totp_secret is None and self.needs_second_factor(change.roles):
                 raise refusals.second_factor_missing()
-            before, row.roles, row.site = row.roles, roles_text(change.roles), change.site
-            if before != row.roles:
-                row.roles_by, row.roles_at = actor, utc_text(now)
-                detail: dict[str, str | int] = {"from": before, "to": row.roles}
-                self._audit.append(Deed(actor, "ACCOUNT_ROLES", account, detail), now=now)
+            detail = role_change(row, roles=roles_text(change.roles), site=change.site)
+            if detail:
+                row.roles, row.site, row.roles_by, row.roles_at = detail["to"], change.site, actor, utc_text(now)
+                self._audit.append(Deed(actor, "ACCOUNT_ROLES", account, {**detail}), now=now)
             return record(row)
 
     def disable(self, account: str, *, actor: str, now: datetime) -> AccountRecord:
@@ -310,6 +309,12 @@ def deed_on(account: str, person: Person) -> str:
 def roles_of(row: AccountRow) -> frozenset[Role]:
     """The roles of this account."""
     return frozenset(Role(name) for name in row.roles.split(","))
+
+
+def role_change(row: AccountRow, *, roles: str, site: str | None) -> dict[str, str]:
+    """What the audit chain says of a change of roles or site; empty where neither changes."""
+    moved = {} if row.site == site else {"from_site": row.site or "-", "to_site": site or "-"}
+    return {"from": row.roles, "to": roles, **moved} if moved or row.roles != roles else {}
 
 
 def roles_text(roles: tuple[Role, ...] | frozenset[Role]) -> str:

@@ -25,7 +25,7 @@ REFUSALS = {
     404: "No such thing, or none for this caller",
     409: "Another state than the request expects",
     413: "BODY_TOO_LARGE",
-    422: "MALFORMED: not of the documented form",
+    422: "MALFORMED: not of the documented form; `fields` names what is not and what is expected there, never what was sent",
     429: "TOO_MANY_ATTEMPTS",
     500: "MODEL_ALTERED, AUDIT_BROKEN, ACCOUNTS_KEY: what is kept here was changed from outside; or a DEFECT of ours",
     503: "DATABASE_UNREACHABLE",

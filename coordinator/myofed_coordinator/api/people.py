@@ -29,6 +29,7 @@ from myofed_coordinator.planning.routes import planning_router
 from myofed_coordinator.runs.routes import starts_router
 from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.lead_routes import leads_router
 from myofed_coordinator.studies.new_routes import new_studies_router
 from myofed_coordinator.studies.routes import studies_router
 from myofed_coordinator.studies.uploads import Uploads
@@ -94,7 +95,7 @@ def people_app(port: PeoplePort) -> FastAPI:
         strict_content_type=False,
     )
     login = Login(port.token, port.services, clock=port.clock)
-    add_refusals(app)
+    add_refusals(app, tells_fields=True)
     app.include_router(enrol_router(port.services.enrolment, clock=port.clock), responses=refusals())
     app.include_router(_health(port.services), responses=refusals())
     app.include_router(_api(app, port, login), prefix=API, responses=refusals())
@@ -121,6 +122,7 @@ def _api(app: FastAPI, port: PeoplePort, login: Login) -> APIRouter:
     router.include_router(planning_router(port.services.planning))
     router.include_router(studies_router(port.services.studies))
     router.include_router(new_studies_router(port.services.studies, uploads_of(port.services), clock=port.clock))
+    router.include_router(leads_router(port.services.leads, clock=port.clock))
     router.include_router(runs_router(port.runs))
     router.include_router(starts_router(StartsService(port.services, open_runs(port.services)), clock=port.clock))
     cards = CardsService(port.services.models, port.services.studies, port.runs)

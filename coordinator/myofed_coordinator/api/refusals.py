@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, RedirectResponse
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from myofed_coordinator.accounts.gate import NotSignedInError
 from myofed_coordinator.catalog.budget import BudgetError
-from myofed_schemas.errors import ErrorBody, MyofedError
+from myofed_schemas.errors import ErrorBody, FieldFault, FieldsError, MyofedError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.field_faults import field_faults, names_of
 
 STATUS_OF_CODE = {
     "STUDY_UNKNOWN": 404,
@@ -21,6 +25,9 @@ STATUS_OF_CODE = {
     "WEIGHTS_UNKNOWN": 404,
     "UPLOADS_FULL": 409,
     "STUDY_VERSION": 409,
+    "STUDY_LEAD_UNKNOWN": 404,
+    "STUDY_LAST_LEAD": 409,
+    "STUDY_LEAD_ROLE": 409,
     "PLANNING_UNKNOWN": 404,
     "NEGOTIATION_UNKNOWN": 404,
     "SITE_UNKNOWN": 404,
@@ -65,8 +72,18 @@ _STATUS_OF_EXIT = {ExitCode.REFUSED: 403, ExitCode.BAD_INPUT: 400}
 _CODE_OF_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "MALFORMED", 422: "MALFORMED"}
 
 
-def add_refusals(app: FastAPI) -> None:
-    """Every refusal of this app is an ErrorBody with a code and no text of an exception."""
+def add_refusals(app: FastAPI, *, tells_fields: bool = False) -> None:
+    """Every refusal of this app is an ErrorBody with a code and no text of an exception.
+
+    Args:
+        app: Of one port.
+        tells_fields: A request of another form is answered with the fields at fault; not on the sites' port, where nodes of
+            earlier releases take a code alone.
+    """
+
+    @cache
+    def known() -> frozenset[str]:
+        return names_of(get_openapi(title=app.title, version="1", routes=app.routes))
 
     @app.exception_handler(NotSignedInError)
     def _to_login(_request: Request, error: NotSignedInError) -> RedirectResponse:
@@ -74,14 +91,16 @@ def add_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(MyofedError)
     def _expected(_request: Request, error: MyofedError) -> JSONResponse:
-        refusal = answer(error.code, status=status_of(error))
+        fields = error.fields if tells_fields and isinstance(error, FieldsError) else ()
+        refusal = answer(error.code, status=status_of(error), fields=fields)
         if isinstance(error, BudgetError):
             refusal.headers["retry-after"] = str(error.retry_after_s)
         return refusal
 
     @app.exception_handler(RequestValidationError)
-    def _malformed(_request: Request, _error: RequestValidationError) -> JSONResponse:
-        return answer("MALFORMED", status=422)
+    def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = field_faults(error.errors(), known=known()) if tells_fields else ()
+        return answer("MALFORMED", status=422, fields=fields)
 
     @app.exception_handler(HTTPException)
     def _framework(request: Request, error: HTTPException) -> JSONResponse:
@@ -110,6 +129,7 @@ def status_of(error: MyofedError) -> int:
     return STATUS_OF_CODE.get(error.code, _STATUS_OF_EXIT.get(error.exit_code, 400))
 
 
-def answer(code: str, *, status: int) -> JSONResponse:
-    """A refusal as JSON."""
-    return JSONResponse(ErrorBody(code=code).model_dump(), status_code=status)
+def answer(code: str, *, status: int, fields: tuple[FieldFault, ...] = ()) -> JSONResponse:
+    """A refusal as JSON; without fields it is one that every earlier program understands."""
+    body = ErrorBody(code=code, fields=fields).model_dump(mode="json", exclude=None if fields else {"fields"})
+    return JSONResponse(body, status_code=status)

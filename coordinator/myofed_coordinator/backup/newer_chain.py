@@ -26,6 +26,7 @@ SHUTS_OUT = frozenset(
         "TOKEN_REVOKED",
         "START_DECLINED",
         "CARD_WITHDRAWN",
+        "STUDY_LEAD_REMOVED",
     }
 )
 """After each of these something that opened before opens no more."""

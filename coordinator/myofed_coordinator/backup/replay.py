@@ -14,6 +14,7 @@ from myofed_coordinator.accounts.service import forget_ways_in, roles_of, roles_
 from myofed_coordinator.catalog.service import take_back
 from myofed_coordinator.enrolment.models import CertificateRow, InviteRow, SiteRow
 from myofed_coordinator.runs.models import StartRow
+from myofed_coordinator.studies.models import LeadRow
 from myofed_schemas.audit import AuditEntry
 
 
@@ -64,17 +65,20 @@ class _Replay:
             return self._of_account(entry)
         match entry.action:
             case "SITE_REVOKED":
-                return self._revoke(entry)
+                closed = self._revoke(entry)
             case "SITE_ASKED":
-                return self._withdraw_invites(entry.subject)
+                closed = self._withdraw_invites(entry.subject)
             case "TOKEN_REVOKED":
-                return self._hit(delete(ApiTokenRow).where(ApiTokenRow.token_id == entry.subject))
+                closed = self._hit(delete(ApiTokenRow).where(ApiTokenRow.token_id == entry.subject))
             case "CARD_WITHDRAWN":
-                return bool(take_back(self.session, entry.actor, entry.subject, at=entry.at))
+                closed = bool(take_back(self.session, entry.actor, entry.subject, at=entry.at))
+            case "STUDY_LEAD_REMOVED":
+                closed = self._unlead(entry)
             case _:
                 declined = {"state": "declined", "decided_by": entry.actor, "decided_at": entry.at}
                 waiting = (StartRow.start_id == entry.subject, StartRow.state == "pending")
-                return self._hit(update(StartRow).where(*waiting).values(declined))
+                closed = self._hit(update(StartRow).where(*waiting).values(declined))
+        return closed
 
     def _of_account(self, entry: AuditEntry) -> bool:
         row = self.session.get(AccountRow, entry.subject)
@@ -109,6 +113,11 @@ class _Replay:
             site.state, closed = "revoked", True
         return closed
 
+    def _unlead(self, entry: AuditEntry) -> bool:
+        """Also where the study is nobody's then: an administrator assigns its owner."""
+        lead = (LeadRow.name == entry.detail.get("lead"), LeadRow.origin == entry.detail.get("origin"))
+        return self._hit(delete(LeadRow).where(LeadRow.study_id == entry.subject, *lead))
+
     def _withdraw_invites(self, site: str) -> bool:
         """Also where one of them was used after the backup: it would open once more."""
         open_ones = (InviteRow.site == site, InviteRow.withdrawn.is_(False))
@@ -139,9 +148,14 @@ class _Replay:
         return True
 
     def take_roles(self, row: AccountRow, entry: AuditEntry) -> bool:
-        """The roles that were there before and after; whoever has none of them is disabled, or waits for the provider."""
+        """The roles that were there before and after; whoever has none of them is disabled, or waits for the provider.
+
+        Who was moved to another site speaks for none: the role goes, and nothing is opened at the new one.
+        """
         after = str(entry.detail.get("to", "")).split(",")
         kept = frozenset(role for role in roles_of(row) if role in after)
+        if entry.detail.get("to_site", row.site) != row.site:
+            kept -= {Role.SITE_REPRESENTATIVE}
         if kept == roles_of(row):
             return False
         if kept:

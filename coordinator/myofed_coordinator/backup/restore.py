@@ -32,6 +32,7 @@ from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import check_unused, finish_folder, make_folders
 from myofed_coordinator.migrations.steps import step_to
 from myofed_coordinator.services import open_tables
+from myofed_coordinator.studies.authors import adopt_authors, tells_leads
 from myofed_schemas.audit import AuditEntry, AuditHead
 from myofed_schemas.files import open_atomically
 from myofed_schemas.wire import WireModel
@@ -186,7 +187,10 @@ def _load(
                     loaded.update(load_rows(session, lines_of(pieces), version=manifest.tables))
 
             read_archive(SealedReader(stream, wanted.passphrase), take)
+            told = tells_leads(session)
             step_to(session.connection(), version=SCHEMA_VERSION)
+            if not told:
+                adopt_authors(session, AuditLog(home.audit))
             session.execute(update(SchemaVersionRow).values(version=SCHEMA_VERSION))
             end_sessions(session)
             replayed = replay(session, newer.entries if newer is not None else ())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
+import segno
 import typer
 from pydantic import ValidationError
 
@@ -17,12 +19,18 @@ accounts = new_group("Accounts: who may sign in at the people's port, and as wha
 T = TypeVar("T")
 NameArgument = Annotated[str, typer.Argument(help="Login name, e.g. ann.lee.", show_default=False)]
 RoleOption = Annotated[list[Role], typer.Option("--role", help="What the person is; repeatable.", show_default=False)]
+QrOption = Annotated[bool, typer.Option("--qr", help="Draws the link as a QR code too, for a phone's camera.")]
 SiteOption = Annotated[str | None, typer.Option(help="The site that a site representative speaks for.")]
 
 
 @accounts.command()
 def add(
-    name: NameArgument, role: RoleOption, home: HomeOption, site: SiteOption = None, json: JsonOption = False
+    name: NameArgument,
+    role: RoleOption,
+    home: HomeOption,
+    site: SiteOption = None,
+    qr: QrOption = False,
+    json: JsonOption = False,
 ) -> None:
     """Lets a person in: prints a one-time link with which the person chooses password and second factor.
 
@@ -31,7 +39,7 @@ def add(
     new = _valid(lambda: NewAccount(account=name, roles=tuple(role), site=site))
     with opened(home) as services:
         link = services.accounts.add(new, actor=actor(), now=system_now())
-    show(link, lines=_link_lines(link), as_json=json)
+    _show_link(link, qr=qr, as_json=json)
 
 
 @accounts.command("list")
@@ -60,14 +68,14 @@ def roles(
 
 
 @accounts.command()
-def reset(name: NameArgument, home: HomeOption, json: JsonOption = False) -> None:
+def reset(name: NameArgument, home: HomeOption, qr: QrOption = False, json: JsonOption = False) -> None:
     """Prints a new one-time link; password, second factor, sessions and API tokens of before open nothing any more.
 
     Example: myofed-coordinator accounts reset ann.lee --home /srv/myofed
     """
     with opened(home) as services:
         link = services.accounts.reset(name, actor=actor(), now=system_now())
-    show(link, lines=_link_lines(link), as_json=json)
+    _show_link(link, qr=qr, as_json=json)
 
 
 @accounts.command()
@@ -97,6 +105,12 @@ def _valid(made: Callable[[], T]) -> T:
         return made()
     except ValidationError as error:
         raise usage(error) from error
+
+
+def _show_link(link: SetupLink, *, qr: bool, as_json: bool) -> None:
+    show(link, lines=_link_lines(link), as_json=as_json)
+    if qr:
+        segno.make(link.setup_url, error="m", micro=False).terminal(out=sys.stderr, compact=True)
 
 
 def _link_lines(link: SetupLink) -> list[str]:

@@ -12,6 +12,7 @@ from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dum
 from myofed_coordinator.runs.starts import Eyes, Reason, StartsService
 from myofed_coordinator.services import open_runs
 from myofed_coordinator.studies import draft
+from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.studies.summary import detail, summarise
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
@@ -48,7 +49,7 @@ def create(
     with opened(home) as services:
         version = services.studies.next_version(draft.study_id_of(text))
         manifest = draft.complete(text, initial_weights=content, version=version)
-        signed = services.studies.create(manifest, content, actor=actor(), now=system_now())
+        signed = services.studies.create(manifest, content, actor=_doer(), now=system_now())
     line = f"{manifest.study_id} version {manifest.version} is offered to {', '.join(manifest.sites)}; digest {signed.digest}"
     fields = {"study_id": manifest.study_id, "version": manifest.version, "digest": signed.digest}
     show({**fields, "sites": list(manifest.sites)}, lines=[line], as_json=json)
@@ -156,7 +157,7 @@ def stop(study_id: StudyArgument, home: HomeOption, json: JsonOption = False) ->
         active = [s.run_id for s in every.list() if s.study_id == study_id and s.state in {"submitted", "running"}]
         if not active:
             raise MyofedError("NO_ACTIVE_RUN", "no run of this study is active", exit_code=ExitCode.BAD_INPUT)
-        stopped = [every.stop(run_id, actor=actor(), now=system_now()) for run_id in active]
+        stopped = [every.stop(run_id, actor=_doer(), now=system_now()) for run_id in active]
     show({"runs": dumped(stopped)}, lines=[_run_line(status) for status in stopped], as_json=json)
 
 
@@ -190,6 +191,11 @@ def show_run(
     if status.final is not None:
         lines.append(f"  final evaluation: Dice {_dice(status.final.dice)}{_trouble(status.final)}")
     show(status, lines=[_run_line(status), *lines], as_json=json)
+
+
+def _doer() -> Doer:
+    """The same, as who does something to a study."""
+    return Doer(actor(), "machine")
 
 
 def _eyes() -> Eyes:

@@ -19,6 +19,7 @@ from myofed_coordinator.database import (
     schema_version,
 )
 from myofed_coordinator.migrations.steps import step_to
+from myofed_coordinator.studies.authors import adopt_authors, tells_leads
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.wire import WireModel
 
@@ -58,7 +59,10 @@ def migrate(
     saved = save()
     with database.write() as session:
         before = take_over(session)
+        told = tells_leads(session)
         step_to(session.connection(), version=SCHEMA_VERSION)
+        if not told:
+            adopt_authors(session, audit)
         session.execute(update(SchemaVersionRow).values(version=SCHEMA_VERSION))
         audit.append(Deed(actor, "DATABASE_MIGRATED", "tables", {"from": before, "to": SCHEMA_VERSION}), now=now)
     check_schema(database)

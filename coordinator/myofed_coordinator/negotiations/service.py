@@ -26,6 +26,7 @@ from myofed_coordinator.negotiations.refusals import (
     unknown_negotiation,
 )
 from myofed_coordinator.signing import Signer
+from myofed_coordinator.studies.leads import act_as_lead, doer_of, is_written
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.clock import utc_text
 from myofed_schemas.duo import DuoMatch, match
@@ -83,7 +84,7 @@ class NegotiationService:
             now: Aware.
 
         Raises:
-            MyofedError: CARD_UNKNOWN; NEGOTIATION_OPEN, the same study asked for this data set already;
+            MyofedError: CARD_UNKNOWN; STUDY_NOT_YOURS, STUDY_NO_LEAD, of a study that is written already; NEGOTIATION_OPEN, the same study asked for this data set already;
                 NEGOTIATION_TOO_MANY, too many of the person's requests wait; NEGOTIATION_INVALID.
         """
         card = self._place.search.card(asked.site, asked.dataset).card
@@ -100,6 +101,8 @@ class NegotiationService:
         )
         judged = match(card.duo, request.purpose, diagnoses=card.diagnoses)
         with self._database.write() as session:
+            if is_written(session, asked.study_id):
+                act_as_lead(session, self._audit, asked.study_id, doer_of(person), deed="ask-participation", now=now)
             _check_room(session, asked, person)
             deed = Deed(person.account, "PARTICIPATION_ASKED", request.negotiation_id, {"request": signed.sha256})
             self._audit.append(deed, now=now)

@@ -14,6 +14,7 @@ from myofed_coordinator import certificates
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder, RunSites
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer, act_as_lead
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.federation import RunStatus
@@ -74,17 +75,25 @@ class RunsService:
             )
         return signed
 
-    def stop(self, run_id: str, *, actor: str, now: datetime) -> RunStatus:
+    def stop(self, run_id: str, *, actor: Doer | str, now: datetime) -> RunStatus:
         """The run ends as stopped: at once, or at its ServerApp's next look; an ended run stays as it is.
 
+        Args:
+            run_id: The run.
+            actor: Who leads its study, or stands in for the leads; a name alone is an account that stands in for nobody.
+            now: Aware.
+
         Raises:
-            MyofedError: RUN_UNKNOWN.
+            MyofedError: RUN_UNKNOWN; STUDY_NOT_YOURS; STUDY_NO_LEAD.
         """
         folder = self.folder(run_id)
         status = folder.status()
         if status.state in FINAL_STATES:
             return status
-        self._services.audit.append(Deed(actor, "RUN_STOP_ASKED", run_id), now=now)
+        doer = actor if isinstance(actor, Doer) else Doer(actor)
+        with self._services.database.write() as session:
+            act_as_lead(session, self._services.audit, status.study_id, doer, deed="stop", now=now)
+            self._services.audit.append(Deed(doer.name, "RUN_STOP_ASKED", run_id), now=now)
         folder.stop_request.touch(mode=0o600)
         if not folder.is_locked():
             folder.write_status(status.model_copy(update={"state": "stopped", "code": "STOPPED"}))

@@ -7,18 +7,20 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Protocol
 
 from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from myofed_coordinator.accounts.makers import HELD_FOR, accounts_among, hands_on
-from myofed_coordinator.accounts.permissions import Person
-from myofed_coordinator.accounts.service import TOKEN_ACCOUNT
+from myofed_coordinator.accounts.models import AccountRow
+from myofed_coordinator.accounts.permissions import Permission, Person, granted
+from myofed_coordinator.accounts.service import TOKEN_ACCOUNT, roles_of
 from myofed_coordinator.audit import Deed
 from myofed_coordinator.runs.models import StartRow
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer, Origin, act_as_lead, doer_of
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -28,20 +30,11 @@ from myofed_schemas.study import SignedManifest
 
 PENDING_FOR = timedelta(days=7)
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\w .,:;()/-]+$")]
-Origin = Literal["account", "token", "machine"]
 
 
 @dataclass(frozen=True)
-class Eyes:
-    """Whose eyes look at a start.
-
-    Attributes:
-        name: Account, or login at this machine.
-        origin: `machine` for a command typed on it, `token` for the administrator's token, which lies on it.
-    """
-
-    name: str
-    origin: Origin
+class Eyes(Doer):
+    """Whose eyes look at a start."""
 
     def are_those_of(self, other: Eyes) -> bool:
         """The same name, or the machine's operator beside the machine's own token, which every operator can read."""
@@ -59,6 +52,18 @@ def _are_independent(session: Session, asker: Eyes, confirmer: Eyes, *, now: dat
         if counts and one.are_those_of(other):
             return False
     return True
+
+
+def _check_eyes(session: Session, asker: Eyes, confirmer: Eyes, *, now: datetime) -> None:
+    if confirmer.are_those_of(asker):
+        raise _refused(
+            "START_SAME_PERSON",
+            "expected the confirmation of another person than who asked for the start",
+            hint="another account with the permission confirm-start confirms; the machine's operator and the "
+            "administrator's token count as one",
+        )
+    if not _are_independent(session, asker, confirmer, now=now):
+        raise _not_independent()
 
 
 def _hands(session: Session, eyes: Eyes, *, now: datetime) -> list[Eyes]:
@@ -87,7 +92,8 @@ def _not_independent() -> MyofedError:
 
 def eyes_of(person: Person) -> Eyes:
     """The eyes of a person who came by the people's port."""
-    return Eyes(person.account, "token" if person.account == TOKEN_ACCOUNT else "account")
+    doer = doer_of(person)
+    return Eyes(doer.name, doer.origin, doer.leads_any)
 
 
 class Starter(Protocol):
@@ -113,11 +119,12 @@ class StartsService:
         A start of the same version that waits already is returned as it is, whoever asked for it.
 
         Raises:
-            MyofedError: STUDY_UNKNOWN, NOT_APPROVED; RUN_ACTIVE where four eyes are set off.
+            MyofedError: STUDY_UNKNOWN, NOT_APPROVED; STUDY_NOT_YOURS; STUDY_NO_LEAD; RUN_ACTIVE where four eyes are set off.
         """
         alone = not self._services.config.four_eyes
         signed = self._runs.check_startable(study_id) if alone else self._services.studies.ready_to_start(study_id)
         with self._services.database.write() as session:
+            act_as_lead(session, self._services.audit, study_id, who, deed="start", now=now)
             waiting = _waiting(session, signed.digest, now=now)
             if waiting is not None and not alone:
                 return _record(waiting, now=now)
@@ -153,15 +160,7 @@ class StartsService:
         """
         with self._services.database.write() as session:
             row = _open_start(session, start_id, now=now)
-            if who.are_those_of(_asker(row)):
-                raise _refused(
-                    "START_SAME_PERSON",
-                    "expected the confirmation of another person than who asked for the start",
-                    hint="another account with the permission confirm-start confirms; the machine's operator and the "
-                    "administrator's token count as one",
-                )
-            if not _are_independent(session, _asker(row), who, now=now):
-                raise _not_independent()
+            _check_eyes(session, _asker(row), who, now=now)
             if self._runs.check_startable(row.study_id).digest != row.manifest_digest:
                 raise _refused(
                     "START_CHANGED",
@@ -171,6 +170,38 @@ class StartsService:
             self._services.audit.append(Deed(who.name, "START_CONFIRMED", start_id, {"from": who.origin}), now=now)
             self._start(row, who, now=now)
             return _record(row, now=now)
+
+    def hindrance(self, start_id: str, who: Eyes, *, now: datetime) -> str:
+        """Why these eyes cannot confirm the start, as the code that a confirmation is refused with; empty where they can.
+
+        Raises:
+            MyofedError: START_UNKNOWN.
+        """
+        with self._services.database.read() as session:
+            asker = _asker(_start_row(session, start_id))
+            try:
+                _check_eyes(session, asker, who, now=now)
+            except MyofedError as error:
+                return error.code
+        return ""
+
+    def confirmers(self, start_id: str, *, now: datetime) -> tuple[str, ...]:
+        """Accounts that can sign in and whose eyes are independent of those that asked, by name.
+
+        Raises:
+            MyofedError: START_UNKNOWN.
+        """
+        with self._services.database.read() as session:
+            asker = _asker(_start_row(session, start_id))
+            active = session.scalars(
+                select(AccountRow).where(AccountRow.state == "active").order_by(AccountRow.account)
+            ).all()
+            eyes = [Eyes(row.account) for row in active if Permission.CONFIRM_START in granted(roles_of(row))]
+            return tuple(
+                each.name
+                for each in eyes
+                if not each.are_those_of(asker) and _are_independent(session, asker, each, now=now)
+            )
 
     def decline(self, start_id: str, who: Eyes, *, reason: str, now: datetime) -> StartRecord:
         """The start does not happen; who asked for it may decline it too.

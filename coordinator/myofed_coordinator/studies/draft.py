@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 import yaml
 from pydantic import ValidationError
 
 from myofed_coordinator.models import weights
-from myofed_schemas.errors import MyofedError
+from myofed_schemas.errors import FieldFault, FieldsError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.field_faults import field_faults, names_of
 from myofed_schemas.study import StudyManifest
 
 COMPLETED_HERE = ("version", "state_dict", "initial_weights_sha256")
@@ -53,7 +55,8 @@ def complete(text: bytes, *, initial_weights: bytes, version: int) -> StudyManif
         faults = "; ".join(
             f"{'.'.join(map(str, fault['loc'])) or 'study'}: {fault['msg']}" for fault in error.errors()[:5]
         )
-        raise _invalid(faults) from error
+        fields = field_faults(error.errors(), known=_known())
+        raise _invalid(faults, fields) from error
 
 
 def _mapping(text: bytes) -> Mapping[str, object]:
@@ -66,10 +69,16 @@ def _mapping(text: bytes) -> Mapping[str, object]:
     return document
 
 
-def _invalid(what: str) -> MyofedError:
-    return MyofedError(
+@cache
+def _known() -> frozenset[str]:
+    return names_of(StudyManifest.model_json_schema())
+
+
+def _invalid(what: str, fields: tuple[FieldFault, ...] = ()) -> FieldsError:
+    return FieldsError(
         "STUDY_INVALID",
         f"the study does not hold: {what}",
+        fields,
         hint="docs/study.md explains every field and holds an example",
         exit_code=ExitCode.BAD_INPUT,
     )

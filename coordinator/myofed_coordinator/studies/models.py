@@ -47,3 +47,18 @@ class DecisionRow(Base):
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     document: Mapped[str]
     """Canonical JSON of the SignedDecision."""
+
+
+class LeadRow(Base):
+    """Somebody who leads a study. A study with versions and without such a row is nobody's."""
+
+    __tablename__ = "study_leads"
+
+    study_id: Mapped[str] = mapped_column(String(48), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    origin: Mapped[str] = mapped_column(String(16), primary_key=True)
+    """`account`, or `machine` for a login at the coordinator's machine: an account of that name is somebody else."""
+    owner: Mapped[bool]
+    """Wrote version 1, or was put in that place by an administrator; adds and removes the others."""
+    added_by: Mapped[str] = mapped_column(String(64))
+    added_at: Mapped[str] = mapped_column(String(20))

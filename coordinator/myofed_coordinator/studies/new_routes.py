@@ -14,6 +14,7 @@ from fastapi.openapi.models import Example
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.studies import draft
+from myofed_coordinator.studies.leads import doer_of
 from myofed_coordinator.studies.service import StudiesService
 from myofed_coordinator.studies.uploads import Uploads
 from myofed_schemas.ids import Sha256
@@ -52,12 +53,12 @@ def new_studies_router(studies: StudiesService, uploads: Uploads, *, clock: Call
 
     @router.post("/studies", status_code=201)
     def create(body: Asked, person: Writer) -> SignedManifest:
-        """The draft becomes the next version of its study, is signed, and is offered to the sites that it names."""
+        """The draft becomes the next version of its study, is signed, and is offered to the sites that it names; of a study that exists by its leads only."""
         text = json.dumps(body.draft).encode()
         content = uploads.read(body.initial_weights_sha256)
         version = studies.next_version(draft.study_id_of(text))
         manifest = draft.complete(text, initial_weights=content, version=version)
-        signed = studies.create(manifest, content, actor=person.account, now=clock())
+        signed = studies.create(manifest, content, actor=doer_of(person), now=clock())
         uploads.used(body.initial_weights_sha256)
         return signed
 

@@ -15,6 +15,7 @@ from myofed_coordinator.enrolment.service import EnrolmentService
 from myofed_coordinator.models import weights
 from myofed_coordinator.planning.check import check_planning
 from myofed_coordinator.signing import Signer, verify
+from myofed_coordinator.studies.leads import Doer, act_as_lead, lead_row
 from myofed_coordinator.studies.models import DecisionRow, StudyRow, StudySiteRow
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.clock import utc_text
@@ -65,21 +66,25 @@ class StudiesService:
         with self._database.read() as session:
             return _last_version(session, study_id) + 1
 
-    def create(self, manifest: StudyManifest, initial_weights: bytes, *, actor: str, now: datetime) -> SignedManifest:
+    def create(
+        self, manifest: StudyManifest, initial_weights: bytes, *, actor: Doer | str, now: datetime
+    ) -> SignedManifest:
         """The manifest is signed, stored and offered to its sites; the weights lie in the models folder.
 
-        Exactly the last version sent again (manifest and weights) returns the stored document.
+        Exactly the last version sent again (manifest and weights) returns the stored document. Who writes version 1 owns
+        the study; only its leads, or who stands in for them, write the next ones.
 
         Args:
             manifest: Complete.
             initial_weights: Safetensors file that `initial_weights_sha256` and `state_dict` describe.
-            actor: Who creates it.
+            actor: Who creates it; a name alone is an account that stands in for nobody.
             now: Aware.
 
         Raises:
-            MyofedError: WEIGHTS_*; STUDY_VERSION, not the next one; STUDY_SITE_UNKNOWN, a site that is not approved;
+            MyofedError: WEIGHTS_*; STUDY_NOT_YOURS; STUDY_NO_LEAD; STUDY_VERSION, not the next one; STUDY_SITE_UNKNOWN, a site that is not approved;
                 PLANNING_MISMATCH, a planning section that is not as it was proposed.
         """
+        doer = actor if isinstance(actor, Doer) else Doer(actor)
         _check_weights(manifest, initial_weights)
         weights.keep_weights(self._place.models, initial_weights)
         signer = self._place.signer
@@ -94,9 +99,13 @@ class StudiesService:
             _check_version(manifest, last=last)
             _check_sites(manifest, {site for site, _ in self._enrolment.approved_node_keys()})
             check_planning(session, manifest.planning)
+            if last:
+                act_as_lead(session, self._audit, manifest.study_id, doer, deed="write", now=now)
             detail: dict[str, str | int] = {"version": manifest.version, "digest": signed.digest}
-            self._audit.append(Deed(actor, "STUDY_CREATED", manifest.study_id, detail), now=now)
+            self._audit.append(Deed(doer.name, "STUDY_CREATED", manifest.study_id, detail), now=now)
             _store(session, signed, now=now)
+            if not last:
+                session.add(lead_row(manifest.study_id, doer, owner=True, by=doer.name, at=utc_text(now)))
         return signed
 
     def record_decision(self, signed: SignedDecision, *, site: str, now: datetime) -> None:

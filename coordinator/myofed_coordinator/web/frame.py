@@ -77,6 +77,8 @@ NOTICES: Mapping[str, str] = {
     "reply-sent": "Your reply is in the thread.",
     "request-withdrawn": "The request is taken back; the thread stays.",
     "study-offered": "The study is signed and offered; its sites see it within a minute.",
+    "lead-added": "The account leads this study too.",
+    "lead-removed": "The study is out of these hands.",
     "draft-discarded": "The draft is gone.",
     "run-stopping": "The run was asked to stop; it ends at its next look.",
 }

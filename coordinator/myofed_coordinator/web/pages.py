@@ -22,6 +22,7 @@ from myofed_coordinator.web.catalog_page import add_catalog
 from myofed_coordinator.web.feasibility_page import add_feasibility
 from myofed_coordinator.web.frame import Section
 from myofed_coordinator.web.kit import static_router
+from myofed_coordinator.web.leads_page import add_leads
 from myofed_coordinator.web.login_page import add_login, add_setup
 from myofed_coordinator.web.models_page import add_models
 from myofed_coordinator.web.overview import overview
@@ -70,9 +71,10 @@ def add_pages(
     add_profile(router, renderer, services, clock=clock)
     add_accounts(router, renderer, services.accounts, clock=clock)
     add_sites(router, renderer, services, clock=clock)
-    add_studies(router, renderer, services, Trainings(runs, starts), clock=clock)
+    add_studies(router, renderer, services, Trainings(runs, starts, services.leads), clock=clock)
     largest = services.config.largest_upload_mb << 20
     uploads = Uploads(services.home.uploads, services.home.models, largest, services.audit)
+    add_leads(router, services.leads, clock=clock)
     add_wizard(router, renderer, services, uploads, clock=clock)
     add_starts(router, starts, clock=clock)
     add_catalog(router, renderer, services, clock=clock)

@@ -20,6 +20,7 @@ from myofed_coordinator.catalog.names import name_of
 from myofed_coordinator.web import words
 from myofed_coordinator.web.frame import NOTICES, Frame, Section, Visitor, links_for
 from myofed_coordinator.web.kit import assets
+from myofed_coordinator.web.qr import qr_svg
 from myofed_schemas.errors import MyofedError
 
 FRAME_HEADER = "hx-request"
@@ -47,6 +48,7 @@ def environment() -> Environment:
         "short": words.short,
         "pill": words.pill,
         "named": name_of,
+        "qr": qr_svg,
     }
     made.globals["asset"] = {name: found.path for name, found in assets().items()}
     return made

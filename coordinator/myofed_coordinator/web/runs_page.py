@@ -14,6 +14,7 @@ from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer, doer_of
 from myofed_coordinator.web.curve import Curve, dice_curve
 from myofed_coordinator.web.overview import ACTIVE
 from myofed_coordinator.web.render import Asked, Renderer, done
@@ -29,11 +30,11 @@ Stopper = Annotated[Person, Depends(gate.page(Permission.STOP_RUNS))]
 class RunsStopper(RunsReader, Protocol):
     """What the pages need of the runs' service."""
 
-    def stop(self, run_id: str, *, actor: str, now: datetime) -> RunStatus:
+    def stop(self, run_id: str, *, actor: Doer, now: datetime) -> RunStatus:
         """The run ends as stopped.
 
         Raises:
-            MyofedError: RUN_UNKNOWN.
+            MyofedError: RUN_UNKNOWN; STUDY_NOT_YOURS; STUDY_NO_LEAD.
         """
 
 
@@ -79,6 +80,7 @@ class RunView:
         curve: Dice by round, drawn; its numbers stand in the table.
         sites: All that took part or failed to, sorted.
         rounds: Newest first.
+        mine: The visitor leads the study, or stands in for its leads.
     """
 
     status: RunStatus
@@ -87,6 +89,7 @@ class RunView:
     curve: Curve
     sites: tuple[str, ...]
     rounds: tuple[RoundView, ...]
+    mine: bool
 
     @property
     def active(self) -> bool:
@@ -113,16 +116,16 @@ def add_runs(
 
     @router.get("/runs/{run_id}")
     def one(run_id: RunId, request: Request, person: Seer) -> HTMLResponse:
-        view = run_view(services, runs.show(run_id))
+        view = run_view(services, runs.show(run_id), person=person)
         return renderer.page(Asked(request, person), "run.html", at=AT, view=view)
 
     @router.post("/runs/{run_id}/stop")
     def stop(run_id: RunId, person: Stopper) -> RedirectResponse:
-        runs.stop(run_id, actor=person.account, now=clock())
+        runs.stop(run_id, actor=doer_of(person), now=clock())
         return done(f"/runs/{run_id}", "run-stopping")
 
 
-def run_view(services: Services, status: RunStatus) -> RunView:
+def run_view(services: Services, status: RunStatus, *, person: Person) -> RunView:
     """One run with its rounds; a run restored without its study still shows them."""
     planned = planned_of(services, status)
     took_part = {site for report in status.rounds for site in report.sites}
@@ -135,6 +138,7 @@ def run_view(services: Services, status: RunStatus) -> RunView:
         curve=dice_curve(status.rounds, planned=planned),
         sites=sites,
         rounds=tuple(RoundView(report, _parts(report, sites)) for report in reversed(status.rounds)),
+        mine=services.leads.may(status.study_id, doer_of(person), deed="stop"),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated
 
@@ -13,9 +13,10 @@ from fastapi.responses import HTMLResponse
 from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.api.runs import RunsReader
-from myofed_coordinator.runs.starts import StartsService
+from myofed_coordinator.runs.starts import StartsService, eyes_of
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.history import StudyVersion, history_of
+from myofed_coordinator.studies.leads import LeadsService, StudyLead, doer_of
 from myofed_coordinator.studies.service import StudyOverview
 from myofed_coordinator.web.overview import ACTIVE
 from myofed_coordinator.web.render import Asked, Renderer
@@ -101,6 +102,11 @@ class StudyView:
         versions: Newest first.
         runs: Of this study, newest first.
         starts: That somebody asked for, newest first.
+        leads: Whose study it is, the owner first.
+        mine: The visitor leads it, or stands in for its leads.
+        owned: The visitor may say who leads it.
+        hindrance: Why the visitor cannot confirm the start that waits, as a code; empty where they can, or none waits.
+        confirmers: Accounts that can, where the visitor cannot.
     """
 
     manifest: StudyManifest
@@ -108,6 +114,11 @@ class StudyView:
     versions: tuple[VersionView, ...]
     runs: tuple[RunStatus, ...]
     starts: tuple[StartRecord, ...]
+    leads: tuple[StudyLead, ...]
+    mine: bool
+    owned: bool
+    hindrance: str = ""
+    confirmers: tuple[str, ...] = ()
 
     @property
     def waiting(self) -> StartRecord | None:
@@ -132,10 +143,11 @@ class StudyView:
 
 @dataclass(frozen=True)
 class Trainings:
-    """What the pages of studies need of runs and their starts."""
+    """What the pages of studies need of runs, their starts, and who leads a study."""
 
     runs: RunsReader
     starts: StartsService
+    leads: LeadsService
 
 
 def add_studies(
@@ -150,7 +162,7 @@ def add_studies(
 
     @router.get("/studies/{study_id}")
     def one(study_id: StudyId, request: Request, person: Seer) -> HTMLResponse:
-        view = study_view(history_of(services.database, study_id), trainings, now=clock())
+        view = study_view(history_of(services.database, study_id), trainings, person=person, now=clock())
         return renderer.page(Asked(request, person), "study.html", at=AT, view=view)
 
 
@@ -160,16 +172,25 @@ def matrix(studies: list[StudyOverview]) -> Matrix:
     return Matrix(sites, tuple(MatrixRow(study, tuple(study.decisions.get(s) for s in sites)) for study in studies))
 
 
-def study_view(versions: tuple[StudyVersion, ...], trainings: Trainings, *, now: datetime) -> StudyView:
-    """One study from all its versions (newest first), its runs and their starts."""
-    manifest = versions[0].signed.manifest
-    return StudyView(
+def study_view(versions: tuple[StudyVersion, ...], trainings: Trainings, *, person: Person, now: datetime) -> StudyView:
+    """One study from all its versions (newest first), its runs and their starts, as this person sees it."""
+    manifest, doer = versions[0].signed.manifest, doer_of(person)
+    view = StudyView(
         manifest=manifest,
         facts=facts_of(manifest),
         versions=tuple(_version(version) for version in versions),
         runs=tuple(run for run in reversed(trainings.runs.list()) if run.study_id == manifest.study_id),
         starts=tuple(s for s in trainings.starts.list_starts(now=now) if s.study_id == manifest.study_id),
+        leads=trainings.leads.of_study(manifest.study_id),
+        mine=trainings.leads.may(manifest.study_id, doer, deed="start"),
+        owned=person.may(Permission.CHOOSE_LEADS) and trainings.leads.owns(manifest.study_id, doer),
     )
+    if view.waiting is None or not person.may(Permission.CONFIRM_START):
+        return view
+    start_id = view.waiting.start_id
+    hindrance = trainings.starts.hindrance(start_id, eyes_of(person), now=now)
+    confirmers = trainings.starts.confirmers(start_id, now=now) if hindrance else ()
+    return replace(view, hindrance=hindrance, confirmers=confirmers)
 
 
 def facts_of(manifest: StudyManifest) -> tuple[Fact, ...]:

@@ -15,6 +15,7 @@ from myofed_coordinator.accounts import gate
 from myofed_coordinator.accounts.permissions import Permission, Person
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies import draft as drafts_of_studies
+from myofed_coordinator.studies.leads import doer_of
 from myofed_coordinator.studies.uploads import Uploads
 from myofed_coordinator.web.forms import Form, form_of
 from myofed_coordinator.web.render import Asked, Renderer, done
@@ -52,10 +53,10 @@ class FieldView:
 
 @dataclass(frozen=True)
 class BeginView:
-    """How a draft begins; `kept` where the person has one already."""
+    """How a draft begins; `kept` where the person has one already; id, title and whether it is the person's for each study."""
 
     kept: bool
-    studies: tuple[tuple[str, str], ...]
+    studies: tuple[tuple[str, str, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def add_wizard(
 
     @router.get("/study-draft")
     def start(request: Request, person: Writer) -> HTMLResponse:
-        known = ((s.signed.manifest.study_id, s.signed.manifest.title) for s in services.studies.list_studies())
+        every = (s.signed.manifest for s in services.studies.list_studies())
+        known = ((m.study_id, m.title, services.leads.may(m.study_id, doer_of(person), deed="write")) for m in every)
         view = BeginView(drafts.read(person.account) is not None, tuple(known))
         return renderer.page(Asked(request, person), "wizard_begin.html", at=AT, view=view)
 
@@ -101,14 +103,14 @@ def add_wizard(
 
     @router.get("/study-draft/review")
     def review(request: Request, person: Writer) -> HTMLResponse:
-        view = review_of(services, uploads, of(person))
+        view = review_of(services, uploads, of(person), person=person)
         return renderer.page(Asked(request, person), "wizard_review.html", at=AT, view=view)
 
     @router.post("/study-draft/offer")
     def offer(person: Writer) -> RedirectResponse:
         draft = of(person)
         manifest, content = completed(services, uploads, draft)
-        services.studies.create(manifest, content, actor=person.account, now=clock())
+        services.studies.create(manifest, content, actor=doer_of(person), now=clock())
         uploads.used(manifest.initial_weights_sha256)
         drafts.discard(person.account)
         return done(f"{AT}/{manifest.study_id}", "study-offered")
@@ -147,10 +149,11 @@ def step_view(services: Services, uploads: Uploads, draft: StudyDraft, key: str)
     return StepView(STEPS[at], STEPS, fields, f"{HERE}/{keys[at - 1]}" if at else HERE)
 
 
-def review_of(services: Services, uploads: Uploads, draft: StudyDraft) -> ReviewView:
-    """What the draft would become."""
+def review_of(services: Services, uploads: Uploads, draft: StudyDraft, *, person: Person) -> ReviewView:
+    """What the draft would become, if this person offered it."""
     try:
         manifest, _ = completed(services, uploads, draft)
+        services.leads.check(manifest.study_id, doer_of(person))
     except MyofedError as error:
         return ReviewView(STEPS, f"{error.code}: {error.message}", None, ())
     return ReviewView(STEPS, "", manifest, facts_of(manifest))

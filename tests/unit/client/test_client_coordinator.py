@@ -13,7 +13,7 @@ from wire_examples import CARD, WIRE_EXAMPLES
 
 from myofed_client import Coordinator
 from myofed_schemas.catalog_search import CardChoice, FacetChoice
-from myofed_schemas.errors import MyofedError
+from myofed_schemas.errors import FieldsError, MyofedError
 from myofed_schemas.federation import RunStatus
 
 TOKEN = "secret-token-of-a-person"
@@ -46,6 +46,24 @@ def test_refusal_has_the_coordinators_code_and_neither_token_nor_body(answer: ht
     assert error.code == code
     assert TOKEN not in str(error)
     assert "proxy" not in error.message
+
+
+def test_refusal_names_the_fields_that_the_coordinator_names() -> None:
+    """In the message and as values; more than a code and fields is no refusal of a coordinator."""
+    fault = {"field": "body.rounds", "expected": "1 at least"}
+    error = refusal(
+        lambda: client(lambda _r: httpx.Response(422, json={"code": "MALFORMED", "fields": [fault]})).runs()
+    )
+    assert isinstance(error, FieldsError)
+    assert [(f.field, f.expected) for f in error.fields] == [("body.rounds", "1 at least")]
+    assert "body.rounds: expected 1 at least" in error.message
+    spoilt = {**fault, "expected": "a\x1b[2Jb"}
+    assert (
+        refusal(
+            lambda: client(lambda _r: httpx.Response(422, json={"code": "MALFORMED", "fields": [spoilt]})).runs()
+        ).code
+        == "HTTP_422"
+    )
 
 
 def test_nobody_who_answers_is_told_as_such() -> None:

@@ -166,6 +166,25 @@ def test_role_that_needs_a_second_factor_is_not_given_to_who_has_none(services: 
     assert (entry.actor, entry.subject) == ("token", "ann.lee")
 
 
+def test_move_to_another_site_is_in_the_chain_and_counts_as_given_roles(services: Services) -> None:
+    """Whoever moves a representative opens another hospital's threads; the same again is no change."""
+    new = NewAccount(account="rep", roles=(Role.SITE_REPRESENTATIVE,), site="hospital-a")
+    services.accounts.add(new, actor="token", now=NOW)
+    move = RolesChange(roles=(Role.SITE_REPRESENTATIVE,), site="hospital-b")
+    for _ in range(2):
+        assert services.accounts.set_roles("rep", move, actor="ann.lee", now=NOW).site == "hospital-b"
+    services.accounts.set_roles("rep", RolesChange(roles=(Role.AUDITOR,)), actor="ann.lee", now=NOW)
+    told = [(e.actor, e.action, e.detail) for e in services.audit.entries() if e.subject == "rep"]
+    rep, moved = "site-representative", {"from_site": "hospital-a", "to_site": "hospital-b"}
+    assert told == [
+        ("token", "ACCOUNT_ADDED", {"roles": rep, "site": "hospital-a"}),
+        ("ann.lee", "ACCOUNT_ROLES", {"from": rep, "to": rep, **moved}),
+        ("ann.lee", "ACCOUNT_ROLES", {"from": rep, "to": "auditor", "from_site": "hospital-b", "to_site": "-"}),
+    ]
+    with services.database.read() as session:
+        assert session.get_one(AccountRow, "rep").roles_by == "ann.lee"
+
+
 def test_change_of_password_asks_for_the_old_one_and_ends_all_sessions(services: Services) -> None:
     """A session that somebody left open cannot take the account over."""
     person = make_person(services.accounts, "ann.lee", Role.AUDITOR, now=NOW)

@@ -9,7 +9,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from coordinator_factories import HOUR, NOW, FakePerson, FakeSite, make_card, make_person, make_site
+from coordinator_factories import (
+    HOUR,
+    NOW,
+    FakePerson,
+    FakeSite,
+    make_card,
+    make_manifest,
+    make_person,
+    make_site,
+    make_weights,
+)
 from sqlalchemy import func, select
 
 from myofed_coordinator.accounts.login import Arrival
@@ -24,6 +34,7 @@ from myofed_coordinator.config import load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.runs.models import StartRow
 from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 
@@ -230,6 +241,22 @@ def test_roles_that_were_taken_stay_taken_and_none_is_given(lost: Lost) -> None:
     }
 
 
+def test_representative_who_was_moved_speaks_for_neither_site(lost: Lost) -> None:
+    """The old one is shut, the new one is not opened."""
+    accounts = lost.services.accounts
+    rep = (Role.SITE_REPRESENTATIVE,)
+    accounts.add(NewAccount(account="rep", roles=rep, site="hospital-a"), actor="token", now=NOW)
+    both = NewAccount(account="both", roles=(Role.AUDITOR, *rep), site="hospital-a")
+    accounts.add(both, actor="token", now=NOW)
+    lost.save()
+    accounts.set_roles("rep", RolesChange(roles=rep, site="hospital-b"), actor="token", now=NOW)
+    accounts.set_roles("both", RolesChange(roles=(Role.AUDITOR, *rep), site="hospital-b"), actor="token", now=NOW)
+    with lost.back() as back:
+        found = {record.account: (record.roles, record.site, record.state) for record in back.accounts.list_accounts()}
+    assert found["both"] == ((Role.AUDITOR,), None, "invited")
+    assert found["rep"][2] == "disabled"
+
+
 def test_token_that_was_revoked_after_the_backup_opens_nothing(lost: Lost) -> None:
     """By its own id, and with the roles that its person lost at the provider; another token still opens."""
     services = lost.services
@@ -305,3 +332,18 @@ def test_restore_says_how_far_the_chain_went(lost: Lost) -> None:
         "ann.lee",
         {"action": "ACCOUNT_DISABLED", "by": "token", "entry": head.sequence},
     )
+
+
+def test_lead_who_was_removed_after_the_backup_leads_no_more(lost: Lost, enrol: Enrol) -> None:
+    """Who was added after it does not either: replaying opens nothing."""
+    enrol("hospital-a")
+    services, weights = lost.services, make_weights()
+    for account in ("lea", "lou", "max"):
+        services.accounts.add(NewAccount(account=account, roles=(Role.STUDY_LEAD,)), actor="root", now=NOW)
+    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor="lea", now=NOW)
+    services.leads.add("thigh-muscles", "lou", by=Doer("lea"), now=NOW)
+    lost.save()
+    services.leads.remove("thigh-muscles", "lou", by=Doer("lea"), now=LATER)
+    services.leads.add("thigh-muscles", "max", by=Doer("lea"), now=LATER)
+    with lost.back() as back:
+        assert [lead.name for lead in back.leads.of_study("thigh-muscles")] == ["lea"]

@@ -197,7 +197,11 @@ def test_accounts_from_the_command_line(home: HomeFolder) -> None:
     """The first administrator gets in without anybody else; the set-up link is printed once, for people and machines."""
     link = call(home, "accounts", "add", "ann.lee", "--role", "administrator")
     assert link["setup_url"] == f"https://127.0.0.1:8443/setup#{link['setup_secret']}"
+    drawn = CliRunner().invoke(app, ["accounts", "reset", "ann.lee", "--qr", "--json", "--home", str(home.root)])
+    assert "\N{UPPER HALF BLOCK}" in drawn.stderr
+    assert json.loads(drawn.stdout)["account"] == "ann.lee"
     said = CliRunner().invoke(app, ["accounts", "reset", "ann.lee", "--home", str(home.root)])
+    assert "\N{UPPER HALF BLOCK}" not in said.stderr
     assert (said.exit_code, said.stdout) == (0, "")
     assert "/setup#" in said.stderr
     call(home, "accounts", "add", "rep", "--role", "site-representative", "--site", "hospital-a")

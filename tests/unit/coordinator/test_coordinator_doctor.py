@@ -11,9 +11,10 @@ import pytest
 from coordinator_factories import NOW
 from sqlalchemy import delete
 
+from myofed_coordinator.certificates import CA_DAYS
 from myofed_coordinator.config import load_config
 from myofed_coordinator.database import RevisionRow, open_database
-from myofed_coordinator.doctor import DoctorReport, examine
+from myofed_coordinator.doctor import Check, DoctorReport, examine
 from myofed_coordinator.home import HomeFolder
 
 
@@ -61,7 +62,7 @@ def service_down(home: HomeFolder) -> None:
     [
         (readable_keys, "KEYS_PRIVATE", "KEYS_READABLE"),
         (no_signing_key, "SIGNING_KEY", "SIGNING_KEY"),
-        (other_ca_key, "CERTIFICATES", "CERTIFICATE_PAIR"),
+        (other_ca_key, "AUTHORITY", "CERTIFICATE_PAIR"),
         (missing_certificate, "CERTIFICATES", "CERTIFICATE_PAIR"),
         (empty_database, "DATABASE", "DATABASE_EMPTY"),
         (broken_audit, "AUDIT_CHAIN", "AUDIT_BROKEN"),
@@ -96,6 +97,23 @@ def test_certificate_near_its_end_is_found(home: HomeFolder) -> None:
     later = NOW + timedelta(days=800)
     failed = [check.message for check in examine(home, load_config(home), now=later).checks if not check.ok]
     assert [message.split(":")[0] for message in failed] == ["CERTIFICATE_EXPIRES"]
+
+
+def authority(home: HomeFolder, *, days: int) -> Check:
+    """What doctor says of the CA so long before it ends."""
+    later = NOW + timedelta(days=CA_DAYS - days) - timedelta(hours=2)
+    (found,) = (c for c in examine(home, load_config(home), now=later).checks if c.code == "AUTHORITY")
+    return found
+
+
+def test_end_of_the_ca_is_told_half_a_year_before(home: HomeFolder) -> None:
+    """First a warning, which leaves the home healthy; in the last month a defect."""
+    assert "valid until" in authority(home, days=181).message
+    early, late = authority(home, days=179), authority(home, days=29)
+    assert (early.ok, early.warning, late.ok) == (True, True, False)
+    for told in (early, late):
+        assert told.message.startswith("CA_EXPIRES: the consortium's CA ends on 20")
+        assert "all join anew" in told.hint
 
 
 def test_new_home_is_healthy_and_no_check_is_not_health(home: HomeFolder) -> None:

@@ -214,6 +214,9 @@ def test_draft_of_unknown_weights_or_of_another_form_is_refused(lead: Lead, serv
     for wrong in ({}, {"study_id": 7}, {**draft(), "unknown": 1}, {**draft(), "rounds": 0}):
         status, answer = lead.post(wrong)
         assert (status, answer["code"]) == (400, "STUDY_INVALID")  # type: ignore[index]
+        assert "Mueller" not in json.dumps(answer)
+    told = lead.post({**draft(), "rounds": 0, "title": 7, "Mueller": {}})[1]["fields"]  # type: ignore[index]
+    assert {"field": "rounds", "expected": "1 at least"} in told
     assert lead.post([])[0] == 422
     assert lead.post({**draft(), "sites": ["hospital-z"]})[1]["code"] == "STUDY_SITE_UNKNOWN"  # type: ignore[index]
     assert services.studies.list_studies() == []

@@ -60,6 +60,43 @@ def test_failed_login_gives_no_cookie(client: TestClient, services: Services) ->
     assert (answer.status_code, code_of(answer)) == (422, "MALFORMED")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "fields"),
+    [
+        ("POST", "/accounts", {"account": "Peter Mueller", "roles": ["auditor"]}, [("body.account", "of the form ^[a-z]")]),
+        ("POST", "/accounts", {"account": "ann", "roles": ["Mueller"]}, [("body.roles.0", "'administrator', 'study-lead'"), ("body.roles", "of length 1")]),
+        ("POST", "/accounts", {"roles": ["auditor"], "Mueller": 1}, [("body.account", "a value"), ("body", "no field but")]),
+        ("POST", "/accounts", {"account": "ann", "roles": ["auditor"], "site": "mueller"}, [("body", "what the documentation")]),
+        ("POST", "/accounts", None, [("body", "a value")]),
+        ("GET", "/catalog/cards?page=Mueller", None, [("query.page", "int")]),
+        ("GET", "/studies/MUELLER", None, [("path.study_id", "of the form")]),
+        ("POST", "/studies", {"draft": {"study_id": 1, "x": {"Mueller": 2}}, "initial_weights_sha256": "Mueller"},
+         [("body.initial_weights_sha256", "of the form")]),
+    ],
+)  # fmt: skip
+def test_malformed_request_is_told_its_fields_and_not_what_it_sent(
+    client: TestClient, services: Services, method: str, path: str, sent: object, fields: list[tuple[str, str]]
+) -> None:
+    """Field and form; a value, and a name that is not of the form, may be a patient's."""
+    headers = BEARER
+    if path == "/studies":
+        make_person(services.accounts, "lea", Role.STUDY_LEAD, now=NOW)
+        lea = Person("lea", frozenset({Role.STUDY_LEAD}))
+        made = services.tokens.make(lea, NewToken(title="t", scope=(Permission.WRITE_STUDIES,)), now=NOW)
+        headers = {"authorization": f"Bearer {made.token}"}
+    answer = client.request(method, f"{API}{path}", json=sent, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "MALFORMED")
+    assert "mueller" not in answer.text.lower()
+    told = [(fault["field"], fault["expected"]) for fault in answer.json()["fields"]]
+    assert [name for name, _ in told] == [name for name, _ in fields]
+    assert all(said.startswith(form) for (_, said), (_, form) in zip(told, fields, strict=True))
+
+
+def test_refusal_without_fields_is_as_it_was(client: TestClient) -> None:
+    """Programs of before take a code and a hint alone."""
+    assert client.get(f"{API}/studies/nothing", headers=BEARER).json() == {"code": "STUDY_UNKNOWN", "hint": ""}
+
+
 def test_person_comes_from_link_to_session_to_token_and_out(
     client: TestClient, services: Services, clock: Clock
 ) -> None:

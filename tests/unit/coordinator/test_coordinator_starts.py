@@ -13,6 +13,8 @@ from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.accounts.wire import NewAccount, RolesChange
 from myofed_coordinator.runs.starts import PENDING_FOR, Eyes, StartsService, eyes_of
 from myofed_coordinator.services import Services, open_runs, open_services
+from myofed_coordinator.studies.leads import Doer, lead_row
+from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 
 Enrol = Callable[[str], FakeSite]
@@ -25,9 +27,12 @@ TOKEN = Eyes("token", "token")
 
 @pytest.fixture
 def site(services: Services, enrol: Enrol) -> FakeSite:
-    """hospital-a, which approved version 1 of thigh-muscles."""
+    """hospital-a, which approved version 1 of thigh-muscles; everybody of these tests leads the study."""
     made = enrol("hospital-a")
     offer(services, made, version=1)
+    with services.database.write() as session:
+        for account in ("ann.lee", "bob", "dan", "eve"):
+            session.add(lead_row("thigh-muscles", Doer(account), owner=False, by="lead", at=utc_text(NOW)))
     return made
 
 
@@ -48,7 +53,7 @@ def actions(services: Services) -> list[tuple[str, str]]:
 def test_start_without_approvals_is_not_even_asked_for(services: Services, enrol: Enrol) -> None:
     """Nothing waits that could not start."""
     site = enrol("hospital-a")
-    services.studies.create(make_manifest(WEIGHTS, sites=(site.name,)), WEIGHTS, actor="lead", now=NOW)
+    services.studies.create(make_manifest(WEIGHTS, sites=(site.name,)), WEIGHTS, actor="ann.lee", now=NOW)
     for study, code in (("thigh-muscles", "NOT_APPROVED"), ("nothing", "STUDY_UNKNOWN")):
         with pytest.raises(MyofedError, match=code):
             starts_of(services).ask(study, ANN, now=NOW)

@@ -75,6 +75,8 @@ def set_up(window: Window, account: str, role: Role) -> bytes:
     link = link_on(page)
     offered = window.client.post("/setup/offer", data={"secret": link}).text
     key = key_on(offered)
+    assert 'role="img" aria-label="QR code of the second factor for' in offered
+    assert "style=" not in offered
     answer = {"secret": link, "password": PASSWORD, "again": PASSWORD, "code": code_at(key, now=window.now)}
     ready = window.client.post("/setup", data=answer)
     assert "Your account is ready" in ready.text

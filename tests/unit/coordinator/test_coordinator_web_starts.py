@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
+from coordinator_factories import NOW, FakeSite, make_manifest, make_person, make_weights
 from fastapi.testclient import TestClient
 from web_factories import TOKEN, OnePerson, words_of
 
 from myofed_coordinator.accounts import gate
+from myofed_coordinator.accounts.makers import HELD_FOR
 from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.accounts.wire import NewAccount
 from myofed_coordinator.api.people import PeoplePort, people_app
@@ -80,10 +81,32 @@ def test_page_says_why_a_second_account_of_the_same_hands_does_not_confirm(servi
         services.accounts.add(NewAccount(account=account, roles=(Role.ADMINISTRATOR,)), actor=maker, now=NOW)
     lead, boss = window("lea", Role.ADMINISTRATOR), window("ada", Role.ADMINISTRATOR)
     post(lead, f"{STUDY}/start")
+    page = boss.get(STUDY).text
+    assert "Confirm the start" not in page
+    assert "Decline the start" in page
+    assert "You cannot confirm it: within 30 days your account or that of lea added" in words_of(page)
+    assert "No other account may: an administrator whom somebody else let in confirms" in words_of(page)
     page = words_of(post(boss, f"/starts/{start_id(services)}/confirm"))
     for said in ("START_NOT_INDEPENDENT", "within 30 days", "whom somebody else let in confirms"):
         assert said in page
     assert open_runs(services).list() == []
+
+
+def test_page_names_who_may_confirm_to_who_may_not(services: Services, window: Window) -> None:
+    """Active administrators in other hands than who asked; neither the asker, nor a lead, nor who is shut out."""
+    long_ago = NOW - 2 * HELD_FOR
+    for account, role in (("lea", Role.ADMINISTRATOR), ("max", Role.STUDY_LEAD), ("ben", Role.ADMINISTRATOR)):
+        make_person(services.accounts, account, role, now=long_ago)
+    make_person(services.accounts, "out", Role.ADMINISTRATOR, now=long_ago)
+    services.accounts.disable("out", actor="root", now=NOW)
+    services.accounts.add(NewAccount(account="ada", roles=(Role.ADMINISTRATOR,)), actor="lea", now=NOW)
+    lead, boss = window("lea", Role.ADMINISTRATOR), window("ada", Role.ADMINISTRATOR)
+    post(lead, f"{STUDY}/start")
+    for browser in (lead, boss):
+        page = browser.get(STUDY).text
+        assert "Confirm the start" not in page
+        assert "Who may confirm: ben." in words_of(page)
+    assert "Confirm the start" in window("ben", Role.ADMINISTRATOR).get(STUDY).text
 
 
 def test_start_is_declined_with_a_reason_that_the_asker_reads(services: Services, window: Window) -> None:

@@ -38,8 +38,8 @@ class FakeRuns:
                 return status
         raise MyofedError("RUN_UNKNOWN", "no such run")
 
-    def stop(self, run_id: str, *, actor: str, now: datetime) -> RunStatus:
-        self.stopped.append(f"{run_id} by {actor}")
+    def stop(self, run_id: str, *, actor: object, now: datetime) -> RunStatus:
+        self.stopped.append(f"{run_id} by {getattr(actor, 'name', actor)}")
         return self.show(run_id)
 
 

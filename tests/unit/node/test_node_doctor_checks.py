@@ -191,6 +191,15 @@ def test_certificate_with_time_left_is_none(site: Site) -> None:
     assert "25 days" in checks.client_certificate_days(site.folder, now=NOW - timedelta(days=18))
 
 
+def test_end_of_the_consortiums_ca_is_told_half_a_year_before(site: Site) -> None:
+    """A site that never joined has none."""
+    assert checks.consortium_ca_days(site.folder, now=NOW) == "none yet"
+    _certificate(site)
+    site.folder.consortium_ca.write_bytes(site.folder.tls_certificate.read_bytes())
+    assert _defect(lambda: checks.consortium_ca_days(site.folder, now=NOW)) == "CA_EXPIRES"
+    assert "valid until" in checks.consortium_ca_days(site.folder, now=NOW - timedelta(days=200))
+
+
 def test_services_that_are_down_are_told(site: Site) -> None:
     """None at all, or one of them by name; a status that a killed `up` left behind counts as stopped."""
     assert _defect(lambda: checks.services(site.folder)) == "NODE_NOT_RUNNING"
