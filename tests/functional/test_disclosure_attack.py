@@ -16,7 +16,7 @@ from proofs.disclosure_cohorts import random_cohort
 from proofs.disclosure_kept import Kept
 from proofs.disclosure_model import Cell, Model, Version, groups_of, worlds_of
 from proofs.disclosure_moves import Moves
-from proofs.disclosure_try import attacked, published, try_cohort
+from proofs.disclosure_try import SITE, attacked, published, try_cohort
 
 from myofed_node.disclosure.protect import NOTHING, Protected, protect
 from myofed_node.disclosure.versions import Task, problem_of
@@ -171,6 +171,20 @@ def test_attack_recovers_no_cell_below_k(seed: int) -> None:
     tried = try_cohort(seed).two
     assert tried.cells > 0
     assert tried.findings == ()
+
+
+@pytest.mark.parametrize("seed", [FEW, 2, 11, LEAKY])
+def test_raised_k_is_kept_alone_and_the_old_one_together(seed: int) -> None:
+    """Who holds the new version alone learns nothing below the new k; who holds both, nothing below the old one."""
+    cohort = random_cohort(seed)
+    raised = SITE.model_copy(update={"policy": SITE.policy.model_copy(update={"cube_k": 12, "card_k": 20})})
+    for moments in (cohort.moments[:2], (cohort.first, cohort.first)):
+        cubes = published(cohort, moments, sites=(SITE, raised))
+        assert [cube.policy.k for cube in cubes] == [5, 12]
+        assert all(cell.count >= 12 for cell in cubes[1].cells)
+        assert attacked(cohort, cubes, moments=moments).findings == ()
+        assert attacked(cohort, cubes[1:], moments=moments[1:]).findings == ()
+    assert cubes[1].subjects is not None
 
 
 def test_proof_goes_on_where_it_was_killed(tmp_path: Path) -> None:

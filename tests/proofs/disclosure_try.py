@@ -9,10 +9,10 @@ from itertools import combinations, pairwise
 from time import process_time
 
 from myofed_node.config import SiteConfig
-from myofed_node.count_cube import cube_of, rounding_of, told_of
+from myofed_node.count_cube import cube_of, release_of, rounding_of, told_of
 from myofed_node.disclosure.base_table import Subject
 from myofed_node.disclosure.protect import Protected, protect
-from myofed_node.disclosure.versions import Release, Task
+from myofed_node.disclosure.versions import Task
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.cube import MAX_FILTERS, CountCube
 from proofs.disclosure_attack import Attack, Finding
@@ -85,16 +85,26 @@ def published(
     *,
     protector: Protector = protect,
     known: Sequence[CountCube] = (),
+    sites: Sequence[SiteConfig] = (),
 ) -> list[CountCube]:
-    """Each version beside the last one that told anything, as the node publishes them; `known` are its first ones."""
-    rounding = rounding_of(SITE.policy.cube())
+    """Each version beside the last one that told anything, as the node publishes them.
+
+    Args:
+        cohort: Whose dimensions are counted by.
+        moments: Subjects of each version.
+        protector: What is attacked.
+        known: The first cubes, where they were made before.
+        sites: For each version the site with its policy; the usual one where there is none.
+    """
     cubes: list[CountCube] = list(known)
     for number in range(len(known), len(moments)):
+        site = sites[number] if sites else SITE
+        rounding = rounding_of(site.policy.cube())
         before = next((n for n in reversed(range(number)) if told_of(cubes[n])), None)
-        standing = None if before is None else Release(moments[before], told_of(cubes[before]), rounding)
-        early = standing is not None and _changed(cohort, moments[number - 1], moments[number]) < rounding.k
+        standing = None if before is None else release_of(cubes[before], moments[before])
+        early = standing is not None and 0 < _changed(cohort, moments[number - 1], moments[number]) < rounding.k
         protected = protector(Task(moments[number], cohort.dimensions, rounding, standing, early=early))
-        cube = cube_of(protected, config=SITE, version=number + 1)
+        cube = cube_of(protected, config=site, version=number + 1)
         cubes.append(CountCube.model_validate_json(canonical_json(cube)))
     return cubes
 
@@ -104,9 +114,18 @@ def _changed(cohort: Cohort, old: Iterable[Subject], new: Iterable[Subject]) -> 
     return ((before - after) + (after - before)).total()
 
 
-def attacked(cohort: Cohort, cubes: Sequence[CountCube]) -> Attacked:
-    """People who are signed in, then everybody with what everybody sees; all cubes of a cohort together."""
-    started, policy, moments = process_time(), cubes[0].policy, cohort.moments[: len(cubes)]
+def attacked(
+    cohort: Cohort, cubes: Sequence[CountCube], *, moments: Sequence[tuple[Subject, ...]] | None = None
+) -> Attacked:
+    """People who are signed in, then everybody with what everybody sees; all these cubes of a cohort together.
+
+    Args:
+        cohort: Whose they are.
+        cubes: Versions; where their k differ, cells below the smallest are asked for.
+        moments: Of the cubes; the cohort's first ones where it is not given.
+    """
+    started = process_time()
+    moments = cohort.moments[: len(cubes)] if moments is None else moments
     values = _vocabulary(cohort, moments)
     members = _members(moments, cohort.dimensions, values.get(FLAG, ()))
     groups = groups_of(len(moments), _removals(members, len(moments)))
@@ -115,8 +134,10 @@ def attacked(cohort: Cohort, cubes: Sequence[CountCube]) -> Attacked:
     known: list[Table] = []
     findings: list[Finding] = []
     asked = solved = 0
-    for k, among, zeros in ((policy.k, worlds, versions), (policy.public_k, versions, ())):
-        seen = tuple(_seen(cube, k) for cube in cubes)
+    signed_in = min(cube.policy.k for cube in cubes), worlds, versions
+    everybody = min(cube.policy.public_k for cube in cubes), versions, ()
+    for (k, among, zeros), public in ((signed_in, False), (everybody, True)):
+        seen = tuple(_seen(cube, public=public) for cube in cubes)
         if any(version.told for version in seen):
             model = Model(seen, groups, values, among)
             attack, truth = Attack(model, seed=cohort.seed), model.tally(members)
@@ -126,9 +147,10 @@ def attacked(cohort: Cohort, cubes: Sequence[CountCube]) -> Attacked:
     return Attacked(asked, solved, tuple(findings), round(process_time() - started, 2))
 
 
-def _seen(cube: CountCube, k: int) -> Version:
-    """What somebody sees who sees numbers from k on."""
-    told = {said: count for said, count in told_of(cube).items() if count >= k}
+def _seen(cube: CountCube, *, public: bool) -> Version:
+    """What people who are signed in see, or everybody."""
+    least = cube.policy.public_k if public else cube.policy.k
+    told = {said: count for said, count in told_of(cube).items() if count >= least}
     return Version(told, cube.policy.k, cube.policy.public_k, cube.policy.round_to)
 
 
