@@ -42,9 +42,12 @@ def cube_of(protected: Protected, *, config: SiteConfig, version: int) -> CountC
 
 
 def task_of(subjects: tuple[Subject, ...], before: Release | None, *, config: SiteConfig) -> Task:
-    """What is to be protected now, beside what was told before."""
+    """What is to be protected now, beside what was told before.
+
+    Where nobody changed and the site's policy did, no change of few subjects can be seen: all is counted as it is.
+    """
     rounding = rounding_of(config.policy.cube())
-    early = before is not None and changes(before.subjects, subjects, DIMENSIONS) < rounding.k
+    early = before is not None and 0 < changes(before.subjects, subjects, DIMENSIONS) < rounding.k
     return Task(subjects, config.policy.cube_dimensions, rounding, before, early=early)
 
 

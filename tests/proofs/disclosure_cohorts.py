@@ -25,12 +25,19 @@ class Cohort:
         dimensions: By which it is counted.
         first: Subjects at the first moment.
         second: At the second: some were added, in every third cohort some removed.
+        third: At a third, alike.
     """
 
     seed: int
     dimensions: tuple[DimensionName, ...]
     first: tuple[Subject, ...]
     second: tuple[Subject, ...]
+    third: tuple[Subject, ...]
+
+    @property
+    def moments(self) -> tuple[tuple[Subject, ...], ...]:
+        """All three."""
+        return self.first, self.second, self.third
 
 
 def random_cohort(seed: int) -> Cohort:
@@ -55,8 +62,10 @@ def random_cohort(seed: int) -> Cohort:
     first = tuple(subject() for _ in range(size))
     kept = first[int(rng.integers(1, 4)) :] if seed % 3 == 0 and size > 8 else first
     second = (*kept, *(subject() for _ in range(more)))
+    stayed = second[int(rng.integers(1, 4)) :] if seed % 3 == 0 and size > 8 else second
+    third = (*stayed, *(subject() for _ in range(int(rng.integers(1, 13)))))
     dimensions: tuple[DimensionName, ...] = (*chosen, "sequence") if flags else tuple(chosen)
-    return Cohort(seed, dimensions, first, second)
+    return Cohort(seed, dimensions, first, second, third)
 
 
 def _values(name: DimensionName) -> tuple[str, ...]:

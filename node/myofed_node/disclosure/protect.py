@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from myofed_node.disclosure.audit import audit
+from myofed_node.disclosure.audit import AuditFigures, audit
 from myofed_node.disclosure.cells import Mask
 from myofed_node.disclosure.problem import Problem, Witness
 from myofed_node.disclosure.search import Search
-from myofed_node.disclosure.versions import Task, Told, problem_of, whole_dimension_sets
+from myofed_node.disclosure.versions import Said, Task, Told, places_of, problem_of, whole_dimension_sets
 from myofed_node.disclosure.walk import Walk
 from myofed_schemas.cube import MAX_CELLS, MAX_FILTERS
 
@@ -65,9 +65,69 @@ def protect(task: Task, *, steps: int = STEPS) -> Protected:
     return next((found for found in attempts if found is not None), NOTHING)
 
 
+@dataclass(frozen=True)
+class _Proven:
+    """A publication that both audiences' witnesses agree on.
+
+    Attributes:
+        task: What was proven.
+        problem: For people who are signed in.
+        public: For everybody.
+        told: (worlds, places).
+        witnesses: For both.
+    """
+
+    task: Task
+    problem: Problem
+    public: Problem
+    told: Mask
+    witnesses: tuple[list[Witness], list[Witness]]
+
+    @property
+    def cells(self) -> set[Said]:
+        """What is told of the new version."""
+        space, told = self.problem.space, self.told[self.task.new]
+        return {space.said(int(place)) for place in np.flatnonzero(told & space.canonical)}
+
+    def less(self, cells: set[Said]) -> _Proven:
+        """Only these are told: a witness of more is one of less."""
+        told = self.told.copy()
+        told[self.task.new] &= places_of(self.problem.space, cells)
+        return replace(self, told=_kept(self.task, self.problem, told))
+
+    def audits(self) -> tuple[AuditFigures, AuditFigures]:
+        """For both audiences."""
+        seen = self.told & _seen_by_all(self.problem, self.told)
+        return audit(self.problem, self.told, self.witnesses[0]), audit(self.public, seen, self.witnesses[1])
+
+
 def _attempt(task: Task, *, filters: int, steps: int) -> Protected | None:
     """None where not every cell could be proven with cells of so many conditions."""
+    proven: list[_Proven] = []
+    for case in task.cases:
+        found = _proven(case, filters=filters, steps=steps, only=proven[-1].cells if proven else None)
+        if found is None:
+            return None
+        proven.append(found)
+    kept = proven[0].less(proven[-1].cells)
+    audits = [figures for each in proven for figures in each.less(kept.cells).audits()]
+    if any(figures.open for figures in audits):
+        return None
+    return Protected(
+        _numbers(task, kept.problem, kept.told[task.new]),
+        sum(figures.cells for figures in audits),
+        sum(figures.witnesses for figures in audits),
+        filters,
+    )
+
+
+def _proven(task: Task, *, filters: int, steps: int, only: set[Said] | None) -> _Proven | None:
+    """None where not every cell could be proven, or where there are too many; `only` these are told."""
     problem, new = problem_of(task, filters=filters), task.new
+    if only is not None:
+        worlds = list(problem.worlds)
+        worlds[new] = replace(worlds[new], told=worlds[new].told & places_of(problem.space, only))
+        problem = replace(problem, worlds=tuple(worlds))
     if (problem.worlds[new].told & problem.space.canonical).sum() > MAX_CELLS:
         return None
     first = _prove(problem, steps=steps)
@@ -78,13 +138,8 @@ def _attempt(task: Task, *, filters: int, steps: int) -> Protected | None:
     second = _prove(public, steps=steps, reuse=first[1])
     if second is None:
         return None
-    told = _kept(task, problem, told & (second[0] | ~_seen_by_all(task, problem, told)))
-    proofs = (audit(problem, told, first[1]), audit(public, told & _seen_by_all(task, problem, told), second[1]))
-    if any(proof.open for proof in proofs):
-        return None
-    return Protected(
-        _numbers(task, problem, told[new]), sum(p.cells for p in proofs), sum(p.witnesses for p in proofs), filters
-    )
+    told = _kept(task, problem, told & (second[0] | ~_seen_by_all(problem, told)))
+    return _Proven(task, problem, public, told, (first[1], second[1]))
 
 
 def _prove(problem: Problem, *, steps: int, reuse: list[Witness] | None = None) -> tuple[Mask, list[Witness]] | None:
@@ -105,8 +160,10 @@ def _kept(task: Task, problem: Problem, told: Mask) -> Mask:
     return told
 
 
-def _seen_by_all(task: Task, problem: Problem, told: Mask) -> Mask:
-    return np.asarray(told & (problem.counts(problem.rows, problem.presence) >= task.rounding.public_k))
+def _seen_by_all(problem: Problem, told: Mask) -> Mask:
+    """Each version by the rule it is told with."""
+    least = np.array([[world.rounding.public_k] for world in problem.worlds])
+    return np.asarray(told & (problem.counts(problem.rows, problem.presence) >= least))
 
 
 def _public(task: Task, problem: Problem, told: Mask) -> Problem:
@@ -114,12 +171,12 @@ def _public(task: Task, problem: Problem, told: Mask) -> Problem:
 
     Who was added or removed is small below k for everybody, and so proven with what people who are signed in see.
     """
-    seen = _seen_by_all(task, problem, told)
+    seen = _seen_by_all(problem, told)
     worlds = tuple(
         replace(world, told=seen[number], zeros=False, small=world.small and number <= task.new)
         for number, world in enumerate(problem.worlds)
     )
-    return replace(problem, worlds=worlds, k=task.rounding.public_k)
+    return replace(problem, worlds=worlds, k=task.smallest[1])
 
 
 def _numbers(task: Task, problem: Problem, told: Mask) -> Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +69,21 @@ class Task:
         """The world of the new version."""
         return 0 if self.before is None else 1
 
+    @property
+    def smallest(self) -> tuple[int, int]:
+        """Below these counts are small, for who is signed in and for everybody, where both versions are held together.
+
+        What the standing version told from a lower k on cannot be taken back: its own promise is what still can be kept.
+        """
+        rules = [self.rounding] if self.before is None else [self.rounding, self.before.rounding]
+        return min(rule.k for rule in rules), min(rule.public_k for rule in rules)
+
+    @property
+    def cases(self) -> tuple[Task, ...]:
+        """What is to be proven: beside the standing version, and alone as well where the site's k has been raised since."""
+        raised = self.smallest != (self.rounding.k, self.rounding.public_k)
+        return (self, replace(self, before=None, early=False)) if raised else (self,)
+
 
 def changes(old: tuple[Subject, ...], new: tuple[Subject, ...], dimensions: tuple[DimensionName, ...]) -> int:
     """How many subjects were added or removed; one whose values changed is both."""
@@ -98,13 +114,13 @@ def _with_told(task: Task, space: CellSpace, rows: dict[tuple[int, ...], list[Ro
     worlds = [World(nothing.told, task.rounding, zeros=not task.rounding.zeros_told)]
     if task.before is not None:
         standing = World(
-            _places(space, task.before.told),
+            places_of(space, task.before.told),
             task.before.rounding,
             fixed=True,
             zeros=not task.before.rounding.zeros_told,
         )
         worlds = [standing, *worlds, nothing, nothing]
-    problem = Problem(space, table, presence, states, tuple(worlds), task.rounding.k)
+    problem = Problem(space, table, presence, states, tuple(worlds), task.smallest[0])
     told = _tellable(task, problem, filters=filters)
     worlds[task.new] = replace(worlds[task.new], told=told)
     return replace(problem, worlds=tuple(worlds))
@@ -131,7 +147,8 @@ def _unchanged(
     return before is not None and before == task.rounding.told(int(counts[task.new, place]))
 
 
-def _places(space: CellSpace, told: Told) -> Mask:
+def places_of(space: CellSpace, told: Collection[Said]) -> Mask:
+    """All places of these cells."""
     found = [place for place in np.flatnonzero(space.tellable & space.canonical) if space.said(int(place)) in told]
     return space.everywhere(np.array(found, np.int64))
 

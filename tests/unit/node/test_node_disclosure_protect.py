@@ -145,6 +145,37 @@ def test_early_version_tells_no_other_total() -> None:
     assert protect(Task(rows[3:], ("sex",), RULE, Release(rows, first.told, RULE), early=True)) == NOTHING
 
 
+def test_raised_k_does_not_lock_the_site_out() -> None:
+    """Seven females and five others were told from 5 on; from 12 on nothing about them is, and the total still is."""
+    first = protect(Task(TWELVE, DIMENSIONS, RULE))
+    assert first.told[("sex", "female"),] == 5
+    raised = Rounding(12, 12, 5)
+    more = (*TWELVE, *[_subject("male", "unknown", "MESE")] * 18)
+    second = protect(Task(more, DIMENSIONS, raised, Release(TWELVE, first.told, RULE)))
+    assert second.told[()] == 30
+    assert all(number >= 12 for number in second.told.values())
+
+
+def test_raised_card_k_leaves_what_everybody_holds_in_the_proof() -> None:
+    """Everybody saw numbers from 10 on; that they see new ones from 20 on takes none of those back."""
+    first = protect(Task(TWELVE, DIMENSIONS, RULE))
+    task = Task(TWELVE, DIMENSIONS, Rounding(5, 20, 5), Release(TWELVE, first.told, RULE))
+    assert task.smallest == (5, 10)
+    assert [case.before is None for case in task.cases] == [False, True]
+    problem = problem_of(task, filters=3)
+    seen = myofed_node.disclosure.protect._seen_by_all(problem, np.stack([world.told for world in problem.worlds]))
+    assert {problem.space.said(int(p)) for p in np.flatnonzero(seen[0] & problem.space.canonical)} == {
+        said for said, number in first.told.items() if number >= 10
+    }
+
+
+def test_lowered_k_is_proven_once() -> None:
+    """What is told from 5 on now and from 12 on before is small below 5 in both."""
+    task = Task(TWELVE, DIMENSIONS, RULE, Release(TWELVE, {(): 10}, Rounding(12, 12, 5)))
+    assert task.smallest == (5, 10)
+    assert task.cases == (task,)
+
+
 def test_no_dimension_tells_the_total_alone() -> None:
     """`cube_dimensions: []`, and also where nobody has a value of any."""
     assert protect(Task(TWELVE, (), RULE)).told == {(): 10}

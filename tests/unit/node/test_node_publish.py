@@ -114,6 +114,19 @@ def test_early_version_tells_nothing_that_was_not_told(publisher: Publisher) -> 
     assert early.waiting == 0
 
 
+def test_raised_k_is_published_at_once_and_locks_nobody_out(publisher: Publisher) -> None:
+    """Nobody changed and the policy did: the next version keeps the raised k and tells what it can."""
+    _fill(publisher, 16)
+    first = publisher.publish(now=NOW)
+    config = publisher.site.config
+    policy = config.policy.model_copy(update={"cube_k": 12, "card_k": 12})
+    stricter = replace(publisher.site, config=config.model_copy(update={"policy": policy}))
+    raised = Publisher(stricter, publisher.api).publish(now=NOW)
+    assert (raised.state, raised.waiting, raised.cube.version) == ("published", 0, first.cube.version + 1)
+    assert (raised.cube.policy.k, raised.cube.subjects) == (12, 16)
+    assert Publisher(stricter, publisher.api).publish(now=NOW).state == "unchanged"
+
+
 def test_new_title_leaves_the_counts_as_they_were_told(publisher: Publisher) -> None:
     """A new card beside a cube that stands has the old counts, whatever was added since."""
     _fill(publisher, 4)
