@@ -99,7 +99,8 @@ class SitePolicy(WireModel):
         minimum_subjects: A study may not train here with fewer labelled subjects.
         card_k: Counts below this are told to nobody but people who are signed in.
         cube_k: Counts below this never leave.
-        zeros_told: Empty cells are told as such, so that what is withheld is known not to be empty.
+        zeros_told: Empty cells are told as such, so that what is withheld is known not to be empty. Only in a
+            demonstration, for that gives cells below k away.
         cube_dimensions: What subjects are counted by for the consortium; a shorter list tells less.
         card_round_to: Counts that leave are rounded to a multiple of this.
         hold_head: Head MR (a face can be rebuilt from it) waits for a person at intake.
@@ -146,6 +147,8 @@ class SitePolicy(WireModel):
         low = [
             f"{name} is {value}, expected at least {floor}" for name, (value, floor) in floors.items() if value < floor
         ]
+        if self.zeros_told:
+            low.append("zeros_told is true, expected false")
         if low and not self.demo:
             msg = f"{'; '.join(low)} (only a policy marked demo goes below)"
             raise ValueError(msg)
@@ -366,7 +369,7 @@ COMMENTS = {
     "policy.minimum_subjects": "A study may not train here with fewer labelled subjects (floor 10).",
     "policy.card_k": "Counts below this are told only to people who are signed in (floor 10).",
     "policy.cube_k": "Counts below this never leave the hospital (floor 5).",
-    "policy.zeros_told": "true tells empty cells apart from those below cube_k (docs/disclosure.md).",
+    "policy.zeros_told": "true tells empty cells apart from those below cube_k; only with policy.demo (docs/disclosure.md).",
     "policy.cube_dimensions": "What subjects are counted by; [] publishes the card alone.",
     "policy.card_round_to": "Counts that leave are rounded to a multiple of this (floor 5).",
     "policy.hold_head": "Head MR waits for a person before it enters the data set (a face can be rebuilt from it).",

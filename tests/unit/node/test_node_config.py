@@ -30,6 +30,13 @@ def test_policy_below_a_floor_is_refused_unless_it_calls_itself_demo(low: dict[s
     assert SitePolicy.model_validate({**low, "demo": True}).demo
 
 
+def test_empty_cells_are_told_in_a_demonstration_only() -> None:
+    """A withheld cell that is known not to be empty is small: the attack recovers it."""
+    with pytest.raises(ValidationError, match="zeros_told is true, expected false"):
+        SitePolicy(zeros_told=True)
+    assert SitePolicy(zeros_told=True, demo=True).cube().zeros_told
+
+
 def test_capturing_bodies_needs_a_demo_policy() -> None:
     """Copies of what leaves are kept for synthetic patients only."""
     with pytest.raises(ValidationError, match="capture_egress"):
