@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import numpy as np
-
 from myofed_node.config import SiteConfig
 from myofed_node.count_cube import cube_of, rounding_of, told_of
 from myofed_node.disclosure.base_table import Subject
