@@ -56,25 +56,41 @@ lint: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	$(BIN)/mypy
 	PYTHONPATH=schemas:anonymization:node:coordinator:deploy $(BIN)/lint-imports
 
+# Environments are made two at a time, and types are checked meanwhile. Files of tests are begun in the order of their names: the long ones,
+# which are functional, early, so that none is left to one worker at the end (xdist's own order begins with the files of most tests).
 .PHONY: test
-test: lint $(VENV)/.dev $(VENV)/.wheel  ## Lint, then all tests on the built wheel, then the coordinator's and the validator's on their own extras
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(PYTEST)
+test:  ## Lint, then all tests on the built wheel, then the coordinator and the validator where only their own extras are
+	$(MAKE) --no-print-directory -j 2 lint .venv-coordinator/.done .venv-validate/.done
+	$(MAKE) --no-print-directory $(VENV)/.wheel
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= $(PYTEST)
 	$(BIN)/python -m coverage report --include='*/myofed_schemas/*,*/myofed_anonymization/*' --fail-under=100
 	$(BIN)/python -m coverage report --include='*/myofed_node/*,*/myofed_coordinator/*,*/myofed_demo/*,*/myofed_simulation/*' --fail-under=$(COVERAGE)
-	$(MAKE) test-coordinator
-	$(MAKE) test-validate
+	$(MAKE) --no-print-directory test-coordinator
+	$(MAKE) --no-print-directory test-validate
 COVERAGE ?= 90
 
-# The coordinator must install and work without torch, monai, pydicom and nibabel.
+# The coordinator must install and work without torch, monai, pydicom and nibabel. `make test` has run all of its tests before, beside those
+# packages; here is run what could end otherwise without them: every import, also one inside a function, resolves and every module loads
+# (imports); the command line, a new home and its doctor, tables and migrations on both databases, the port as a process, Flower's processes and
+# app, weights and sums over them; and of the rest the one test that goes through each library: pages, sign-in by password (argon2) and at a
+# provider (Authlib), RDF (rdflib), backup (cryptography), metrics (prometheus-client). `make test-coordinator ALL=1` runs all.
+ALONE := imports.py cli.py initialise.py doctor.py migrations.py released_databases.py people_process.py federation_superlink.py \
+	federation_server_app.py federation_aggregation.py weights.py \
+	web_pages.py::test_empty_consortium_has_whole_pages_that_say_what_to_do \
+	accounts.py::test_change_of_password_asks_for_the_old_one_and_ends_all_sessions \
+	oidc.py::test_first_login_makes_the_account_and_each_login_its_roles \
+	catalog_routes.py::test_card_is_exported backup_restore.py::test_whole_coordinator_comes_back \
+	health.py::test_metrics_tell_sites_runs_and_what_will_end \
+	federation_flower_adapter.py::test_started_run_carries_the_bundle_and_the_runs_id_only
 .venv-coordinator/.done: pyproject.toml constraints.txt | $(WHEEL)
 	$(PYTHON) -m venv .venv-coordinator
 	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt "$(WHEEL)[coordinator,postgres]" pytest pytest-timeout pytest-xdist hypothesis
 	@touch $@
 .PHONY: test-coordinator
-test-coordinator: .venv-coordinator/.done $(WHEEL)  ## The coordinator's tests where only its extra is installed
+test-coordinator: .venv-coordinator/.done $(WHEEL)  ## What could fail where only the coordinator's extra is installed (ALL=1: all its tests)
 	.venv-coordinator/bin/python -m pip --disable-pip-version-check install -q --no-deps --force-reinstall $(WHEEL)
 	.venv-coordinator/bin/python -c 'import importlib.util as u, sys; bad = [n for n in ("torch", "monai", "pydicom", "nibabel") if u.find_spec(n)]; sys.exit(f"installed beside the coordinator: {bad}" if bad else 0)'
-	.venv-coordinator/bin/python -m pytest -n 2 --dist loadfile tests/unit/schemas tests/unit/coordinator
+	.venv-coordinator/bin/python -m pytest -n 2 --dist loadfile $(if $(ALL),tests/unit/schemas tests/unit/coordinator,$(ALONE:%=tests/unit/coordinator/test_coordinator_%))
 
 # The validator must install and work with its own extra: numpy and PyYAML, and what every part needs.
 .venv-validate/.done: pyproject.toml constraints.txt | $(WHEEL)

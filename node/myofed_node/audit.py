@@ -72,6 +72,26 @@ class SiteAudit:
             os.fsync(stream.fileno())
         return entry
 
+    def last_sequence(self) -> int:
+        """Number of the chain's last entry; 0 before the first.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN where it cannot be read.
+        """
+        with locked(self._path) as stream:
+            last = _last_entry(stream)
+        return last.sequence if last else 0
+
+    def has_since(self, after: int, action: str, detail: Mapping[str, str | int]) -> bool:
+        """Whether this deed, with this detail, stands in the chain behind the entry of this sequence.
+
+        Raises:
+            MyofedError: AUDIT_BROKEN at a line that is no entry.
+        """
+        return any(
+            entry.sequence > after and entry.action == action and entry.detail == detail for entry in self.entries()
+        )
+
     def entries(self) -> Iterator[AuditEntry]:
         """All entries, in order.
 

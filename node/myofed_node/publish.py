@@ -119,13 +119,14 @@ class Publisher:
 
     def _send(self, record: PublicationRecord, *, now: datetime) -> None:
         store, card = SiteStore(self.site.folder.store), record.card
+        again = read_record(self.site.folder) == record
         write_record(self.site.folder, record)
         latest = store.latest_card()
         if latest is None or latest.version != card.version:
             store.add_card(card.version, card.model_dump_json())
         self.api.put_card(card)
         self.api.put_cube(record.newest.cube)
-        self._record("CARD_PUBLISHED", record, now=now)
+        self._record("CARD_PUBLISHED", record, now=now, again=again)
         store.mark_card(card.version, published_at=utc_text(now))
         write_record(self.site.folder, record.model_copy(update={"state": "sent"}))
 
@@ -169,7 +170,7 @@ class Publisher:
         card = DatasetCard.model_validate_json(latest.document)
         self.api.withdraw_card(card.dataset)
         record = self._withdrawn(card)
-        self._record("CARD_WITHDRAWN", record, now=now)
+        self._record("CARD_WITHDRAWN", record, now=now, again=True)
         store.mark_card(card.version, published_at="")
         return _publication("withdrawn", record, at=utc_text(now), waiting=0)
 
@@ -260,10 +261,12 @@ class Publisher:
         census = take_census(self.site.folder.dataset)
         return build_card(cube, census, config=self.site.config, conforms=conforms)
 
-    def _record(self, action: str, record: PublicationRecord, *, now: datetime) -> None:
-        cube = record.newest.cube
+    def _record(self, action: str, record: PublicationRecord, *, now: datetime, again: bool = False) -> None:
+        """The deed stands in the chain; done `again` after a kill, perhaps, it may stand there already and is not entered twice."""
+        cube, audit = record.newest.cube, SiteAudit(self.site.folder)
         detail = {"version": record.card.version, "cube": cube.version, "cells": len(cube.cells)}
-        SiteAudit(self.site.folder).append(action, subject=record.card.dataset, now=now, detail=detail)
+        if not (again and audit.has_since(0, action, detail)):
+            audit.append(action, subject=record.card.dataset, now=now, detail=detail)
 
 
 def _unchanged_labels(card: DatasetCard, before: DatasetCard) -> dict[str, object]:

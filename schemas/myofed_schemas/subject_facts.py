@@ -97,6 +97,22 @@ class SubjectFacts(WireModel):
         return self
 
 
+class PendingImport(WireModel):
+    """What the audit chain is told of an import, kept until it stands there.
+
+    Attributes:
+        after: Sequence of the chain's last entry before it.
+        subjects: In the file.
+        new: Of them, not known before.
+        changed: Of them, known otherwise before.
+    """
+
+    after: int = Field(ge=0)
+    subjects: int = Field(ge=0)
+    new: int = Field(ge=0)
+    changed: int = Field(ge=0)
+
+
 class SubjectRegister(WireModel):
     """`subjects.json`, 0600: all facts of a site.
 
@@ -105,12 +121,14 @@ class SubjectRegister(WireModel):
         subjects: Sorted by pseudonym.
         source_sha256: Of the facts that the last import brought.
         on_record: The last import stands in the audit chain.
+        pending: What is to stand there, until it does.
     """
 
     schema_version: Literal["myofed-subjects-1"] = "myofed-subjects-1"
     subjects: tuple[SubjectFacts, ...] = ()
     source_sha256: Sha256 | None = None
     on_record: bool = True
+    pending: PendingImport | None = None
 
     @model_validator(mode="after")
     def _sorted(self) -> Self:

@@ -10,6 +10,8 @@ import click
 import pytest
 import typer.main
 
+from myofed_coordinator.catalog.names import name_of
+
 PACKAGES = (
     "schemas/myofed_schemas",
     "anonymization/myofed_anonymization",
@@ -75,19 +77,36 @@ def test_every_page_is_reached_from_the_index(repository: Path) -> None:
     assert [p.name for p in (repository / "docs").glob("*.md") if p.name not in index and p.name != "README.md"] == []
 
 
+SHOWN = re.compile(
+    r"(?:^\s*(?:\$ )?(?:\S*/)?|`)(myofed-(?:node|coordinator|demo|simulate)(?: [^`\n]*)?)(?=`|$)", re.MULTILINE
+)
+"""A command at the beginning of a line, behind a prompt or not, or as code within a sentence."""
+
+
 def test_every_command_a_page_shows_exists(repository: Path) -> None:
-    """What stands behind a prompt can be typed, and its options exist."""
+    """What a page shows as a command can be typed, and its options exist."""
     known = all_commands()
-    wrong = []
+    groups = {" ".join(name.split()[:depth]) for name in known for depth in range(1, len(name.split()))}
+    wrong, shown = [], 0
     for page in pages(repository):
-        for line in re.findall(r"^\s*\$ (myofed-\S+.*)$", page.read_text(), re.MULTILINE):
-            words = line.split("#")[0].split()
+        for line in SHOWN.findall(page.read_text().replace("\\\n", " ")):
+            words = re.split(r"[#|;&>]", line)[0].split()
+            shown += 1
             name = max((n for n in known if words[: len(n.split())] == n.split()), key=len, default=None)
             options = {o for p in known[name].params for o in [*p.opts, *p.secondary_opts]} if name else set()
-            used = {w.split("=")[0] for w in words if w.startswith("--")}
-            if name is None or not used <= options | {"--help"}:
+            used = {w.split("=")[0].strip("[]") for w in words if w.startswith(("--", "[--"))}
+            if not used <= options | {"--help"} or (name is None and " ".join(words) not in groups):
                 wrong.append(f"{page.name}: {line}")
+    assert shown > 200, "the search for commands found few: it is broken"
     assert wrong == []
+
+
+def test_every_code_of_a_disease_or_phenotype_that_is_shown_has_a_name(repository: Path) -> None:
+    """Pages, settings, schemas and the API's examples show no code that the catalog shows as a bare number."""
+    read = [path.read_text() for path in [*pages(repository), *sources(repository)]]
+    codes = {code for text in read for code in re.findall(r"ORPHA:[0-9]+|HP:[0-9]{7}", text)}
+    assert len(codes) > 5, "the search for codes found few: it is broken"
+    assert {code for code in codes if name_of(code) == code} == set()
 
 
 @pytest.mark.parametrize("program", ["myofed-node", "myofed-coordinator", "myofed-demo", "myofed-simulate"])

@@ -29,6 +29,7 @@ from proofs.mutated import mutated_files
 from proofs.mutated_datasets import mutated_datasets
 from proofs.pages import pages
 from proofs.planted import planted_corpus
+from proofs.site_kills import killed_sites
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "proofs.md"
@@ -75,6 +76,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "deid-kills": killed_batches,
     "deid-burned-in": burned_in,
     "convert-kills": killed_conversions,
+    "site-kills": killed_sites,
     "validate-mutated": mutated_datasets,
     "disclosure": disclosure,
     "federation-kills": killed_federation,
@@ -95,6 +97,7 @@ WHAT = {
     "deid-kills": "a batch killed at 100 random moments and run again",
     "deid-burned-in": "drawn text of many fonts and inks, and images without text",
     "convert-kills": "a conversion killed at 100 random moments and run again",
+    "site-kills": "imports of facts, publications and withdrawals killed at 100 random moments and done again",
     "validate-mutated": "damaged data sets: the validator answers, never crashes",
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",

@@ -20,7 +20,7 @@ from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
 from myofed_schemas.service_loop import only_one
-from myofed_schemas.subject_facts import SubjectFacts, SubjectRegister, SubjectsImported
+from myofed_schemas.subject_facts import PendingImport, SubjectFacts, SubjectRegister, SubjectsImported
 
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 
@@ -76,11 +76,10 @@ def import_facts(site: Site, file: FactsFile, *, now: datetime, actor: str) -> S
     """
     facts = _read(site, file)
     with only_one(site.folder.root / ".subjects.lock"):
-        before = read_register(site)
+        before, cut_short = _on_record(site, read_register(site), now=now, actor=actor)
         known = {each.subject: each for each in before.subjects}
         new = [each for each in facts if each.subject not in known]
         changed = [each for each in facts if each.subject in known and known[each.subject] != each]
-        merged = {**known, **{each.subject: each for each in facts}}
         digest = hashlib.sha256(b"".join(canonical_json(each) for each in facts)).hexdigest()
         done = SubjectsImported(
             state="imported",
@@ -89,16 +88,45 @@ def import_facts(site: Site, file: FactsFile, *, now: datetime, actor: str) -> S
             changed=len(changed),
             without_images=len({each.subject for each in facts} - _with_images(site)),
         )
-        if not new and not changed and (before.on_record or before.source_sha256 != digest):
-            return done.model_copy(update={"state": "unchanged"})
+        if not new and not changed:
+            if cut_short is None or before.source_sha256 != digest:
+                return done.model_copy(update={"state": "unchanged"})
+            return done.model_copy(update={"new": cut_short.new, "changed": cut_short.changed})
+        merged = {**known, **{each.subject: each for each in facts}}
+        pending = PendingImport(
+            after=SiteAudit(site.folder).last_sequence(), subjects=done.subjects, new=done.new, changed=done.changed
+        )
         after = SubjectRegister(
-            subjects=tuple(merged[label] for label in sorted(merged)), source_sha256=digest, on_record=False
+            subjects=tuple(merged[label] for label in sorted(merged)),
+            source_sha256=digest,
+            on_record=False,
+            pending=pending,
         )
         write_atomically(site.folder.subjects, canonical_json(after))
-        counts = {"subjects": done.subjects, "new": done.new, "changed": done.changed}
-        SiteAudit(site.folder).append("SUBJECTS_IMPORTED", now=now, actor=actor, detail=counts)
-        write_atomically(site.folder.subjects, canonical_json(after.model_copy(update={"on_record": True})))
+        _on_record(site, after, now=now, actor=actor)
     return done
+
+
+def _on_record(
+    site: Site, register: SubjectRegister, *, now: datetime, actor: str
+) -> tuple[SubjectRegister, PendingImport | None]:
+    """The import that brought this register stands in the audit chain, once; also one that was killed before it could.
+
+    Returns:
+        The register as it is kept now, and what was entered late or found entered; None where nothing was pending.
+    """
+    if register.on_record:
+        return register, None
+    audit = SiteAudit(site.folder)
+    told = register.pending or PendingImport(
+        after=audit.last_sequence(), subjects=len(register.subjects), new=0, changed=0
+    )
+    counts = {"subjects": told.subjects, "new": told.new, "changed": told.changed}
+    if not audit.has_since(told.after, "SUBJECTS_IMPORTED", counts):
+        audit.append("SUBJECTS_IMPORTED", now=now, actor=actor, detail=counts)
+    kept = register.model_copy(update={"on_record": True, "pending": None})
+    write_atomically(site.folder.subjects, canonical_json(kept))
+    return kept, told
 
 
 def facts_of(site: Site, subject: str) -> SubjectFacts:

@@ -315,3 +315,26 @@ def test_early_version_names_no_other_muscles(publisher: Publisher) -> None:
 
 def _fill_one_more(publisher: Publisher) -> None:
     write_image(publisher.site.folder.dataset, Scan(9, ImageName("S9", "A", Suffix.MEGRE)))
+
+
+@pytest.mark.parametrize("deed", ["publish", "withdraw"])
+def test_deed_killed_after_its_audit_entry_stands_there_once(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    """The next call sends it again, as the coordinator may not have it, and enters nothing twice."""
+    _fill(publisher, 4)
+    if deed == "withdraw":
+        publisher.publish(now=NOW)
+
+    def killed(*_args: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SiteStore, "mark_card", killed)
+    with pytest.raises(KeyboardInterrupt):
+        getattr(publisher, deed)(now=NOW)
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        myofed_node.publish, "validate", lambda _dataset: ValidationReport(checks=1, images=1, findings=())
+    )
+    assert getattr(publisher, deed)(now=NOW).state == {"publish": "published", "withdraw": "withdrawn"}[deed]
+    assert _actions(publisher).count({"publish": "CARD_PUBLISHED", "withdraw": "CARD_WITHDRAWN"}[deed]) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from site_factories import NOW, audited_actions, demo_site, refusal_code
@@ -15,6 +16,7 @@ from myofed_node.key_custody import subjects_of
 from myofed_node.keys import load_deid_keys
 from myofed_node.site_setup import Site
 from myofed_node.subjects.register import FactsFile, facts_of, import_facts, read_register
+from myofed_schemas.canonical import canonical_json
 from myofed_schemas.subject_facts import SubjectsImported
 
 
@@ -66,21 +68,58 @@ def test_same_file_twice_changes_nothing(site: Site) -> None:
     assert audited_actions(site).count("SUBJECTS_IMPORTED") == 1
 
 
-def test_import_killed_before_the_audit_is_on_record_after_the_next(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+class Dying(SiteAudit):
+    """Its process ends as it is about to be told of a deed."""
+
+    def append(self, *_args: object, **_named: object) -> None:  # type: ignore[override]  dies instead
+        raise KeyboardInterrupt
+
+
+class DyingAfterwards(SiteAudit):
+    """Its process ends as soon as the deed stands there."""
+
+    def append(self, action: str, **named: Any) -> None:  # type: ignore[override]  dies instead
+        super().append(action, **named)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("audit", [Dying, DyingAfterwards])
+def test_import_killed_around_its_audit_entry_is_on_record_once_after_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch, audit: type[SiteAudit]
 ) -> None:
-    """The facts are there, the entry follows: no import stays off the record."""
-
-    class Killed(SiteAudit):
-        def append(self, *_args: object, **_named: object) -> None:  # type: ignore[override]  dies instead
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(myofed_node.subjects.register, "SiteAudit", Killed)
+    """The facts are there, the entry stands once, and the second run says what the first would have said."""
+    monkeypatch.setattr(myofed_node.subjects.register, "SiteAudit", audit)
     with pytest.raises(KeyboardInterrupt):
         _import(site, "subject,sex\nS1,male\n")
     monkeypatch.undo()
-    assert _import(site, "subject,sex\nS1,male\n").state == "imported"
+    done = _import(site, "subject,sex\nS1,male\n")
+    assert (done.state, done.new, done.changed) == ("imported", 1, 0)
     assert audited_actions(site).count("SUBJECTS_IMPORTED") == 1
+    assert _import(site, "subject,sex\nS1,male\n").state == "unchanged"
+
+
+@pytest.mark.parametrize("audit", [Dying, DyingAfterwards])
+def test_killed_import_is_on_record_even_if_another_file_follows(
+    site: Site, monkeypatch: pytest.MonkeyPatch, audit: type[SiteAudit]
+) -> None:
+    """Each with its own counts, in order."""
+    monkeypatch.setattr(myofed_node.subjects.register, "SiteAudit", audit)
+    with pytest.raises(KeyboardInterrupt):
+        _import(site, "subject,sex\nS1,male\nS2,male\n")
+    monkeypatch.undo()
+    assert _import(site, "subject,sex\nS1,female\n").state == "imported"
+    told = [entry.detail for entry in SiteAudit(site.folder).entries() if entry.action == "SUBJECTS_IMPORTED"]
+    assert told == [{"subjects": 2, "new": 2, "changed": 0}, {"subjects": 1, "new": 0, "changed": 1}]
+
+
+def test_register_that_an_older_program_left_off_the_record_is_entered(site: Site) -> None:
+    """It kept no counts for the entry: the subjects it knows are counted."""
+    _import(site, "subject,sex\nS1,male\n")
+    register = read_register(site)
+    site.folder.subjects.write_bytes(canonical_json(register.model_copy(update={"on_record": False})))
+    assert _import(site, "subject,sex\nS1,male\n").state == "imported"
+    assert audited_actions(site).count("SUBJECTS_IMPORTED") == 2
+    assert read_register(site).on_record
 
 
 def test_later_file_replaces_what_it_names_and_keeps_the_rest(site: Site) -> None:
