@@ -40,9 +40,11 @@ from bench.learning_scores import (
     SeedScores,
     details,
     mean_over_muscles,
+    read_out_details,
     score,
     score_groups,
     with_intervals,
+    with_read_outs,
 )
 from bench.learning_sites import Settings, Site, make_site, mixed_labels, pooled, start, study
 from myofed_node.learning.evaluate import evaluate
@@ -60,6 +62,10 @@ SEEDS = (7, 8, 9)
 RECOMMENDED = "fedbn"
 MIXED = ("mixed", "mixed-left-out")
 """Judged on the groups of the hospital that draws groups, too."""
+READ_OUT = (RECOMMENDED, "recommended-long")
+"""Whose fat fractions are read out in every way."""
+READ_OUT_GROUPS = ("quadriceps", "hamstrings")
+"""The sets of several muscles, of those that follow-up looks at, that the phantom has."""
 STRATEGIES = ("fedavg", "fedprox", "fedadam", "fedbn", "trimmed-mean")
 
 
@@ -220,6 +226,10 @@ class Seed:
             model = make()
             for site in [*self.sites, self.never_trained]:
                 found[name, site.name] = score(model, site, manifest=self.manifest())
+                if name in READ_OUT:
+                    found[name, site.name] = with_read_outs(
+                        found[name, site.name], model, site, manifest=self.manifest(), groups=READ_OUT_GROUPS
+                    )
                 if name in MIXED:
                     found[f"{name}@groups", site.name] = score_groups(
                         model, site, manifest=self.manifest(), groups=self.settings.groups
@@ -284,10 +294,9 @@ def measure(settings: Settings | None = None, *, seeds: Sequence[int] = SEEDS) -
     found = with_intervals(scored, figures(chosen))
     for key, entry in found.items():
         print(f"  {key:38} " + ", ".join(f"{k} {v:.3f}" for k, v in entry.items()), flush=True)
-    hospitals = [h.name for h in chosen.hospitals]
     return {
         "figures": {key: entry["value"] for key, entry in found.items() if "_over_" not in key or "gain" in key}
-        | details(scored, RECOMMENDED, hospitals, study(chosen, seed=1).muscles),
+        | recommended_details(scored, chosen),
         "ratios": {key: entry["value"] for key, entry in found.items() if "_over_" in key and "gain" not in key},
         "intervals": found,
         "peers": {},
@@ -297,6 +306,16 @@ def measure(settings: Settings | None = None, *, seeds: Sequence[int] = SEEDS) -
         "recommended": RECOMMENDED,
         "dice": _by_seed(scored),
     }
+
+
+def recommended_details(scored: Sequence[SeedScores], settings: Settings) -> dict[str, float]:
+    """What is said of the recommended model alone, and how far the fat fractions of the one that learned longer are off."""
+    sites, muscles = [h.name for h in settings.hospitals], study(settings, seed=1).muscles
+    read, longer = (
+        read_out_details(scored, model, sites, muscles=len(muscles), groups=READ_OUT_GROUPS) for model in READ_OUT
+    )
+    long = {f"recommended_long_{key}": longer[key] for key in ("mean_ff_error_points", "median_ff_error_points")}
+    return read | long | details(scored, RECOMMENDED, sites, muscles)
 
 
 def _by_seed(scored: Sequence[SeedScores]) -> list[Mapping[str, float]]:

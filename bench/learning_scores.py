@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.learning_models import Model
+from bench.learning_readouts import errors, second_reader
 from bench.learning_sites import Patient, Site
 from myofed_node.learning.evaluate import predicted_classes
 from myofed_node.learning.metrics import dice_of_region, dice_per_class, pixels_in_both
@@ -18,6 +19,7 @@ from myofed_schemas.muscle_sets import structures
 from myofed_schemas.study import StudyManifest
 
 FATTY_PERCENT = 30.0
+READER = "reader_"
 DRAWS = 500
 Table = npt.NDArray[np.float64]
 
@@ -30,11 +32,14 @@ class Scores:
         dice: (subjects, muscles).
         fat_percent: The same shape; true mean fat fraction of the true muscle.
         fat_error: The same shape; mean over the predicted muscle minus mean over the true one, points.
+        read_outs: Empty where nobody asked. By read-out, and as `reader_...` for a second reader in the place of the model:
+            (subjects, muscles and then groups) errors, points.
     """
 
     dice: Table
     fat_percent: Table
     fat_error: Table
+    read_outs: Mapping[str, Table] = field(default_factory=dict)
 
 
 def score(model: Model, site: Site, *, manifest: StudyManifest) -> Scores:
@@ -42,19 +47,43 @@ def score(model: Model, site: Site, *, manifest: StudyManifest) -> Scores:
     network = build(manifest.architecture)
     load_weights(network, model.at(site.name), spec=manifest.state_dict)
     rows = [_subject(predicted_classes(network, p.single.images).numpy(), p, len(manifest.muscles)) for p in site.test]
-    return Scores(*(np.stack(part) for part in zip(*rows, strict=True)))
+    dice, fat_percent, fat_error = (np.stack(part) for part in zip(*rows, strict=True))
+    return Scores(dice, fat_percent, fat_error)
+
+
+def with_read_outs(
+    scores: Scores, model: Model, site: Site, *, manifest: StudyManifest, groups: Sequence[str]
+) -> Scores:
+    """With the error of each read-out of each muscle and of these groups; the reader's hand is the same for every model."""
+    network = build(manifest.architecture)
+    load_weights(network, model.at(site.name), spec=manifest.state_dict)
+    regions = [*((k + 1,) for k in range(len(manifest.muscles))), *_classes_of(groups, manifest=manifest)]
+    hand = np.random.default_rng(0)
+    rows: dict[str, list[Table]] = {}
+    for patient in site.test:
+        truth = patient.single.classes.numpy()
+        drawn = {"": predicted_classes(network, patient.single.images).numpy(), READER: second_reader(truth, hand)}
+        for who, classes in drawn.items():
+            for name, row in errors(patient.fat_percent, classes, truth, regions=regions).items():
+                rows.setdefault(who + name, []).append(row)
+    return replace(scores, read_outs={name: np.stack(found) for name, found in rows.items()})
+
+
+def _classes_of(groups: Sequence[str], *, manifest: StudyManifest) -> list[tuple[int, ...]]:
+    """The network's classes that are members of each group."""
+    place = {name: k + 1 for k, name in enumerate(manifest.muscles)}
+    return [tuple(place[m] for m in structures()[g].members if m in place) for g in groups]
 
 
 def score_groups(model: Model, site: Site, *, manifest: StudyManifest, groups: Sequence[str]) -> Scores:
     """The same with these sets of muscles in the place of muscles: what is lost where only their split is wrong is not lost."""
     network = build(manifest.architecture)
     load_weights(network, model.at(site.name), spec=manifest.state_dict)
-    place = {name: k + 1 for k, name in enumerate(manifest.muscles)}
-    classes = [tuple(place[m] for m in structures()[g].members if m in place) for g in groups]
+    classes, muscles = _classes_of(groups, manifest=manifest), len(manifest.muscles)
     rows = []
     for patient in site.test:
         predicted, truth = predicted_classes(network, patient.single.images).numpy(), patient.single.classes.numpy()
-        table = pixels_in_both(predicted, truth, classes=len(place), targets=len(place))
+        table = pixels_in_both(predicted, truth, classes=muscles, targets=muscles)
         rows.append([dice_of_region(table, (inside, inside)) for inside in classes])
     unknown = np.full((len(rows), len(classes)), np.nan)
     return Scores(np.array(rows), unknown, unknown)
@@ -128,15 +157,39 @@ def details(seeds: Sequence[SeedScores], model: str, sites: Sequence[str], muscl
     """What else is said of the recommended model: worst muscle, fatty muscles, error of the mean fat fraction."""
     dice = np.concatenate([s[model, site].dice for s in seeds for site in sites])
     fat = np.concatenate([s[model, site].fat_percent for s in seeds for site in sites])
-    error = np.abs(np.concatenate([s[model, site].fat_error for s in seeds for site in sites]))
-    by_muscle = np.nanmean(dice, axis=0)
+    signed = np.concatenate([s[model, site].fat_error for s in seeds for site in sites])
+    by_muscle, error = np.nanmean(dice, axis=0), np.abs(signed)
     return {
         "worst_muscle_dice": float(by_muscle.min()),
         "worst_muscle_index": float(by_muscle.argmin()),
         "fatty_muscle_dice": float(np.nanmean(dice[fat > FATTY_PERCENT])),
         "mean_ff_error_points": float(np.nanmean(error)),
+        "mean_ff_bias_points": float(np.nanmean(signed)),
         "mean_ff_error_points_worst_muscle": float(np.nanmean(error, axis=0).max()),
         "mean_ff_missing": float(np.isnan(error[~np.isnan(dice)]).mean()),
         **{f"dice_{name}": float(value) for name, value in zip(muscles, by_muscle, strict=True)},
         **{f"ff_error_points_{n}": float(v) for n, v in zip(muscles, np.nanmean(error, axis=0), strict=True)},
     }
+
+
+def read_out_details(
+    seeds: Sequence[SeedScores], model: str, sites: Sequence[str], *, muscles: int, groups: Sequence[str]
+) -> dict[str, float]:
+    """Absolute error of a model's fat fractions by every read-out: mean and median over muscles, mean by group; of a second reader the mean.
+
+    Args:
+        seeds: With `read_outs` for this model at these sites.
+        model: Name.
+        sites: Where.
+        muscles: How many columns are muscles; the groups follow.
+        groups: Their names.
+    """
+    found = {}
+    for name in seeds[0][model, sites[0]].read_outs:
+        error = np.abs(np.concatenate([s[model, site].read_outs[name] for s in seeds for site in sites]))
+        found[f"{name}_ff_error_points"] = float(np.nanmean(error[:, :muscles]))
+        if not name.startswith(READER):
+            found[f"{name}_ff_error_points_typical"] = float(np.nanmedian(error[:, :muscles]))
+            by_group = np.nanmean(error[:, muscles:], axis=0)
+            found |= {f"{name}_ff_error_points_{g}": float(v) for g, v in zip(groups, by_group, strict=True)}
+    return found

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bench.learning import RECOMMENDED, Seed, figures
+from bench.learning import READ_OUT, READ_OUT_GROUPS, RECOMMENDED, Seed, figures, recommended_details
 from bench.learning_hostile import HOSTILE, tampering, with_shuffled_labels
 from bench.learning_models import Cache, Model, affine_tensors, fed_adam, mean, recipe, trimmed_mean, with_own
-from bench.learning_scores import Scores, details, means_of, with_intervals
-from bench.learning_sites import Patient, Settings, Site, drawn_as, mixed_labels, study
+from bench.learning_scores import Scores, details, means_of, read_out_details, with_intervals, with_read_outs
+from bench.learning_sites import Patient, Settings, Site, drawn_as, mixed_labels, start, study
 from safetensors.numpy import load, save
 
 from myofed_node.learning.subjects import Slices
@@ -176,3 +176,55 @@ def test_details_name_worst_and_fatty_muscle_and_the_error_of_the_fat_fraction()
     assert found["mean_ff_error_points"] == pytest.approx(0.5)
     assert found["dice_GR"] == pytest.approx(0.8)
     assert found["ff_error_points_GR"] == pytest.approx(0.5)
+    assert found["mean_ff_bias_points"] == pytest.approx(-0.5)
+
+
+def test_read_outs_are_told_by_muscle_and_by_group_and_the_reader_in_one_number() -> None:
+    """Two muscles, then a group; absolute, a muscle that a subject lacks left out, the median beside the mean."""
+    table = np.array([[-1.0, 3.0, 0.5], [np.nan, 8.0, -0.7]])
+    scores = Scores(table, table, table, read_outs={"mean": table, "reader_mean": table / 2})
+    found = read_out_details([{("m", "s"): scores}], "m", ["s"], muscles=2, groups=["hamstrings"])
+    assert found == pytest.approx(
+        {
+            "mean_ff_error_points": 4.0,
+            "mean_ff_error_points_typical": 3.0,
+            "mean_ff_error_points_hamstrings": 0.6,
+            "reader_mean_ff_error_points": 2.0,
+        }
+    )
+
+
+def test_the_recommended_model_and_the_longer_one_are_read_out() -> None:
+    """The judged key stays the mean over the whole predicted muscle; the longer model is told under a name of its own."""
+    scores, names = seed_scores(), [h.name for h in Settings().hospitals]
+    muscles, groups = len(THIGH_11), len(READ_OUT_GROUPS)
+    for model, off in zip(READ_OUT, (-2.0, 1.0), strict=True):
+        read = {name: np.full((4, muscles + groups), off * scale) for name, scale in (("mean", 1.0), ("median", 0.5))}
+        for name in names:
+            one = np.full((4, muscles), 0.8)
+            scores[model, name] = Scores(one, one + 40.0, np.full((4, muscles), off), read)
+    found = recommended_details([scores], Settings())
+    assert found["mean_ff_error_points"] == pytest.approx(2.0)
+    assert found["median_ff_error_points"] == pytest.approx(1.0)
+    assert found["mean_ff_error_points_quadriceps"] == pytest.approx(2.0)
+    assert found["recommended_long_mean_ff_error_points"] == pytest.approx(1.0)
+    assert found["recommended_long_median_ff_error_points"] == pytest.approx(0.5)
+
+
+def test_every_read_out_of_a_model_is_there_for_muscles_and_groups() -> None:
+    """An untrained network on one slice; the reader, who draws nearly the truth, is nearer to it."""
+    settings = Settings(size_px=32, channels=(4, 8))
+    manifest = study(settings, seed=1)
+    classes = torch.zeros(1, 32, 32, dtype=torch.int64)
+    classes[0, 4:28, 4:16], classes[0, 4:28, 16:28] = 1, 3
+    slices = Slices(torch.zeros(1, 1, 32, 32), classes)
+    fat = np.where(classes.numpy() > 0, 10.0, 90.0).astype(np.float32)
+    site = Site("s", [], [], [Patient(slices, slices, fat)])
+    blank = np.full((1, len(THIGH_11)), np.nan)
+    model = Model(start(manifest.architecture, seed=1))
+    found = with_read_outs(Scores(blank, blank, blank), model, site, manifest=manifest, groups=["quadriceps"])
+    kinds = ("mean", "mean_eroded", "median", "median_eroded")
+    assert set(found.read_outs) == {*kinds, *(f"reader_{k}" for k in kinds)}
+    assert all(table.shape == (1, len(THIGH_11) + 1) for table in found.read_outs.values())
+    assert np.isnan(found.read_outs["mean"][0, manifest.muscles.index("GR")])
+    assert found.read_outs["reader_mean_eroded"][0, -1] == pytest.approx(0.0)
