@@ -6,9 +6,10 @@ import json
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError
 
 from myofed_coordinator.accounts.oidc_settings import OidcSettings
+from myofed_coordinator.faults import in_words
 from myofed_coordinator.home import HomeFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -16,10 +17,23 @@ from myofed_schemas.files import write_atomically
 from myofed_schemas.json_log import Style
 from myofed_schemas.wire import WireModel
 
-Address = Annotated[str, StringConstraints(pattern=r"^(\d{1,3}(\.\d{1,3}){3}|localhost):\d{1,5}$")]
+LARGEST_PORT = 65_535
+
+
+def _possible(address: str) -> str:
+    host, port = split_address(address)
+    if port > LARGEST_PORT or any(part.isdecimal() and int(part) > 255 for part in host.split(".")):
+        msg = f"expected IPv4:port, with octets up to 255 and a port up to {LARGEST_PORT}"
+        raise ValueError(msg)
+    return address
+
+
+Address = Annotated[
+    str, StringConstraints(pattern=r"^(\d{1,3}(\.\d{1,3}){3}|localhost):\d{1,5}$"), AfterValidator(_possible)
+]
 """IPv4 address and port to listen on."""
 
-LoopbackAddress = Annotated[str, StringConstraints(pattern=r"^127\.0\.0\.1:\d{1,5}$")]
+LoopbackAddress = Annotated[str, StringConstraints(pattern=r"^127\.0\.0\.1:\d{1,5}$"), AfterValidator(_possible)]
 """127.0.0.1 and a port; port 0 is a free one at each start."""
 
 PublicName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
@@ -173,7 +187,7 @@ def load_config(home: HomeFolder) -> CoordinatorConfig:
 
 
 def _faults(error: ValidationError | yaml.YAMLError) -> str:
-    """Names of the settings at fault, never their values (a database URL may hold a password)."""
+    """The settings at fault and what was expected of each, never their values (a database URL may hold a password)."""
     if isinstance(error, ValidationError):
-        return ", ".join(".".join(str(part) for part in fault["loc"]) or "whole file" for fault in error.errors())
+        return in_words(error, whole="whole file")
     return "not YAML"

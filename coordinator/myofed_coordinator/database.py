@@ -134,6 +134,16 @@ def check_schema(database: Database) -> None:
         )
 
 
+def database_unreachable() -> MyofedError:
+    """The database did not answer, or refused the login or the name; its own words may quote the URL and are not told."""
+    return MyofedError(
+        "DATABASE_UNREACHABLE",
+        "the database does not answer, or has no such database or login",
+        hint="check database_url (config.yaml or --database-url), that the server runs, and that the database was made",
+        exit_code=ExitCode.NOT_RUNNING,
+    )
+
+
 def version_of_tables(database: Database) -> int:
     """The version of the tables, whatever it is.
 
@@ -143,12 +153,7 @@ def version_of_tables(database: Database) -> int:
     try:
         found = schema_version(database)
     except OperationalError as error:
-        raise MyofedError(
-            "DATABASE_UNREACHABLE",
-            f"the {database.engine.dialect.name} database does not answer",
-            hint="check database_url in config.yaml and that the server runs",
-            exit_code=ExitCode.NOT_RUNNING,
-        ) from error
+        raise database_unreachable() from error
     if found is None:
         raise MyofedError(
             "DATABASE_EMPTY", "the database has no tables of this program", hint="run `init` again or restore a backup"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from myofed_schemas.exit_codes import ExitCode
@@ -46,6 +48,32 @@ class FieldsError(MyofedError):
     ) -> None:
         super().__init__(code, message, hint=hint, exit_code=exit_code)
         self.fields = fields
+
+
+_SYSTEM_HINTS = {
+    errno.ENOENT: "a file or folder that the command line names, or the folder around it, does not exist: mend the name, or make the folder",
+    errno.ENOTDIR: "a name on the command line goes through a file as if it were a folder: mend the name",
+    errno.EISDIR: "the command line names a folder where a file is expected: name a file",
+    errno.EACCES: "this account may not do that: look at owner and mode, or run the command as the account that owns the folder",
+    errno.EPERM: "this account may not do that: look at owner and mode, or run the command as the account that owns the folder",
+    errno.EROFS: "the disk is mounted read-only: name a folder on another one",
+    errno.ENOSPC: "the disk is full: make room, then call the command again",
+    errno.EDQUOT: "this account's quota is used up: make room, then call the command again",
+    errno.EADDRINUSE: "another program listens on this address: choose another port",
+}
+
+
+def system_error(error: OSError) -> MyofedError:
+    """SYSTEM_ERROR with the system's own words and what to do about it; it names no path, which could tell of a patient.
+
+    Args:
+        error: As the system raised it.
+    """
+    return MyofedError(
+        "SYSTEM_ERROR",
+        f"expected the operating system to obey, found: {error.strerror or type(error).__name__}",
+        hint=_SYSTEM_HINTS.get(error.errno or 0, "mend what the system says, then call the command again"),
+    )
 
 
 class ErrorBody(BaseModel):

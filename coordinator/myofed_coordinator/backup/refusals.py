@@ -84,3 +84,13 @@ def broken_chain(sequence: int) -> MyofedError:
         hint="keep the file as evidence; restore without --audit and check by hand what was shut out",
         exit_code=ExitCode.BAD_INPUT,
     )
+
+
+def readable_passphrase(mode: int) -> MyofedError:
+    """Group or others can read the file of the passphrase, which opens every key of the coordinator."""
+    return MyofedError(
+        "PRIVATE_FILE_PERMISSIONS",
+        f"expected mode 0600 on the file of the passphrase, found {mode:04o}",
+        hint="chmod 600, and ask who could read it",
+        exit_code=ExitCode.BAD_INPUT,
+    )

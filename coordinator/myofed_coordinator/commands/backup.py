@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,7 @@ from myofed_schemas.exit_codes import ExitCode
 
 PassphraseFile = Annotated[
     Path | None,
-    typer.Option("--passphrase-file", help="Its first line is the passphrase; without it you are asked."),
+    typer.Option("--passphrase-file", help="Its first line is the passphrase (mode 0600); without it you are asked."),
 ]
 
 NOT_REPLAYED = (
@@ -112,7 +113,11 @@ def _shut_out(done: Restored) -> str:
 
 def _passphrase(file: Path | None, *, confirm: bool) -> str:
     if file is not None:
-        given = read_input(file, what="the file of the passphrase").decode(errors="replace").split("\n")[0].strip("\r")
+        content = read_input(file, what="the file of the passphrase")
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & 0o077:
+            raise refusals.readable_passphrase(mode)
+        given = content.decode(errors="replace").split("\n")[0].strip("\r")
     elif sys.stdin.isatty():
         given = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
     else:

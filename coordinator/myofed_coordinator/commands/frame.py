@@ -14,12 +14,15 @@ from typing import Annotated, Any, TypeVar
 import click
 import typer
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import OperationalError
 from typer.core import TyperGroup
 
 from myofed_coordinator.config import load_config
+from myofed_coordinator.database import database_unreachable
+from myofed_coordinator.faults import in_words
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
-from myofed_schemas.errors import MyofedError
+from myofed_schemas.errors import MyofedError, system_error
 from myofed_schemas.exit_codes import ExitCode
 
 _JSON = "myofed.json"
@@ -47,10 +50,18 @@ class RefusingGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except MyofedError as error:
-            say(str(error))
-            if ctx.meta.get(_JSON):
-                print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
-            raise typer.Exit(int(error.exit_code)) from error
+            raise _refused(error, ctx) from error
+        except OSError as error:
+            raise _refused(system_error(error), ctx) from None
+        except OperationalError:
+            raise _refused(database_unreachable(), ctx) from None
+
+
+def _refused(error: MyofedError, context: click.Context) -> typer.Exit:
+    say(str(error))
+    if context.meta.get(_JSON):
+        print_json({"error": {"code": error.code, "message": error.message, "hint": error.hint}})
+    return typer.Exit(int(error.exit_code))
 
 
 def new_group(summary: str) -> typer.Typer:
@@ -133,6 +144,6 @@ def read_document(kind: type[Document], path: Path, *, what: str) -> Document:
 
 
 def usage(error: ValidationError) -> MyofedError:
-    """An error for arguments that do not have the form they need; names, never values."""
-    names = ", ".join(".".join(str(part) for part in fault["loc"]) for fault in error.errors())
-    return MyofedError("USAGE", f"not of the expected form: {names}", hint="see --help", exit_code=ExitCode.USAGE)
+    """An error for arguments that do not have the form they need: which, and what was expected; never values."""
+    found = in_words(error, whole="arguments")
+    return MyofedError("USAGE", f"not of the expected form: {found}", hint="see --help", exit_code=ExitCode.USAGE)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from myofed_schemas.errors import MyofedError
+from myofed_schemas.errors import MyofedError, system_error
 from myofed_schemas.exit_codes import ExitCode
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -89,7 +89,7 @@ def reporting(*, as_json: bool) -> Iterator[Console]:
         _refuse(error, as_json=as_json)
         raise typer.Exit(error.exit_code) from None
     except OSError as error:
-        found = MyofedError("SYSTEM_ERROR", f"expected the operating system to obey, found: {error.strerror}")
+        found = system_error(error)
         _refuse(found, as_json=as_json)
         raise typer.Exit(found.exit_code) from None
     except KeyboardInterrupt:

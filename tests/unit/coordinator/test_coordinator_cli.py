@@ -101,6 +101,42 @@ def test_second_init_is_refused(home: HomeFolder) -> None:
     assert (wrong.exit_code, other.exists()) == (ExitCode.USAGE, False)
 
 
+def test_init_where_no_folder_can_be_made_says_what_to_do(tmp_path: Path) -> None:
+    """A path through a file: the system's own words, a hint, an exit status, and no traceback."""
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(app, ["init", str(tmp_path / "file" / "home"), "--json"])
+    said = json.loads(result.stdout)["error"]
+    assert (result.exit_code, said["code"]) == (ExitCode.FAILED, "SYSTEM_ERROR")
+    assert "Not a directory" in said["message"]
+    assert "mend the name" in said["hint"]
+
+
+def test_init_with_a_database_that_does_not_answer_can_be_called_again(tmp_path: Path) -> None:
+    """Refused with its code, without the URL's password; the same folder then becomes a home with another database."""
+    folder, closed = tmp_path / "home", "postgresql+psycopg://who:secret@127.0.0.1:1/none"
+    result = CliRunner().invoke(app, ["init", str(folder), "--database-url", closed, "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["error"]["code"]) == (
+        ExitCode.NOT_RUNNING,
+        "DATABASE_UNREACHABLE",
+    )
+    assert "secret" not in result.output
+    assert not (folder / "config.yaml").exists()
+    assert CliRunner().invoke(app, ["init", str(folder)]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("accounts", "add", "rep-a", "--role", "site-representative"), "a site exactly where one of them is"),
+        (("accounts", "add", "Ann Lee", "--role", "auditor"), "account: String should match pattern"),
+        (("catalog", "count", "--where", "colour=red"), "filters.0.dimension: Input should be"),
+    ],
+)
+def test_usage_error_says_what_was_expected(home: HomeFolder, arguments: tuple[str, ...], expected: str) -> None:
+    """Not only which argument is at fault, and never an empty name."""
+    assert expected in call(home, *arguments, code=ExitCode.USAGE)["error"]["message"]
+
+
 def test_altered_audit_chain_is_unhealthy(home: HomeFolder) -> None:
     """Both `audit verify` and `doctor` end with the exit code of a defect."""
     home.audit.write_bytes(home.audit.read_bytes().replace(b"HOME_MADE", b"HOME_MAKE"))

@@ -46,6 +46,7 @@ def _cheap_scrypt(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def phrase(tmp_path: Path) -> str:
     (tmp_path / "phrase").write_text(PASSPHRASE + "\n")
+    (tmp_path / "phrase").chmod(0o600)
     return str(tmp_path / "phrase")
 
 
@@ -56,12 +57,28 @@ def call(home: Path, *arguments: str, code: int = 0) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.parametrize("command", [("backup", "--out"), ("restore",)])
+def test_passphrase_that_others_can_read_is_refused(
+    home: HomeFolder, tmp_path: Path, phrase: str, command: tuple[str, ...]
+) -> None:
+    """The file opens the CA's key: one of mode 0640 is not used, nothing is written, and the mode is said."""
+    archive = tmp_path / "backup"
+    if command == ("restore",):
+        call(home.root, "backup", "--out", str(archive), "--passphrase-file", phrase)
+    Path(phrase).chmod(0o640)
+    where = home.root if command != ("restore",) else tmp_path / "new"
+    said = call(where, *command, str(archive), "--passphrase-file", phrase, code=ExitCode.BAD_INPUT)["error"]
+    assert (said["code"], "0640" in said["message"]) == ("PRIVATE_FILE_PERMISSIONS", True)
+    assert (archive.exists(), (tmp_path / "new").exists()) == (command == ("restore",), False)
+
+
 def test_backup_without_a_passphrase_or_with_a_short_one_is_refused(home: HomeFolder, tmp_path: Path) -> None:
     """Nobody is at a terminal; eleven characters are too few; nothing is written."""
     out = str(tmp_path / "backup")
     said = call(home.root, "backup", "--out", out, code=int(ExitCode.USAGE))
     assert said["error"]["code"] == "PASSPHRASE_MISSING"
     (tmp_path / "short").write_text("x" * 11)
+    (tmp_path / "short").chmod(0o600)
     said = call(home.root, "backup", "--out", out, "--passphrase-file", str(tmp_path / "short"), code=2)
     assert said["error"]["code"] == "PASSPHRASE_SHORT"
     missing = call(home.root, "backup", "--out", out, "--passphrase-file", str(tmp_path / "none"), code=2)

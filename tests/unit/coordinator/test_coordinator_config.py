@@ -23,6 +23,15 @@ def test_configuration_that_does_not_hold_is_refused(tmp_path: Path, text: str) 
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:99999", "127.0.0.256:8443", "999.0.0.1:1"])
+def test_address_that_cannot_be_is_refused(tmp_path: Path, address: str) -> None:
+    """Found when it is set, not when `up` fails to listen; the message says what was expected."""
+    home = HomeFolder(tmp_path)
+    home.config.write_text(f'people: "{address}"')
+    with pytest.raises(MyofedError, match="people: expected IPv4:port, with octets up to 255"):
+        load_config(home)
+
+
 def test_folder_without_configuration_is_no_home(tmp_path: Path) -> None:
     """The error says how a home is made."""
     with pytest.raises(MyofedError, match="NOT_A_HOME"):
