@@ -13,6 +13,7 @@ from myofed_coordinator.runs.starts import Eyes, Reason, StartsService
 from myofed_coordinator.services import open_runs
 from myofed_coordinator.studies import draft
 from myofed_coordinator.studies.leads import Doer
+from myofed_coordinator.studies.service import StudyOverview
 from myofed_coordinator.studies.summary import detail, summarise
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
@@ -42,15 +43,19 @@ def create(
     Example: myofed-coordinator study create --file thigh.yaml --weights initial.safetensors --home /srv/myofed
 
     The YAML holds the fields of the study manifest (docs/study.md); version, state_dict and initial_weights_sha256 are
-    filled in from the weights. Initial weights are made by `myofed-node model init`.
+    filled in from the weights. Initial weights are made by `myofed-node model init`. Called again with nothing changed it
+    makes no new version: approvals stay.
     """
     text = read_input(file, what="the study (--file)")
     content = read_input(weights, what="the weights (--weights)")
     with opened(home) as services:
-        version = services.studies.next_version(draft.study_id_of(text))
-        manifest = draft.complete(text, initial_weights=content, version=version)
+        last = services.studies.last_manifest(draft.study_id_of(text))
+        manifest = draft.next_manifest(text, initial_weights=content, last=last)
         signed = services.studies.create(manifest, content, actor=_doer(), now=system_now())
-    line = f"{manifest.study_id} version {manifest.version} is offered to {', '.join(manifest.sites)}; digest {signed.digest}"
+    offered = "was offered before and is unchanged, for" if manifest == last else "is offered to"
+    line = (
+        f"{manifest.study_id} version {manifest.version} {offered} {', '.join(manifest.sites)}; digest {signed.digest}"
+    )
     fields = {"study_id": manifest.study_id, "version": manifest.version, "digest": signed.digest}
     show({**fields, "sites": list(manifest.sites)}, lines=[line], as_json=json)
 
@@ -73,8 +78,9 @@ def show_study(study_id: StudyArgument, home: HomeOption, json: JsonOption = Fal
     Example: myofed-coordinator study show thigh-muscles --home /srv/myofed
     """
     with opened(home) as services:
-        found = detail(services.studies.show(study_id))
-    show(found, lines=[_study_line(found), *(f"  {s:<32} {d}" for s, d in found.decisions.items())], as_json=json)
+        overview = services.studies.show(study_id)
+    found = detail(overview)
+    show(found, lines=[_study_line(found), *_decision_lines(overview)], as_json=json)
 
 
 @study.command()
@@ -206,6 +212,12 @@ def _eyes() -> Eyes:
 def _start_line(start_: StartRecord) -> str:
     decided = f" by {start_.decided_by}" if start_.decided_by else ""
     return f"{start_.start_id} {start_.study_id} version {start_.version}, asked by {start_.asked_by}: {start_.state}{decided}"
+
+
+def _decision_lines(overview: StudyOverview) -> list[str]:
+    """Each site's last word, with the code of its reason where it declined."""
+    said = {site: f" ({overview.reasons[site]})" for site, word in overview.decisions.items() if word == "declined"}
+    return [f"  {site:<32} {word}{said.get(site, '')}" for site, word in overview.decisions.items()]
 
 
 def _study_line(summary: StudySummary) -> str:

@@ -59,6 +59,27 @@ def complete(text: bytes, *, initial_weights: bytes, version: int) -> StudyManif
         raise _invalid(faults, fields) from error
 
 
+def next_manifest(text: bytes, *, initial_weights: bytes, last: StudyManifest | None) -> StudyManifest:
+    """The manifest that this draft makes now: the last version again where nothing changed, else the next one.
+
+    A command called twice, or a page sent twice, must not replace what sites have approved by the same study.
+
+    Args:
+        text: YAML mapping of the fields of StudyManifest.
+        initial_weights: Safetensors file.
+        last: The newest version of the study; None for a new one.
+
+    Raises:
+        MyofedError: STUDY_INVALID; WEIGHTS_*.
+    """
+    if last is None:
+        return complete(text, initial_weights=initial_weights, version=1)
+    again = complete(text, initial_weights=initial_weights, version=last.version)
+    if again == last:
+        return last
+    return complete(text, initial_weights=initial_weights, version=last.version + 1)
+
+
 def _mapping(text: bytes) -> Mapping[str, object]:
     try:
         document = yaml.safe_load(text)

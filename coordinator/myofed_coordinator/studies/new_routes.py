@@ -53,11 +53,14 @@ def new_studies_router(studies: StudiesService, uploads: Uploads, *, clock: Call
 
     @router.post("/studies", status_code=201)
     def create(body: Asked, person: Writer) -> SignedManifest:
-        """The draft becomes the next version of its study, is signed, and is offered to the sites that it names; of a study that exists by its leads only."""
+        """The draft becomes the next version of its study, is signed, and is offered to the sites that it names.
+
+        An unchanged draft is the last version. Of a study that exists only its leads write the next one.
+        """
         text = json.dumps(body.draft).encode()
         content = uploads.read(body.initial_weights_sha256)
-        version = studies.next_version(draft.study_id_of(text))
-        manifest = draft.complete(text, initial_weights=content, version=version)
+        last = studies.last_manifest(draft.study_id_of(text))
+        manifest = draft.next_manifest(text, initial_weights=content, last=last)
         signed = studies.create(manifest, content, actor=doer_of(person), now=clock())
         uploads.used(body.initial_weights_sha256)
         return signed

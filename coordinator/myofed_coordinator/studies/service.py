@@ -40,11 +40,13 @@ class StudyOverview:
         signed: The manifest as sent.
         created_at: UTC.
         decisions: Site -> `approved`, `declined`, `revoked` or `open`, in the manifest's order.
+        reasons: Site -> the code that it gave with its last word; sites that have not decided are absent.
     """
 
     signed: SignedManifest
     created_at: str
     decisions: dict[str, str]
+    reasons: dict[str, str]
 
     @property
     def approved(self) -> int:
@@ -61,10 +63,11 @@ class StudiesService:
         self._enrolment = enrolment
         self._place = place
 
-    def next_version(self, study_id: str) -> int:
-        """The version that the next manifest of this study must have: 1 for a new study."""
+    def last_manifest(self, study_id: str) -> StudyManifest | None:
+        """The newest version of this study; None where there is none yet."""
         with self._database.read() as session:
-            return _last_version(session, study_id) + 1
+            row = session.get(StudyRow, (study_id, _last_version(session, study_id)))
+            return SignedManifest.model_validate_json(row.document).manifest if row is not None else None
 
     def create(
         self, manifest: StudyManifest, initial_weights: bytes, *, actor: Doer | str, now: datetime
@@ -308,10 +311,13 @@ def _last_decision(session: Session, study_id: str, version: int, site: str) -> 
 def _overview(session: Session, row: StudyRow) -> StudyOverview:
     signed = SignedManifest.model_validate_json(row.document)
     decisions: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for site in signed.manifest.sites:
         last = _last_decision(session, row.study_id, row.version, site)
         decisions[site] = last.decision.decision if last is not None else "open"
-    return StudyOverview(signed, row.created_at, decisions)
+        if last is not None:
+            reasons[site] = last.decision.reason
+    return StudyOverview(signed, row.created_at, decisions, reasons)
 
 
 def _refused(code: str, message: str) -> MyofedError:

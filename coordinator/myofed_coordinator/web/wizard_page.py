@@ -160,15 +160,15 @@ def review_of(services: Services, uploads: Uploads, draft: StudyDraft, *, person
 
 
 def completed(services: Services, uploads: Uploads, draft: StudyDraft) -> tuple[StudyManifest, bytes]:
-    """The manifest of the draft's next version, and its initial weights.
+    """The manifest of the draft's next version (the last one where nothing changed), and its initial weights.
 
     Raises:
         MyofedError: STUDY_INVALID, WEIGHTS_UNKNOWN and the others of `studies.draft`.
     """
     text = manifest_text(draft)
     content = uploads.read(_digest(draft.text("weights")))
-    version = services.studies.next_version(draft.text("study_id"))
-    return drafts_of_studies.complete(text, initial_weights=content, version=version), content
+    last = services.studies.last_manifest(draft.text("study_id"))
+    return drafts_of_studies.next_manifest(text, initial_weights=content, last=last), content
 
 
 def _digest(text: str) -> str:

@@ -165,7 +165,15 @@ def enrolled(home: HomeFolder, folder: Path) -> None:
     )
     call(home, "study", "start", "thigh-muscles", code=ExitCode.NOT_APPROVED)
     manifest = services.studies.show("thigh-muscles").signed.manifest
+    declined = site.decide(manifest, "declined", reason="DECLINED_LEGAL_BASIS", decided_at="2026-11-22T11:00:00Z")
+    services.studies.record_decision(declined, site="hospital-a", now=NOW)
+    shown = CliRunner().invoke(app, ["study", "show", "thigh-muscles", "--home", str(home.root)]).output
+    assert "declined (DECLINED_LEGAL_BASIS)" in shown
     services.studies.record_decision(site.decide(manifest), site="hospital-a", now=NOW)
+    create = ("study", "create", "--file", str(folder / "study.yaml"), "--weights", str(folder / "initial.safetensors"))
+    again = CliRunner().invoke(app, [*create, "--home", str(home.root)])
+    assert "thigh-muscles version 1 was offered before and is unchanged" in again.output
+    assert services.studies.approved_sites("thigh-muscles", version=1) == ("hospital-a",)
     services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
     services.close()
 

@@ -10,7 +10,7 @@ import yaml
 from coordinator_factories import make_manifest, make_weights
 from safetensors.numpy import save
 
-from myofed_coordinator.studies.draft import COMPLETED_HERE, complete, study_id_of
+from myofed_coordinator.studies.draft import COMPLETED_HERE, complete, next_manifest, study_id_of
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import StudyManifest
 
@@ -40,6 +40,15 @@ def test_field_that_the_draft_gives_is_not_replaced() -> None:
     """A wrong digest in the draft stays wrong, so that the study's creation finds it."""
     manifest = complete(draft(initial_weights_sha256="0" * 64), initial_weights=WEIGHTS, version=1)
     assert manifest.initial_weights_sha256 == "0" * 64
+
+
+def test_draft_that_changes_nothing_is_the_last_version() -> None:
+    """Called twice, the same draft and weights replace nothing; a changed field or other weights are the next version."""
+    first = next_manifest(draft(), initial_weights=WEIGHTS, last=None)
+    assert first.version == 1
+    assert next_manifest(draft(), initial_weights=WEIGHTS, last=first) == first
+    assert next_manifest(draft(rounds=7), initial_weights=WEIGHTS, last=first).version == 2
+    assert next_manifest(draft(), initial_weights=make_weights(seed=2), last=first).version == 2
 
 
 def test_draft_is_completed_from_the_weights() -> None:
