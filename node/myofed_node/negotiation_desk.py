@@ -113,7 +113,7 @@ class NegotiationDesk:
         return self._shown(self.files.thread(negotiation_id))
 
     def answer(self, negotiation_id: str, written: Written, *, by: str, now: datetime) -> RequestShown:
-        """The coordinator has this site's answer to the thread as it lies here.
+        """The coordinator has this site's answer to the thread as it lies here; the same one as the thread's last word is not sent again.
 
         Killed between keeping and sending, the same call sends what was kept.
 
@@ -133,6 +133,8 @@ class NegotiationDesk:
             raise refused("NEGOTIATION_OVER", "a request that stands", "one that was taken back")
         answer = _document(thread, written, site=self.site.config.site)
         self._check_text(written.text)
+        if _already_said(thread, answer):
+            return self._shown(thread)
         kept = self.files.answer(negotiation_id, answer.number)
         if kept is not None and kept != answer:
             raise refused("NEGOTIATION_UNSENT", "the answer that waits to be sent", "another one")
@@ -191,6 +193,14 @@ class NegotiationDesk:
             state=thread.state,
             sent=self.files.answer(request.negotiation_id, len(thread.messages) + 1) is None,
         )
+
+
+def _already_said(thread: NegotiationThread, answer: NegotiationAnswer) -> bool:
+    """This very answer is the last word of the thread: the command was called twice."""
+    if not thread.messages:
+        return False
+    last = thread.messages[-1]
+    return (last.sender, last.kind, last.text) == ("site", answer.answer, answer.text)
 
 
 def _document(thread: NegotiationThread, written: Written, *, site: str) -> NegotiationAnswer:

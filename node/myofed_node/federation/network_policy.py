@@ -43,7 +43,12 @@ def check_roles(roles: Roles, policy: SitePolicy) -> None:
     """
     if len(roles.train) < policy.min_scored_subjects:
         expected = f"at least {policy.min_scored_subjects} subjects that train"
-        raise _refused("POLICY_TOO_FEW_TRAINING", expected, str(len(roles.train)))
+        raise MyofedError(
+            "POLICY_TOO_FEW_TRAINING",
+            f"expected {expected}, found {len(roles.train)}",
+            hint="label more subjects here, or ask who wrote the study for smaller shares of test and validation",
+            exit_code=ExitCode.NOT_APPROVED,
+        )
 
 
 def _check_input(manifest: StudyManifest) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter, ValidationError
@@ -40,6 +40,8 @@ TYPES: dict[str, TypeAdapter[str]] = {
 PHENOTYPES: TypeAdapter[tuple[HpoTerm, ...]] = TypeAdapter(tuple[HpoTerm, ...])
 OF_SUBJECT = ("diagnosis", "phenotypes", "genetic", "birth_years", "sex", "ambulation")
 TEMPLATE = ",".join(CSV_COLUMNS) + "\n"
+MOST_COLUMNS = 5
+"""So many unknown columns are told."""
 
 
 @dataclass
@@ -134,14 +136,12 @@ def read_csv(content: bytes, *, pseudonym_of: PseudonymOf) -> tuple[SubjectFacts
         MyofedError: SUBJECTS_INVALID, naming rows, columns and codes; then nothing is of use.
     """
     reading = _Reading(pseudonym_of)
-    try:
-        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
-    except (UnicodeDecodeError, csv.Error):
-        lines = []
+    lines, because = _lines(content)
     header = [name.strip() for name in lines[0]] if lines else []
-    if not {"subject", "patient_id"} & set(header) or set(header) - set(CSV_COLUMNS) or len(set(header)) < len(header):
+    because = because or _wrong_header(header)
+    if because:
         reading.fault(1, "", "FACT_COLUMN")
-        refuse(reading.faults)
+        refuse(reading.faults, because=because)
     for number, values in enumerate(lines[1:], start=2):
         if any(value.strip() for value in values):
             if len(values) == len(header):
@@ -150,3 +150,28 @@ def read_csv(content: bytes, *, pseudonym_of: PseudonymOf) -> tuple[SubjectFacts
                 reading.fault(number, "", "FACT_COLUMN")
     refuse(reading.faults)
     return reading.facts()
+
+
+def _lines(content: bytes) -> tuple[list[list[str]], str]:
+    """The cells of every line; or none, and why the file cannot be read."""
+    try:
+        lines = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    except UnicodeDecodeError:
+        return [], "the file is not UTF-8: save it as CSV UTF-8"
+    except csv.Error:
+        return [], "the file is not CSV: a quotation mark is not closed, or a cell holds what no cell may"
+    return lines, "" if lines else "the file is empty"
+
+
+def _wrong_header(header: Sequence[str]) -> str:
+    """What is wrong with the first line, empty where nothing is: columns by number, because a name may be a patient's."""
+    if len(header) == 1 and any(sign in header[0] for sign in ";\t"):
+        return "the columns are separated by another sign than the comma: save it with commas"
+    unknown = [str(number) for number, name in enumerate(header, start=1) if name not in CSV_COLUMNS]
+    if unknown:
+        return (
+            f"the first line does not name known columns: unknown is column number {', '.join(unknown[:MOST_COLUMNS])}"
+        )
+    if not {"subject", "patient_id"} & set(header):
+        return "neither column subject nor patient_id is there"
+    return "a column stands twice" if len(set(header)) < len(header) else ""

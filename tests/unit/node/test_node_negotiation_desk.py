@@ -146,6 +146,17 @@ def test_answer_leaves_to_the_byte_as_it_was_kept(desk: NegotiationDesk, coordin
     assert answer(desk).thread.state == "interested"
 
 
+def test_answer_given_twice_is_sent_once(desk: NegotiationDesk, coordinator: FakeCoordinator) -> None:
+    """The same command again adds nothing to a thread that only grows; another text, or a reply in between, does."""
+    answer(desk, "question", "How many rounds?")
+    assert len(answer(desk, "question", "How many rounds?").thread.messages) == 1
+    assert (len(sent(coordinator)), audited_actions(desk.site)) == (1, ["PARTICIPATION_QUESTION"])
+    assert len(answer(desk, "question", "How many sites?").thread.messages) == 2
+    coordinator.say("reply", "Ten.")
+    desk.fetch()
+    assert len(answer(desk, "question", "How many sites?").thread.messages) == 4
+
+
 def test_answer_that_could_not_be_sent_is_sent_by_the_next_call(
     desk: NegotiationDesk, coordinator: FakeCoordinator
 ) -> None:

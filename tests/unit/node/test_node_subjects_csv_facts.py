@@ -63,6 +63,27 @@ def test_file_of_another_form_is_refused(content: bytes) -> None:
         read_csv(content, pseudonym_of=_label)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "the file is empty"),
+        ("patient_id,issuer\nP1,B\u00f6m\n".encode("latin-1"), "not UTF-8: save it as CSV UTF-8"),
+        (b'subject\n"S1', "a quotation mark is not closed"),
+        (b"patient_id;issuer;sex\nP1;KIS;male\n", "separated by another sign than the comma"),
+        (b"patient_id\tsex\nP1\tmale\n", "separated by another sign than the comma"),
+        (b"subject,name,sex,town\nS1,x,male,y\n", "unknown is column number 2, 4"),
+        (b"subject,subject\nS1,S1\n", "a column stands twice"),
+        (b"sex\nfemale\n", "neither column subject nor patient_id"),
+    ],
+)
+def test_file_of_another_form_says_why(content: bytes, why: str) -> None:
+    """What a spreadsheet program writes by default is told apart; an unknown name is told by its number alone."""
+    with pytest.raises(MyofedError, match=why) as caught:
+        read_csv(content, pseudonym_of=_label)
+    assert "1 fault: row 1" in str(caught.value)
+    assert "town" not in str(caught.value)
+
+
 def test_rows_of_one_subject_become_one_set_of_facts() -> None:
     """Visits are sorted by session; an empty cell says nothing."""
     found = _read(
