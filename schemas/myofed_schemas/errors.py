@@ -83,5 +83,5 @@ class ErrorBody(BaseModel):
 
     code: str = Field(pattern=r"^[A-Z][A-Z0-9_]{1,63}$")
     hint: str = ""
-    fields: tuple[FieldFault, ...] = Field(default=(), max_length=10)
-    """What is not of the expected form in the request; left out of an answer where there is nothing to say."""
+    fields: tuple[FieldFault, ...] = Field(default=(), max_length=10, exclude_if=lambda fields: not fields)
+    """What is not of the expected form in the request; left out where there is nothing to say, as programs of 0.1 expect it."""

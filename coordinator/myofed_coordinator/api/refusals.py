@@ -131,5 +131,4 @@ def status_of(error: MyofedError) -> int:
 
 def answer(code: str, *, status: int, fields: tuple[FieldFault, ...] = ()) -> JSONResponse:
     """A refusal as JSON; without fields it is one that every earlier program understands."""
-    body = ErrorBody(code=code, fields=fields).model_dump(mode="json", exclude=None if fields else {"fields"})
-    return JSONResponse(body, status_code=status)
+    return JSONResponse(ErrorBody(code=code, fields=fields).model_dump(mode="json"), status_code=status)

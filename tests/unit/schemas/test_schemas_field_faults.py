@@ -86,6 +86,11 @@ def test_fault_names_field_and_form_and_nothing_that_was_sent(
     assert told(Document, document) == [fault]
 
 
+def test_body_without_fields_is_the_one_of_before() -> None:
+    """Programs of 0.1 take a code and a hint alone."""
+    assert ErrorBody(code="MALFORMED").model_dump_json() == '{"code":"MALFORMED","hint":""}'
+
+
 def test_missing_field_is_named_and_text_that_is_no_json_by_its_place_alone() -> None:
     """The position in the text is no field."""
     assert told(Needs, {}) == [("needed", "a value")]
