@@ -189,6 +189,15 @@ def act_as_lead(session: Session, audit: AuditLog, study_id: str, doer: Doer, *,
     audit.append(Deed(doer.name, "STUDY_TAKEN_OVER", study_id, detail), now=now)
 
 
+def check_lead(session: Session, study_id: str, doer: Doer) -> None:
+    """The doer leads this study or stands in for its leads; nothing is entered, for nothing is done.
+
+    Raises:
+        MyofedError: STUDY_NOT_YOURS; STUDY_NO_LEAD.
+    """
+    _check_lead(study_id, _rows(session, study_id), doer)
+
+
 def is_written(session: Session, study_id: str) -> bool:
     """Whether the study has a version."""
     return _is_known(session, study_id)

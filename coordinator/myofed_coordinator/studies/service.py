@@ -15,7 +15,7 @@ from myofed_coordinator.enrolment.service import EnrolmentService
 from myofed_coordinator.models import weights
 from myofed_coordinator.planning.check import check_planning
 from myofed_coordinator.signing import Signer, verify
-from myofed_coordinator.studies.leads import Doer, act_as_lead, lead_row
+from myofed_coordinator.studies.leads import Doer, act_as_lead, check_lead, lead_row
 from myofed_coordinator.studies.models import DecisionRow, StudyRow, StudySiteRow
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.clock import utc_text
@@ -98,6 +98,7 @@ class StudiesService:
             last = _last_version(session, manifest.study_id)
             stored = session.get(StudyRow, (manifest.study_id, manifest.version))
             if stored is not None and stored.version == last and stored.digest == signed.digest:
+                check_lead(session, manifest.study_id, doer)
                 return SignedManifest.model_validate_json(stored.document)
             _check_version(manifest, last=last)
             _check_sites(manifest, {site for site, _ in self._enrolment.approved_node_keys()})
