@@ -69,14 +69,19 @@ SECURITY_SCHEMES = {
 
 
 def refusals() -> dict[int | str, dict[str, Any]]:
-    """For `include_router(responses=...)`: an ErrorBody for each status of a refusal."""
-    return {status: {"model": ErrorBody, "description": text} for status, text in REFUSALS.items()}
+    """For `include_router(responses=...)`: each status of a refusal.
+
+    That its body is an ErrorBody is written by `document`: told to FastAPI, every route would make a validator for each status.
+    """
+    return {status: {"description": text} for status, text in REFUSALS.items()}
 
 
 def document(app: FastAPI) -> dict[str, Any]:
     """The whole document; each operation says whether it needs a login, and which permission."""
     found = get_openapi(title=app.title, version=VERSION, description=INTRODUCTION, routes=app.routes)
     found["components"]["securitySchemes"] = SECURITY_SCHEMES
+    schemas = found["components"]["schemas"] | {"ErrorBody": ErrorBody.model_json_schema()}
+    found["components"]["schemas"] = dict(sorted(schemas.items()))
     for declared in gate.declarations(app):
         operation = found["paths"].get(declared.path, {}).get(declared.method.lower())
         if operation is not None:
