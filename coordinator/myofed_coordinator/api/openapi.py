@@ -80,13 +80,17 @@ def document(app: FastAPI) -> dict[str, Any]:
     """The whole document; each operation says whether it needs a login, and which permission."""
     found = get_openapi(title=app.title, version=VERSION, description=INTRODUCTION, routes=app.routes)
     found["components"]["securitySchemes"] = SECURITY_SCHEMES
-    schemas = found["components"]["schemas"] | {"ErrorBody": ErrorBody.model_json_schema()}
-    found["components"]["schemas"] = dict(sorted(schemas.items()))
+    found["components"]["schemas"] = dict(sorted((found["components"]["schemas"] | _refusal_schemas()).items()))
     for declared in gate.declarations(app):
         operation = found["paths"].get(declared.path, {}).get(declared.method.lower())
         if operation is not None:
             _complete(operation, declared)
     return found
+
+
+def _refusal_schemas() -> dict[str, Any]:
+    body = ErrorBody.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**body.pop("$defs", {}), "ErrorBody": body}
 
 
 def _complete(operation: dict[str, Any], declared: Declared) -> None:

@@ -309,3 +309,12 @@ def test_openapi_says_of_each_path_what_the_gate_asks(port: Port) -> None:
         ]
         lacking += [(route.path, status) for status in operation["responses"] if status == "default"]
     assert lacking == []
+
+
+def test_openapi_refers_to_nothing_that_it_does_not_hold(port: Port) -> None:
+    """Every `$ref` leads to a schema of the document: generators of clients stop at one that does not."""
+    named = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(port.document)))
+    known = {f"#/components/schemas/{name}" for name in port.document["components"]["schemas"]}
+    assert "#/components/schemas/ErrorBody" in named
+    assert named <= known
+    assert "$defs" not in json.dumps(port.document)
