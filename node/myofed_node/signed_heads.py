@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from myofed_node.coordinator_link import load_link
+from myofed_node.signatures import is_signed
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.audit import SignedAuditHead
-from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 
@@ -37,7 +35,7 @@ def check_signature(folder: SiteFolder, signed: SignedAuditHead) -> None:
     Raises:
         MyofedError: COSIGNATURE_INVALID, or as `load_link`.
     """
-    if not _is_signed(signed, load_link(folder).coordinator_key):
+    if not is_signed(signed.head, signature=signed.signature, public_key=load_link(folder).coordinator_key):
         raise invalid("one of another key")
 
 
@@ -56,7 +54,7 @@ def set_aside_heads(folder: SiteFolder, *, coordinator_key: str, now: datetime) 
     """
     for path in (folder.cosigned_head, folder.coordinator_head):
         signed = kept(path)
-        if signed is not None and not _is_signed(signed, coordinator_key):
+        if signed is not None and not is_signed(signed.head, signature=signed.signature, public_key=coordinator_key):
             set_aside(path, now=now)
 
 
@@ -68,12 +66,3 @@ def invalid(found: str) -> MyofedError:
         hint="tell the coordinator; the site's own chain is not changed by this",
         exit_code=ExitCode.UNHEALTHY,
     )
-
-
-def _is_signed(signed: SignedAuditHead, coordinator_key: str) -> bool:
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(coordinator_key))
-    try:
-        key.verify(bytes.fromhex(signed.signature), canonical_json(signed.head))
-    except InvalidSignature:
-        return False
-    return True

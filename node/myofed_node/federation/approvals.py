@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from myofed_node.audit import SiteAudit
 from myofed_node.config import SiteConfig, SitePolicy
 from myofed_node.coordinator_link import load_link
@@ -24,6 +21,7 @@ from myofed_node.keys import load_identity_key, settled_split_key
 from myofed_node.learning.labels import site_labels
 from myofed_node.learning.protocol import Roles
 from myofed_node.learning.split import assign_roles, known_roles
+from myofed_node.signatures import is_signed
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.approval import DeclineReason, RoleSignature
 from myofed_schemas.canonical import canonical_json
@@ -341,12 +339,8 @@ class Approvals:
         key = load_link(self._folder).coordinator_key
         if signed.digest != signed.manifest.digest():
             raise refused("MANIFEST_CHANGED", "a manifest with the digest it names", "another")
-        try:
-            Ed25519PublicKey.from_public_bytes(bytes.fromhex(key)).verify(
-                bytes.fromhex(signed.signature), canonical_json(signed.manifest)
-            )
-        except InvalidSignature:
-            raise refused("MANIFEST_SIGNATURE", "the coordinator's signature", "another") from None
+        if not is_signed(signed.manifest, signature=signed.signature, public_key=key):
+            raise refused("MANIFEST_SIGNATURE", "the coordinator's signature", "another")
 
 
 def demo_mark(policy: SitePolicy) -> dict[str, str | int]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from myofed_node.coordinator_link import load_link
+from myofed_node.signatures import is_signed
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.errors import MyofedError
@@ -98,11 +97,9 @@ class NegotiationFiles:
     def _check_genuine(self, signed: SignedParticipationRequest) -> None:
         if signed.sha256 != digest(signed.request):
             raise refused("NEGOTIATION_CHANGED", "a request with the digest it names", "another")
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(load_link(self._folder).coordinator_key))
-        try:
-            key.verify(bytes.fromhex(signed.signature), canonical_json(signed.request))
-        except InvalidSignature:
-            raise refused("NEGOTIATION_SIGNATURE", "the coordinator's signature", "another") from None
+        key = load_link(self._folder).coordinator_key
+        if not is_signed(signed.request, signature=signed.signature, public_key=key):
+            raise refused("NEGOTIATION_SIGNATURE", "the coordinator's signature", "another")
 
 
 def refused(code: str, expected: str, found: str) -> MyofedError:

@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import ValidationError
 
 from myofed_node.audit import SiteAudit
@@ -22,6 +20,7 @@ from myofed_node.config import ApprovalRule, SiteConfig
 from myofed_node.federation.study_files import refused
 from myofed_node.keys import identity_public_key, sign
 from myofed_node.people import People, Person
+from myofed_node.signatures import is_signed
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.approval import RoleSignature, SiteRole
 from myofed_schemas.canonical import canonical_json
@@ -139,7 +138,7 @@ class PersonalApprovals:
             person = People(self.folder).active(signature.person)
             check_role(person, said.role)
             key = person.public_key
-        if not _verifies(signature, key):
+        if not is_signed(signature.statement, signature=signature.signature, public_key=key):
             raise refused("APPROVAL_SIGNATURE", "the signature of this person over the statement", "another")
         if said.decision == "approved" and said.role not in self.rule.required_roles:
             raise refused(
@@ -217,7 +216,7 @@ class PersonalApprovals:
             if about != (self.config.site, study_id, version, digest, "approved"):
                 continue
             key = self._key(signature)
-            if key is not None and _verifies(signature, key):
+            if key is not None and is_signed(signature.statement, signature=signature.signature, public_key=key):
                 yield signature
 
     def _key(self, signature: PersonalSignature) -> str | None:
@@ -283,13 +282,3 @@ def _vote(signature: PersonalSignature) -> tuple[str, SiteRole]:
     """The operator's login is no person's short name."""
     role = signature.statement.role
     return (f"login {signature.person}" if role == OPERATOR else signature.person, role)
-
-
-def _verifies(signature: PersonalSignature, public_key: str) -> bool:
-    try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(
-            bytes.fromhex(signature.signature), canonical_json(signature.statement)
-        )
-    except InvalidSignature:
-        return False
-    return True

@@ -25,7 +25,8 @@ def check_policy(manifest: StudyManifest, policy: SitePolicy, *, site: str, subj
 
     Raises:
         MyofedError: POLICY_NOT_NAMED, POLICY_DEMO, POLICY_TOO_FEW_SUBJECTS, POLICY_TOO_MANY_STEPS,
-            POLICY_TOO_FEW_STEPS, POLICY_TOO_FEW_DRAWS, POLICY_BATCH, POLICY_PRIVACY, PRIVACY_NETWORK, or a code of `check_network`; the first that applies.
+            POLICY_TOO_FEW_STEPS, POLICY_TOO_FEW_DRAWS, POLICY_BATCH, POLICY_PRIVACY, PRIVACY_NETWORK, or a code of
+            `check_network`; the first that applies.
     """
     if site not in manifest.sites:
         raise _refused("POLICY_NOT_NAMED", "a study that names this site", "one that does not")
