@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
 
 from myofed_node.audit import SiteAudit
 from myofed_node.coordinator_api import CoordinatorApi
@@ -11,15 +10,9 @@ from myofed_node.keys import sign
 from myofed_node.signed_heads import check_signature, invalid, kept
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.audit import ProvenHead, SignedAuditHead
+from myofed_schemas.audit_lines import Anchors, anchors_of
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.files import open_atomically, write_atomically
-
-
-class Anchors(TypedDict):
-    """What the site's chain is compared with: sequence -> digest, and sequence -> root where the head has one."""
-
-    cosigned: dict[int, str]
-    roots: dict[int, str]
 
 
 def exchange_head(folder: SiteFolder, api: CoordinatorApi, *, site: str) -> int:
@@ -62,13 +55,9 @@ def cosigned_entries(folder: SiteFolder) -> Anchors:
     """
     signed = kept(folder.cosigned_head)
     if signed is None:
-        return {"cosigned": {}, "roots": {}}
+        return anchors_of(())
     check_signature(folder, signed)
-    head = signed.head
-    return {
-        "cosigned": {head.sequence: head.digest},
-        "roots": {} if head.root is None else {head.sequence: head.root},
-    }
+    return anchors_of([signed.head])
 
 
 def verify_cosigned(folder: SiteFolder) -> int:

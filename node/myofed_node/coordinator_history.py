@@ -59,7 +59,7 @@ def witness_coordinator(folder: SiteFolder, api: CoordinatorApi, *, now: datetim
         raise invalid("one of another chain than its own")
     if shown.head == witnessed:
         return shown.head.sequence
-    if witnessed is not None and _went_back(shown.head, witnessed):
+    if witnessed is not None and shown.head.went_back_from(witnessed):
         detail: dict[str, str | int] = {"witnessed": witnessed.sequence, "shown": shown.head.sequence}
         SiteAudit(folder).append("COORDINATOR_HEAD_WENT_BACK", subject=shown.head.digest, now=now, detail=detail)
         raise MyofedError(
@@ -114,12 +114,6 @@ def open_evidence(folder: SiteFolder) -> Path | None:
     """
     path = _evidence_against(folder, kept(folder.coordinator_head))
     return path if path.exists() else None
-
-
-def _went_back(head: AuditHead, witnessed: AuditHead) -> bool:
-    return head.sequence < witnessed.sequence or (
-        head.sequence == witnessed.sequence and head.digest != witnessed.digest
-    )
 
 
 def _keep(folder: SiteFolder, evidence: ChangedHistory) -> Path:

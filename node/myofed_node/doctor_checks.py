@@ -174,11 +174,10 @@ def coordinator_history(folder: SiteFolder) -> str:
         MyofedError: COORDINATOR_HISTORY_CHANGED, COSIGNATURE_INVALID.
     """
     if evidence := open_evidence(folder):
-        raise MyofedError(
+        raise _defect(
             "COORDINATOR_HISTORY_CHANGED",
             f"expected a proof that the coordinator's audit chain goes on from what was witnessed, found {evidence.name}",
-            hint="ask the coordinator whether it was restored from a backup; if so: `myofed-node audit accept-coordinator`",
-            exit_code=ExitCode.UNHEALTHY,
+            "ask the coordinator whether it was restored from a backup; if so: `myofed-node audit accept-coordinator`",
         )
     witnessed = kept(folder.coordinator_head)
     return f"witnessed up to {witnessed.head.sequence}" if witnessed else "nothing witnessed yet"

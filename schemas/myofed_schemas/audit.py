@@ -66,6 +66,10 @@ class AuditHead(WireModel):
     digest: Sha256
     root: Sha256 | None = None
 
+    def went_back_from(self, earlier: AuditHead) -> bool:
+        """Whether this is a shorter chain than the earlier head's, or another one of the same length."""
+        return self.sequence < earlier.sequence or (self.sequence == earlier.sequence and self.digest != earlier.digest)
+
     @model_serializer(mode="wrap")
     def _without_missing_root(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """A head without a root is absent of it, so that one of an earlier release keeps its signature."""

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict
 
 from pydantic import ValidationError
 
@@ -65,6 +65,22 @@ class _Link:
     sequence: int
     previous: str
     digest: str
+
+
+class Anchors(TypedDict):
+    """What a chain is compared with: sequence -> digest, and sequence -> root where the head has one."""
+
+    cosigned: dict[int, str]
+    roots: dict[int, str]
+
+
+def anchors_of(heads: Iterable[AuditHead]) -> Anchors:
+    """What these heads say of the chain, for `verify_lines` and `export_lines`; of one sequence the last one counts."""
+    every = tuple(heads)
+    return {
+        "cosigned": {head.sequence: head.digest for head in every},
+        "roots": {head.sequence: head.root for head in every if head.root is not None},
+    }
 
 
 def chain_lines(path: Path, *, begin: int = 0) -> Iterator[bytes]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import BinaryIO, TypedDict
+from typing import BinaryIO
 
 from sqlalchemy import select
 
@@ -15,15 +14,9 @@ from myofed_coordinator.enrolment.refusals import refused
 from myofed_coordinator.enrolment.service import EnrolmentService
 from myofed_coordinator.signing import Signer, verify
 from myofed_schemas.audit import AuditHead, CosignedHead, ProvenHead, SignedAuditHead, WitnessedHead
+from myofed_schemas.audit_lines import anchors_of
 from myofed_schemas.audit_proof import proves
 from myofed_schemas.clock import utc_text
-
-
-class _Anchors(TypedDict):
-    """What the chain is compared with."""
-
-    cosigned: dict[int, str]
-    roots: dict[int, str]
 
 
 class AuditHeadsService:
@@ -190,7 +183,7 @@ class AuditHeadsService:
         Raises:
             MyofedError: AUDIT_BROKEN, AUDIT_REWRITTEN, BAD_SIGNATURE.
         """
-        return self._audit.verify(**_anchors(self.witnessed()))
+        return self._audit.verify(**anchors_of(self.witnessed().values()))
 
     def export(self, out: BinaryIO) -> SignedAuditHead:
         """The coordinator's whole chain is in `out`, verified as it was written; the head is signed.
@@ -198,14 +191,8 @@ class AuditHeadsService:
         Raises:
             MyofedError: As `verify_own`; what is in `out` is worth nothing then.
         """
-        head = self._audit.export(out, **_anchors(self.witnessed()))
+        head = self._audit.export(out, **anchors_of(self.witnessed().values()))
         return SignedAuditHead(head=head, signature=self._signer.sign(head))
-
-
-def _anchors(heads: Mapping[int, AuditHead]) -> _Anchors:
-    """What these heads say of the chain."""
-    roots = {sequence: head.root for sequence, head in heads.items() if head.root is not None}
-    return {"cosigned": {sequence: head.digest for sequence, head in heads.items()}, "roots": roots}
 
 
 def _head_of(row: SiteAuditHeadRow | WitnessedHeadRow, owner: str) -> AuditHead:
@@ -220,7 +207,7 @@ def _check_goes_on(shown: ProvenHead, earlier: AuditHead | None) -> None:
     """
     head, proof = shown.head, shown.proof
     if earlier is not None:
-        if head.sequence < earlier.sequence or (head.sequence == earlier.sequence and head.digest != earlier.digest):
+        if head.went_back_from(earlier):
             raise refused(
                 "HEAD_WENT_BACK",
                 f"the site's audit chain stands at {head.sequence}, co-signed before at {earlier.sequence}",
