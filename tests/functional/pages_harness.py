@@ -28,6 +28,7 @@ from myofed_coordinator.initialise import initialise
 from myofed_coordinator.negotiations.asked import AskedParticipation
 from myofed_coordinator.runs.folder import RunFolder
 from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.catalog import SuppressedCount
 from myofed_schemas.clock import system_now, utc_text
 from myofed_schemas.duo import ResearchPurpose
@@ -115,18 +116,18 @@ def _studies(seeded: Seeded) -> SignedManifest:
     studies, now = seeded.services.studies, system_now()
     both = ("hospital-a", "hospital-b")
     first = make_manifest(WEIGHTS, sites=both, rounds=12, title="Two muscles of the thigh")
-    signed = studies.create(first, WEIGHTS, actor=str(Role.STUDY_LEAD), now=now)
+    signed = studies.create(first, WEIGHTS, actor=Doer(str(Role.STUDY_LEAD)), now=now)
     studies.record_decision(seeded.sites["hospital-a"].decide(first), site="hospital-a", now=now)
     declined = seeded.sites["hospital-b"].decide(first, "declined", reason="LEGAL_BASIS")
     studies.record_decision(declined, site="hospital-b", now=now)
     other = make_manifest(
         WEIGHTS, sites=both, study_id="leg-fat", title="Fat of the leg, a longer title that wraps", min_sites=1
     )
-    studies.create(other, WEIGHTS, actor=str(Role.STUDY_LEAD), now=now)
+    studies.create(other, WEIGHTS, actor=Doer(str(Role.STUDY_LEAD)), now=now)
     ready = make_manifest(
         WEIGHTS, sites=both, study_id="shoulder-muscles", title="Muscles of the shoulder", min_sites=1
     )
-    studies.create(ready, WEIGHTS, actor=str(Role.STUDY_LEAD), now=now)
+    studies.create(ready, WEIGHTS, actor=Doer(str(Role.STUDY_LEAD)), now=now)
     studies.record_decision(seeded.sites["hospital-b"].decide(ready), site="hospital-b", now=now)
     return signed
 

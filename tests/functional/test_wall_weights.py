@@ -18,6 +18,7 @@ from safetensors.numpy import load
 
 from myofed_coordinator.config import split_address
 from myofed_coordinator.runs.folder import RunFolder
+from myofed_coordinator.studies.leads import Doer
 from myofed_node.federation.ledger import read_ledger, verify_ledger
 from myofed_schemas.study import Training
 from myofed_schemas.study_options import Transport
@@ -94,7 +95,7 @@ def large_study(it: wall.Federation, **changes: object) -> None:
     training = Training.model_validate({**usual.model_dump(), **fast})
     by = Transport(by="reference")
     manifest = wall.make_manifest(tuple(it.nodes), weights, transport=by, training=training, **changes)
-    it.services.studies.create(manifest, weights, actor="test", now=wall.now())
+    it.services.studies.create(manifest, weights, actor=Doer("test"), now=wall.now())
     for node in it.nodes.values():
         it.approve(node)
 

@@ -24,6 +24,7 @@ from myofed_coordinator.initialise import initialise
 from myofed_coordinator.models.weights import sha256_of, tensor_specs
 from myofed_coordinator.runs.folder import FINAL_STATES, RunFolder
 from myofed_coordinator.services import Services, open_runs, open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_node.federation.approvals import Approvals
 from myofed_node.join import join_once
 from myofed_node.settings import initial_config
@@ -151,7 +152,7 @@ class Federation:
         """A study for all sites that joined, offered to them."""
         weights = initial_weights()
         manifest = make_manifest(tuple(self.nodes), weights, **changes)
-        self.services.studies.create(manifest, weights, actor="test", now=now())
+        self.services.studies.create(manifest, weights, actor=Doer("test"), now=now())
         return manifest
 
     def approve(self, node: Node) -> None:

@@ -30,6 +30,7 @@ from myofed_coordinator.api.people import PeoplePort, build_people_app, people_a
 from myofed_coordinator.config import CoordinatorConfig
 from myofed_coordinator.initialise import initialise
 from myofed_coordinator.services import Services, open_runs, open_services
+from myofed_coordinator.studies.leads import Doer
 
 EVERYBODY = "all"
 MARK = "Bearer somebody-who-may-everything"
@@ -86,7 +87,7 @@ def _fill(services: Services, folder: Path) -> None:
     services.enrolment.create_invite("hospital-b", actor="admin", now=NOW, valid=HOUR)
     services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
     weights = make_weights()
-    signed = services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor="lead", now=NOW)
+    signed = services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor=Doer("lead"), now=NOW)
     services.studies.record_decision(site.decide(signed.manifest), site="hospital-a", now=NOW)
     (folder / "model").write_bytes(make_weights(seed=3))
     services.models.register("run-0a1b2c3d", folder / "model", manifest_digest=signed.digest, rounds=2, now=NOW)

@@ -19,6 +19,7 @@ from myofed_coordinator.backup.make import Sealing, make_backup
 from myofed_coordinator.config import load_config
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.enrolment import Invite
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.files import write_atomically
@@ -78,7 +79,7 @@ def create(services: Services, number: int, names: list[str]) -> None:
     weights = make_weights(number)
     manifest = make_manifest(weights, sites=tuple(names), study_id=f"study-{number}")
     if manifest.study_id not in {study.signed.manifest.study_id for study in services.studies.list_studies()}:
-        services.studies.create(manifest, weights, actor="admin", now=now())
+        services.studies.create(manifest, weights, actor=Doer("admin"), now=now())
 
 
 def approve(services: Services, number: int, name: str) -> None:

@@ -27,6 +27,7 @@ from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import initialise
 from myofed_coordinator.models.weights import sha256_of, tensor_specs
 from myofed_coordinator.services import open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_node.federation.approvals import Approvals
 from myofed_schemas.service_loop import free_port
 from myofed_schemas.study import StudyManifest
@@ -198,7 +199,7 @@ def approved_study(made: Plant, *, rounds: int, local_steps: int, round_timeout_
             "demo": True,
         }
     )
-    made.it.services.studies.create(manifest, weights, actor="proof", now=wall.now())
+    made.it.services.studies.create(manifest, weights, actor=Doer("proof"), now=wall.now())
     for node in made.it.nodes.values():
         approvals = Approvals(node.site.folder, node.site.config)
         wall.until(approvals.studies, seconds=60, what=f"manifest at {node.name}")

@@ -12,6 +12,7 @@ from myofed_coordinator.config import CoordinatorConfig, load_config
 from myofed_coordinator.initialise import initialise
 from myofed_coordinator.models.weights import sha256_of, tensor_specs
 from myofed_coordinator.services import open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_node.federation.approvals import Approvals
 from myofed_node.initial_model import NETWORK
 from myofed_node.learning.models import initial_weights
@@ -116,7 +117,7 @@ def approved_study(
         }
         | changes
     )
-    made.it.services.studies.create(manifest, weights, actor="proof", now=wall.now())
+    made.it.services.studies.create(manifest, weights, actor=Doer("proof"), now=wall.now())
     for node in made.it.nodes.values():
         _approve(made, node, study)
     return manifest

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
-from sqlalchemy import update
 
 from myofed_coordinator.audit import AuditLog, Deed
 from myofed_coordinator.backup import refusals
@@ -27,12 +26,10 @@ from myofed_coordinator.backup.replay import end_sessions, replay
 from myofed_coordinator.backup.rows import load_rows
 from myofed_coordinator.backup.sealed import SealedReader
 from myofed_coordinator.config import CoordinatorConfig, save_config
-from myofed_coordinator.database import SCHEMA_VERSION, SchemaVersionRow
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.initialise import check_unused, finish_folder, make_folders
-from myofed_coordinator.migrations.steps import step_to
+from myofed_coordinator.migrations.migrate import bring_up_to_date
 from myofed_coordinator.services import open_tables
-from myofed_coordinator.studies.authors import adopt_authors, tells_leads
 from myofed_schemas.audit import AuditEntry, AuditHead
 from myofed_schemas.files import open_atomically
 from myofed_schemas.wire import WireModel
@@ -187,11 +184,7 @@ def _load(
                     loaded.update(load_rows(session, lines_of(pieces), version=manifest.tables))
 
             read_archive(SealedReader(stream, wanted.passphrase), take)
-            told = tells_leads(session)
-            step_to(session.connection(), version=SCHEMA_VERSION)
-            if not told:
-                adopt_authors(session, AuditLog(home.audit))
-            session.execute(update(SchemaVersionRow).values(version=SCHEMA_VERSION))
+            bring_up_to_date(session, AuditLog(home.audit))
             end_sessions(session)
             replayed = replay(session, newer.entries if newer is not None else ())
         if {name: count for name, count in loaded.items() if count} != {n: c for n, c in manifest.rows.items() if c}:

@@ -22,6 +22,7 @@ from myofed_coordinator.database import database_unreachable
 from myofed_coordinator.faults import in_words
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.errors import MyofedError, system_error
 from myofed_schemas.exit_codes import ExitCode
 
@@ -86,6 +87,11 @@ def actor() -> str:
         return pwd.getpwuid(os.getuid()).pw_name[:64]
     except KeyError:
         return f"uid-{os.getuid()}"
+
+
+def operator() -> Doer:
+    """The same person, as who does something to a study."""
+    return Doer(actor(), "machine")
 
 
 def say(text: str) -> None:

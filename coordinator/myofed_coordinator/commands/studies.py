@@ -8,11 +8,20 @@ from typing import Annotated
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, read_input, show
+from myofed_coordinator.commands.frame import (
+    HomeOption,
+    JsonOption,
+    actor,
+    dumped,
+    new_group,
+    opened,
+    operator,
+    read_input,
+    show,
+)
 from myofed_coordinator.runs.starts import Eyes, Reason, StartsService
 from myofed_coordinator.services import open_runs
 from myofed_coordinator.studies import draft
-from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.studies.service import StudyOverview
 from myofed_coordinator.studies.summary import detail, summarise
 from myofed_schemas.clock import system_now
@@ -51,7 +60,7 @@ def create(
     with opened(home) as services:
         last = services.studies.last_manifest(draft.study_id_of(text))
         manifest = draft.next_manifest(text, initial_weights=content, last=last)
-        signed = services.studies.create(manifest, content, actor=_doer(), now=system_now())
+        signed = services.studies.create(manifest, content, actor=operator(), now=system_now())
     offered = "was offered before and is unchanged, for" if manifest == last else "is offered to"
     line = (
         f"{manifest.study_id} version {manifest.version} {offered} {', '.join(manifest.sites)}; digest {signed.digest}"
@@ -163,7 +172,7 @@ def stop(study_id: StudyArgument, home: HomeOption, json: JsonOption = False) ->
         active = [s.run_id for s in every.list() if s.study_id == study_id and s.state in {"submitted", "running"}]
         if not active:
             raise MyofedError("NO_ACTIVE_RUN", "no run of this study is active", exit_code=ExitCode.BAD_INPUT)
-        stopped = [every.stop(run_id, actor=_doer(), now=system_now()) for run_id in active]
+        stopped = [every.stop(run_id, actor=operator(), now=system_now()) for run_id in active]
     show({"runs": dumped(stopped)}, lines=[_run_line(status) for status in stopped], as_json=json)
 
 
@@ -197,11 +206,6 @@ def show_run(
     if status.final is not None:
         lines.append(f"  final evaluation: Dice {_dice(status.final.dice)}{_trouble(status.final)}")
     show(status, lines=[_run_line(status), *lines], as_json=json)
-
-
-def _doer() -> Doer:
-    """The same, as who does something to a study."""
-    return Doer(actor(), "machine")
 
 
 def _eyes() -> Eyes:

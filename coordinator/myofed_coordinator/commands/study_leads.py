@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, show
-from myofed_coordinator.studies.leads import Doer, StudyLead
+from myofed_coordinator.commands.frame import HomeOption, JsonOption, dumped, new_group, opened, operator, show
+from myofed_coordinator.studies.leads import StudyLead
 from myofed_schemas.clock import system_now
 
 lead = new_group("Who leads a study: writes its next versions, asks for its runs, stops them.")
@@ -33,7 +33,7 @@ def add(study_id: StudyArgument, account: NameArgument, home: HomeOption, json: 
     Example: myofed-coordinator study lead add thigh-muscles ann.lee --home /srv/myofed
     """
     with opened(home) as services:
-        found = services.leads.add(study_id, account, by=Doer(actor(), "machine"), now=system_now())
+        found = services.leads.add(study_id, account, by=operator(), now=system_now())
     _show(found, as_json=json)
 
 
@@ -44,7 +44,7 @@ def remove(study_id: StudyArgument, name: NameArgument, home: HomeOption, json: 
     Example: myofed-coordinator study lead remove thigh-muscles ann.lee --home /srv/myofed
     """
     with opened(home) as services:
-        found = services.leads.remove(study_id, name, by=Doer(actor(), "machine"), now=system_now())
+        found = services.leads.remove(study_id, name, by=operator(), now=system_now())
     _show(found, as_json=json)
 
 

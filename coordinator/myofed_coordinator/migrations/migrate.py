@@ -59,14 +59,24 @@ def migrate(
     saved = save()
     with database.write() as session:
         before = take_over(session)
-        told = tells_leads(session)
-        step_to(session.connection(), version=SCHEMA_VERSION)
-        if not told:
-            adopt_authors(session, audit)
-        session.execute(update(SchemaVersionRow).values(version=SCHEMA_VERSION))
+        bring_up_to_date(session, audit)
         audit.append(Deed(actor, "DATABASE_MIGRATED", "tables", {"from": before, "to": SCHEMA_VERSION}), now=now)
     check_schema(database)
     return Migrated(before=before, after=SCHEMA_VERSION, backup=saved)
+
+
+def bring_up_to_date(session: Session, audit: AuditLog) -> None:
+    """The tables are those of this release, and hold what the audit chain knew and they did not.
+
+    Args:
+        session: In a writing transaction; the tables carry their revision.
+        audit: Of this coordinator.
+    """
+    told = tells_leads(session)
+    step_to(session.connection(), version=SCHEMA_VERSION)
+    if not told:
+        adopt_authors(session, audit)
+    session.execute(update(SchemaVersionRow).values(version=SCHEMA_VERSION))
 
 
 def take_over(session: Session) -> int:

@@ -84,8 +84,8 @@ class NegotiationService:
             now: Aware.
 
         Raises:
-            MyofedError: CARD_UNKNOWN; STUDY_NOT_YOURS, STUDY_NO_LEAD, of a study that is written already; NEGOTIATION_OPEN, the same study asked for this data set already;
-                NEGOTIATION_TOO_MANY, too many of the person's requests wait; NEGOTIATION_INVALID.
+            MyofedError: CARD_UNKNOWN; STUDY_NOT_YOURS, STUDY_NO_LEAD, of a study that is written already; NEGOTIATION_OPEN,
+                the same study asked for this data set already; NEGOTIATION_TOO_MANY, too many of the person's requests wait; NEGOTIATION_INVALID.
         """
         card = self._place.search.card(asked.site, asked.dataset).card
         request = request_of(

@@ -75,12 +75,12 @@ class RunsService:
             )
         return signed
 
-    def stop(self, run_id: str, *, actor: Doer | str, now: datetime) -> RunStatus:
+    def stop(self, run_id: str, *, actor: Doer, now: datetime) -> RunStatus:
         """The run ends as stopped: at once, or at its ServerApp's next look; an ended run stays as it is.
 
         Args:
             run_id: The run.
-            actor: Who leads its study, or stands in for the leads; a name alone is an account that stands in for nobody.
+            actor: Who leads its study, or stands in for the leads.
             now: Aware.
 
         Raises:
@@ -90,10 +90,9 @@ class RunsService:
         status = folder.status()
         if status.state in FINAL_STATES:
             return status
-        doer = actor if isinstance(actor, Doer) else Doer(actor)
         with self._services.database.write() as session:
-            act_as_lead(session, self._services.audit, status.study_id, doer, deed="stop", now=now)
-            self._services.audit.append(Deed(doer.name, "RUN_STOP_ASKED", run_id), now=now)
+            act_as_lead(session, self._services.audit, status.study_id, actor, deed="stop", now=now)
+            self._services.audit.append(Deed(actor.name, "RUN_STOP_ASKED", run_id), now=now)
         folder.stop_request.touch(mode=0o600)
         if not folder.is_locked():
             folder.write_status(status.model_copy(update={"state": "stopped", "code": "STOPPED"}))

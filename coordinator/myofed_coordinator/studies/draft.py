@@ -8,6 +8,7 @@ from functools import cache
 import yaml
 from pydantic import ValidationError
 
+from myofed_coordinator.faults import in_words
 from myofed_coordinator.models import weights
 from myofed_schemas.errors import FieldFault, FieldsError
 from myofed_schemas.exit_codes import ExitCode
@@ -43,20 +44,7 @@ def complete(text: bytes, *, initial_weights: bytes, version: int) -> StudyManif
     Raises:
         MyofedError: STUDY_INVALID names the fields at fault; WEIGHTS_* when the weights are unusable.
     """
-    specs = weights.tensor_specs(initial_weights)
-    completed = {
-        "version": version,
-        "state_dict": [spec.model_dump() for spec in specs],
-        "initial_weights_sha256": weights.sha256_of(initial_weights),
-    }
-    try:
-        return StudyManifest.model_validate({**completed, **_mapping(text)})
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'study'}: {fault['msg']}" for fault in error.errors()[:5]
-        )
-        fields = field_faults(error.errors(), known=_known())
-        raise _invalid(faults, fields) from error
+    return _manifest(text, _facts_of(initial_weights), version=version)
 
 
 def next_manifest(text: bytes, *, initial_weights: bytes, last: StudyManifest | None) -> StudyManifest:
@@ -72,12 +60,28 @@ def next_manifest(text: bytes, *, initial_weights: bytes, last: StudyManifest | 
     Raises:
         MyofedError: STUDY_INVALID; WEIGHTS_*.
     """
+    facts = _facts_of(initial_weights)
     if last is None:
-        return complete(text, initial_weights=initial_weights, version=1)
-    again = complete(text, initial_weights=initial_weights, version=last.version)
-    if again == last:
+        return _manifest(text, facts, version=1)
+    if _manifest(text, facts, version=last.version) == last:
         return last
-    return complete(text, initial_weights=initial_weights, version=last.version + 1)
+    return _manifest(text, facts, version=last.version + 1)
+
+
+def _facts_of(initial_weights: bytes) -> dict[str, object]:
+    """What a manifest says of its weights."""
+    return {
+        "state_dict": [spec.model_dump() for spec in weights.tensor_specs(initial_weights)],
+        "initial_weights_sha256": weights.sha256_of(initial_weights),
+    }
+
+
+def _manifest(text: bytes, facts: Mapping[str, object], *, version: int) -> StudyManifest:
+    try:
+        return StudyManifest.model_validate({"version": version, **facts, **_mapping(text)})
+    except ValidationError as error:
+        fields = field_faults(error.errors(), known=_known())
+        raise _invalid(in_words(error, whole="study"), fields) from error
 
 
 def _mapping(text: bytes) -> Mapping[str, object]:

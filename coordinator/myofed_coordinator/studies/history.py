@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from myofed_coordinator.database import Database
 from myofed_coordinator.studies.models import DecisionRow, StudyRow
-from myofed_coordinator.studies.service import unknown_study
+from myofed_coordinator.studies.refusals import unknown_study
 from myofed_schemas.study import SignedDecision, SignedManifest
 
 

@@ -15,6 +15,7 @@ from myofed_coordinator.accounts.service import TOKEN_ACCOUNT, account_row, role
 from myofed_coordinator.audit import AuditLog, Deed
 from myofed_coordinator.database import Database
 from myofed_coordinator.studies.models import LeadRow, StudyRow
+from myofed_coordinator.studies.refusals import unknown_study
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
@@ -97,8 +98,8 @@ class LeadsService:
             MyofedError: STUDY_NOT_YOURS; STUDY_NO_LEAD.
         """
         with self._database.read() as session:
-            if _is_known(session, study_id):
-                _check_lead(study_id, _rows(session, study_id), doer)
+            if is_written(session, study_id):
+                check_lead(session, study_id, doer)
 
     def add(self, study_id: str, account: str, *, by: Doer, now: datetime) -> tuple[StudyLead, ...]:
         """The account leads the study too; the first one of a study without an owner owns it. A second call changes nothing.
@@ -200,7 +201,7 @@ def check_lead(session: Session, study_id: str, doer: Doer) -> None:
 
 def is_written(session: Session, study_id: str) -> bool:
     """Whether the study has a version."""
-    return _is_known(session, study_id)
+    return session.scalar(select(StudyRow.study_id).where(StudyRow.study_id == study_id).limit(1)) is not None
 
 
 def lead_row(study_id: str, lead: Doer, *, owner: bool, by: str, at: str) -> LeadRow:
@@ -225,18 +226,9 @@ def _is_among(rows: Sequence[LeadRow], doer: Doer) -> bool:
     return any((row.name, row.origin) == (doer.name, doer.origin) for row in rows)
 
 
-def _is_known(session: Session, study_id: str) -> bool:
-    return session.scalar(select(StudyRow.study_id).where(StudyRow.study_id == study_id).limit(1)) is not None
-
-
 def _check_known(session: Session, study_id: str) -> None:
-    if not _is_known(session, study_id):
-        raise MyofedError(
-            "STUDY_UNKNOWN",
-            f"no study {study_id} here",
-            hint="`study list` shows them",
-            exit_code=ExitCode.BAD_INPUT,
-        )
+    if not is_written(session, study_id):
+        raise unknown_study(study_id)
 
 
 def _check_lead(study_id: str, rows: Sequence[LeadRow], doer: Doer) -> None:

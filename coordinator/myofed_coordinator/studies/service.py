@@ -17,6 +17,7 @@ from myofed_coordinator.planning.check import check_planning
 from myofed_coordinator.signing import Signer, verify
 from myofed_coordinator.studies.leads import Doer, act_as_lead, check_lead, lead_row
 from myofed_coordinator.studies.models import DecisionRow, StudyRow, StudySiteRow
+from myofed_coordinator.studies.refusals import unknown_study
 from myofed_schemas.canonical import canonical_json, digest
 from myofed_schemas.clock import utc_text
 from myofed_schemas.errors import MyofedError
@@ -69,9 +70,7 @@ class StudiesService:
             row = session.get(StudyRow, (study_id, _last_version(session, study_id)))
             return SignedManifest.model_validate_json(row.document).manifest if row is not None else None
 
-    def create(
-        self, manifest: StudyManifest, initial_weights: bytes, *, actor: Doer | str, now: datetime
-    ) -> SignedManifest:
+    def create(self, manifest: StudyManifest, initial_weights: bytes, *, actor: Doer, now: datetime) -> SignedManifest:
         """The manifest is signed, stored and offered to its sites; the weights lie in the models folder.
 
         Exactly the last version sent again (manifest and weights) returns the stored document. Who writes version 1 owns
@@ -80,14 +79,13 @@ class StudiesService:
         Args:
             manifest: Complete.
             initial_weights: Safetensors file that `initial_weights_sha256` and `state_dict` describe.
-            actor: Who creates it; a name alone is an account that stands in for nobody.
+            actor: Who creates it.
             now: Aware.
 
         Raises:
-            MyofedError: WEIGHTS_*; STUDY_NOT_YOURS; STUDY_NO_LEAD; STUDY_VERSION, not the next one; STUDY_SITE_UNKNOWN, a site that is not approved;
-                PLANNING_MISMATCH, a planning section that is not as it was proposed.
+            MyofedError: WEIGHTS_*; STUDY_NOT_YOURS; STUDY_NO_LEAD; STUDY_VERSION, not the next one; STUDY_SITE_UNKNOWN, a
+                site that is not approved; PLANNING_MISMATCH, a planning section that is not as it was proposed.
         """
-        doer = actor if isinstance(actor, Doer) else Doer(actor)
         _check_weights(manifest, initial_weights)
         weights.keep_weights(self._place.models, initial_weights)
         signer = self._place.signer
@@ -98,18 +96,18 @@ class StudiesService:
             last = _last_version(session, manifest.study_id)
             stored = session.get(StudyRow, (manifest.study_id, manifest.version))
             if stored is not None and stored.version == last and stored.digest == signed.digest:
-                check_lead(session, manifest.study_id, doer)
+                check_lead(session, manifest.study_id, actor)
                 return SignedManifest.model_validate_json(stored.document)
             _check_version(manifest, last=last)
             _check_sites(manifest, {site for site, _ in self._enrolment.approved_node_keys()})
             check_planning(session, manifest.planning)
             if last:
-                act_as_lead(session, self._audit, manifest.study_id, doer, deed="write", now=now)
+                act_as_lead(session, self._audit, manifest.study_id, actor, deed="write", now=now)
             detail: dict[str, str | int] = {"version": manifest.version, "digest": signed.digest}
-            self._audit.append(Deed(doer.name, "STUDY_CREATED", manifest.study_id, detail), now=now)
+            self._audit.append(Deed(actor.name, "STUDY_CREATED", manifest.study_id, detail), now=now)
             _store(session, signed, now=now)
             if not last:
-                session.add(lead_row(manifest.study_id, doer, owner=True, by=doer.name, at=utc_text(now)))
+                session.add(lead_row(manifest.study_id, actor, owner=True, by=actor.name, at=utc_text(now)))
         return signed
 
     def record_decision(self, signed: SignedDecision, *, site: str, now: datetime) -> None:
@@ -235,16 +233,6 @@ class StudiesService:
         )
         with self._database.read() as session:
             return [SignedManifest.model_validate_json(row.document) for row in session.scalars(named)]
-
-
-def unknown_study(study_id: str) -> MyofedError:
-    """No such study (or version), or none that the asker may see."""
-    return MyofedError(
-        "STUDY_UNKNOWN",
-        f"no study {study_id} of this version here",
-        hint="`study list` shows them",
-        exit_code=ExitCode.BAD_INPUT,
-    )
 
 
 def _check_weights(manifest: StudyManifest, content: bytes) -> None:

@@ -340,7 +340,7 @@ def test_lead_who_was_removed_after_the_backup_leads_no_more(lost: Lost, enrol: 
     services, weights = lost.services, make_weights()
     for account in ("lea", "lou", "max"):
         services.accounts.add(NewAccount(account=account, roles=(Role.STUDY_LEAD,)), actor="root", now=NOW)
-    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor="lea", now=NOW)
+    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor=Doer("lea"), now=NOW)
     services.leads.add("thigh-muscles", "lou", by=Doer("lea"), now=NOW)
     lost.save()
     services.leads.remove("thigh-muscles", "lou", by=Doer("lea"), now=LATER)

@@ -22,6 +22,7 @@ from myofed_coordinator.database import SCHEMA_VERSION, Base, open_database, sch
 from myofed_coordinator.doctor import examine
 from myofed_coordinator.home import HomeFolder
 from myofed_coordinator.services import Services, open_services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.audit import GENESIS, AuditHead
 from myofed_schemas.errors import MyofedError
 
@@ -46,7 +47,7 @@ def living(services: Services, enrol: Enrol) -> Services:
     """With a site, its card, a study that it approved, and files of a run."""
     site, weights = enrol("hospital-a"), make_weights()
     services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
-    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor="admin", now=NOW)
+    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor=Doer("admin"), now=NOW)
     manifest = services.studies.show("thigh-muscles").signed.manifest
     services.studies.record_decision(site.decide(manifest), site="hospital-a", now=NOW)
     run = services.home.run_folder("run-2026112212000001")

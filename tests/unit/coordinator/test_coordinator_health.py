@@ -16,6 +16,7 @@ from myofed_coordinator.health.app import health_app
 from myofed_coordinator.health.measures import measure
 from myofed_coordinator.health.readiness import Watched, readiness
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.up import children
 from myofed_schemas.federation import Heartbeat
 from myofed_schemas.files import write_atomically
@@ -97,7 +98,7 @@ def test_metrics_tell_sites_runs_and_what_will_end(services: Services, watched: 
     services.enrolment.create_invite("hospital-c", actor="admin", now=NOW, valid=HOUR)
     beat = Heartbeat(myofed_version="0.1.0", flwr_version="1.41.0", state="UP", sent_at="2026-11-22T12:00:00Z")
     services.enrolment.note_heartbeat("hospital-a", beat, now=NOW)
-    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor="admin", now=NOW)
+    services.studies.create(make_manifest(weights, sites=("hospital-a",)), weights, actor=Doer("admin"), now=NOW)
     services.studies.record_decision(
         site.decide(services.studies.show("thigh-muscles").signed.manifest), site="hospital-a", now=NOW
     )

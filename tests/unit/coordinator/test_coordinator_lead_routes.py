@@ -17,6 +17,7 @@ from myofed_coordinator.accounts.wire import NewAccount
 from myofed_coordinator.api.people import API, PeoplePort, people_app
 from myofed_coordinator.cli import app
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 
 STUDY = "/studies/thigh-muscles"
 LEADS = f"{API}{STUDY}/leads"
@@ -35,7 +36,7 @@ def window(services: Services, enrol: Callable[[str], FakeSite]) -> Window:
     """Makes browsers of people before a study of lea; lou leads others, and a run is under way."""
     site = enrol("hospital-a")
     manifest = make_manifest(WEIGHTS, sites=("hospital-a",))
-    signed = services.studies.create(manifest, WEIGHTS, actor="lea", now=NOW)
+    signed = services.studies.create(manifest, WEIGHTS, actor=Doer("lea"), now=NOW)
     services.studies.record_decision(site.decide(manifest), site="hospital-a", now=NOW)
     for account in ("lea", "lou"):
         services.accounts.add(NewAccount(account=account, roles=(Role.STUDY_LEAD,)), actor="root", now=NOW)

@@ -12,6 +12,7 @@ from myofed_coordinator.models.card import card_of, expected_training, privacy_f
 from myofed_coordinator.models.card_page import markdown, release_line
 from myofed_coordinator.models.cards import CardsService
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import FinalEvaluation, RoundReport, RunStatus
@@ -154,7 +155,7 @@ def test_card_of_a_registered_model_is_put_together(services: Services, enrol: E
     """Registry, study and run; an unknown model has no card."""
     for site in SITES:
         enrol(site)
-    signed = services.studies.create(a_manifest(), make_weights(), actor="lead", now=NOW)
+    signed = services.studies.create(a_manifest(), make_weights(), actor=Doer("lead"), now=NOW)
     path = tmp_path / "final.safetensors"
     path.write_bytes(make_weights(seed=9))
     record = services.models.register(RUN, path, manifest_digest=signed.digest, rounds=2, now=NOW)

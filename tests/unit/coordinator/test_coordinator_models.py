@@ -11,6 +11,7 @@ from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 from myofed_coordinator.models.service import verify_record
 from myofed_coordinator.services import Services
 from myofed_coordinator.signing import new_signer
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.model import ModelRecord
 
@@ -23,7 +24,7 @@ def digest(services: Services, enrol: Enrol) -> str:
     """Digest of the manifest of a study of one site."""
     enrol("hospital-a")
     manifest = make_manifest(make_weights(), sites=("hospital-a",))
-    return services.studies.create(manifest, make_weights(), actor="lead", now=NOW).digest
+    return services.studies.create(manifest, make_weights(), actor=Doer("lead"), now=NOW).digest
 
 
 def register(services: Services, folder: Path, digest: str, content: bytes = FINAL) -> ModelRecord:

@@ -12,6 +12,7 @@ from coordinator_factories import HOUR, NOW, FakeSite, make_manifest, make_site,
 from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.runs.starts import StartsService
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.web.overview import Overview, overview
 from myofed_schemas.federation import Heartbeat
 
@@ -52,7 +53,7 @@ def test_states_of_processes_come_from_up_and_broken_ones_from_nobody(services: 
 def test_only_who_may_approve_is_told_that_a_site_waits(services: Services, enrol: Callable[[str], FakeSite]) -> None:
     """An undecided study is told to everybody who sees studies; a site that asks, to administrators."""
     enrol("hospital-a")
-    services.studies.create(make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor="lead", now=NOW)
+    services.studies.create(make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor=Doer("lead"), now=NOW)
     invite = services.enrolment.create_invite("hospital-b", actor="admin", now=NOW, valid=HOUR)
     services.enrolment.receive_request(make_site("hospital-b").request(invite), now=NOW)
     hrefs = {

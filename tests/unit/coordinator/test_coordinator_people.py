@@ -15,6 +15,7 @@ from myofed_coordinator.accounts.throttle import CALLERS_KEPT, Attempts
 from myofed_coordinator.api.guards import MAX_BODY_BYTES
 from myofed_coordinator.api.people import API, PeoplePort, build_people_app
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.web.kit import FOREVER, assets
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import RoundReport, RunStatus
@@ -223,7 +224,9 @@ def test_api_answers_what_the_services_know(
     """Sites, catalog, studies, runs and models as JSON, and the model's bytes."""
     enrol("hospital-a")
     services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
-    signed = services.studies.create(make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor="lead", now=NOW)
+    signed = services.studies.create(
+        make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor=Doer("lead"), now=NOW
+    )
     runs.known.append(a_run(signed.digest))
     (tmp_path / "m").write_bytes(WEIGHTS)
     record = services.models.register("run-0a1b2c3d", tmp_path / "m", manifest_digest=signed.digest, rounds=2, now=NOW)

@@ -15,6 +15,7 @@ from myofed_coordinator.planning.service import Question
 from myofed_coordinator.planning.summary import detail, summarise
 from myofed_coordinator.services import Services
 from myofed_coordinator.studies.draft import complete
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.canonical import digest
 from myofed_schemas.catalog import DisclosurePolicy, SuppressedCount
 from myofed_schemas.errors import MyofedError
@@ -192,8 +193,8 @@ def test_study_that_says_other_than_was_proposed_is_not_created(
     assert manifest.planning is not None
     other = manifest.planning.model_dump() | changes
     changed = make_manifest(WEIGHTS, sites=query.sites, planning=other)
-    assert code(lambda: services.studies.create(changed, WEIGHTS, actor="admin", now=NOW)) == "PLANNING_MISMATCH"
-    assert services.studies.create(manifest, WEIGHTS, actor="admin", now=NOW).manifest == manifest
+    assert code(lambda: services.studies.create(changed, WEIGHTS, actor=Doer("admin"), now=NOW)) == "PLANNING_MISMATCH"
+    assert services.studies.create(manifest, WEIGHTS, actor=Doer("admin"), now=NOW).manifest == manifest
 
 
 def test_query_is_seen_by_the_sites_it_asks_and_by_nobody_else(services: Services, query: PlanningQuery) -> None:

@@ -21,6 +21,7 @@ from myofed_coordinator.runs.retention import KEEP_ALL_FOR
 from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.runs.watch import MARGIN_S, SILENT_S, end
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.canonical import canonical_json
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.federation import RoundReport
@@ -85,7 +86,7 @@ class Bench:
 def bench(services: Services, enrol: Callable[[str], FakeSite]) -> Bench:
     sites = [enrol(f"hospital-{letter}") for letter in "ab"]
     manifest = make_manifest(WEIGHTS, sites=("hospital-a", "hospital-b"), min_sites=1)
-    services.studies.create(manifest, WEIGHTS, actor="admin", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("admin"), now=NOW)
     for site in sites:
         services.studies.record_decision(site.decide(manifest), site=site.name, now=NOW)
     runs = RunsService(services)

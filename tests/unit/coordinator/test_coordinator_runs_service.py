@@ -10,6 +10,7 @@ from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
 from myofed_coordinator.runs.service import RunsService
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.errors import MyofedError
 
 WEIGHTS = make_weights()
@@ -20,7 +21,7 @@ def sites(services: Services, enrol: Callable[[str], FakeSite]) -> list[FakeSite
     """Two sites and a study that wants both."""
     made = [enrol("hospital-a"), enrol("hospital-b")]
     manifest = make_manifest(WEIGHTS, sites=("hospital-a", "hospital-b"))
-    services.studies.create(manifest, WEIGHTS, actor="admin", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("admin"), now=NOW)
     return made
 
 
@@ -51,7 +52,7 @@ def test_second_run_of_a_study_waits_for_the_end_of_the_first(services: Services
         approve(services, site)
     first = runs.start("thigh-muscles", actor="admin", now=NOW)
     assert code_of(lambda: runs.start("thigh-muscles", actor="admin", now=NOW)) == "RUN_ACTIVE"
-    runs.stop(first.run_id, actor="admin", now=NOW)
+    runs.stop(first.run_id, actor=Doer("admin"), now=NOW)
     second = runs.start("thigh-muscles", actor="admin", now=NOW + timedelta(seconds=1))
     assert [status.run_id for status in runs.list()] == [first.run_id, second.run_id]
 
@@ -79,10 +80,10 @@ def test_stop_of_a_live_run_is_a_request_and_of_a_dead_one_an_end(services: Serv
         approve(services, site)
     run_id = runs.start("thigh-muscles", actor="admin", now=NOW).run_id
     with runs.folder(run_id).locked():
-        assert runs.stop(run_id, actor="admin", now=NOW).state == "submitted"
+        assert runs.stop(run_id, actor=Doer("admin"), now=NOW).state == "submitted"
         assert runs.folder(run_id).stop_request.exists()
-    assert runs.stop(run_id, actor="admin", now=NOW).state == "stopped"
-    assert runs.stop(run_id, actor="admin", now=NOW).code == "STOPPED"
+    assert runs.stop(run_id, actor=Doer("admin"), now=NOW).state == "stopped"
+    assert runs.stop(run_id, actor=Doer("admin"), now=NOW).code == "STOPPED"
 
 
 @pytest.mark.parametrize("run_id", ["run-00000000", "../secrets", "run-../../x", ""])

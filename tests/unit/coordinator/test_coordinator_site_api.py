@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from myofed_coordinator.api.site import site_app
 from myofed_coordinator.models.weights import sha256_of
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.audit import AuditHead, ProvenHead, SignedAuditHead
 
 Enrol = Callable[[str], FakeSite]
@@ -88,7 +89,7 @@ def test_weights_of_a_study_of_others_do_not_exist(services: Services, enrol: En
     """A site fetches initial weights only of studies that name it."""
     enrol("hospital-b")
     manifest = make_manifest(WEIGHTS, sites=("hospital-b",))
-    services.studies.create(manifest, WEIGHTS, actor="lead", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("lead"), now=NOW)
     for sha256 in (sha256_of(WEIGHTS), "0" * 64):
         answer = client.get(f"/site/models/{sha256}")
         assert (answer.status_code, answer.json()["code"]) == (404, "MODEL_UNKNOWN")
@@ -108,7 +109,9 @@ def test_node_reports_publishes_and_withdraws(services: Services, client: TestCl
 
 def test_node_fetches_studies_and_decides(services: Services, site: FakeSite, client: TestClient) -> None:
     """The signed manifest arrives as stored, and the site's signed decision is known to the coordinator."""
-    signed = services.studies.create(make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor="lead", now=NOW)
+    signed = services.studies.create(
+        make_manifest(WEIGHTS, sites=("hospital-a",)), WEIGHTS, actor=Doer("lead"), now=NOW
+    )
     assert client.get("/site/studies").json() == [signed.model_dump(mode="json")]
     assert client.post("/site/decision", content=site.decide(signed.manifest).model_dump_json()).json() == {}
     assert services.studies.approved_sites("thigh-muscles", version=1) == ("hospital-a",)

@@ -38,7 +38,7 @@ def site(services: Services, enrol: Enrol) -> FakeSite:
 
 def offer(services: Services, site: FakeSite, *, version: int) -> None:
     manifest = make_manifest(WEIGHTS, sites=(site.name,), version=version)
-    services.studies.create(manifest, WEIGHTS, actor="lead", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("lead"), now=NOW)
     services.studies.record_decision(site.decide(manifest), site=site.name, now=NOW)
 
 
@@ -53,7 +53,7 @@ def actions(services: Services) -> list[tuple[str, str]]:
 def test_start_without_approvals_is_not_even_asked_for(services: Services, enrol: Enrol) -> None:
     """Nothing waits that could not start."""
     site = enrol("hospital-a")
-    services.studies.create(make_manifest(WEIGHTS, sites=(site.name,)), WEIGHTS, actor="ann.lee", now=NOW)
+    services.studies.create(make_manifest(WEIGHTS, sites=(site.name,)), WEIGHTS, actor=Doer("ann.lee"), now=NOW)
     for study, code in (("thigh-muscles", "NOT_APPROVED"), ("nothing", "STUDY_UNKNOWN")):
         with pytest.raises(MyofedError, match=code):
             starts_of(services).ask(study, ANN, now=NOW)

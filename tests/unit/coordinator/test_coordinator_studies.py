@@ -9,6 +9,7 @@ from coordinator_factories import NOW, FakeSite, make_manifest, make_weights
 
 from myofed_coordinator.services import Services
 from myofed_coordinator.signing import new_signer, verify
+from myofed_coordinator.studies.leads import Doer
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.study import SignedDecision, StudyManifest
 
@@ -17,7 +18,7 @@ WEIGHTS = make_weights()
 
 
 def create(services: Services, manifest: StudyManifest, weights: bytes = WEIGHTS) -> StudyManifest:
-    return services.studies.create(manifest, weights, actor="lead", now=NOW).manifest
+    return services.studies.create(manifest, weights, actor=Doer("lead"), now=NOW).manifest
 
 
 def decide(services: Services, signed: SignedDecision, *, site: str = "hospital-a") -> None:
@@ -153,8 +154,8 @@ def test_manifest_is_signed_by_the_coordinator(services: Services, enrol: Enrol)
     """What a named site fetches carries a signature that holds, and the same call again gives the same document."""
     enrol("hospital-a")
     manifest = make_manifest(WEIGHTS, sites=("hospital-a",))
-    signed = services.studies.create(manifest, WEIGHTS, actor="lead", now=NOW)
+    signed = services.studies.create(manifest, WEIGHTS, actor=Doer("lead"), now=NOW)
     assert services.studies.of_site("hospital-a") == [signed]
     verify(signed.manifest, signature=signed.signature, public_key=signed.signer)
-    assert services.studies.create(manifest, WEIGHTS, actor="lead", now=NOW) == signed
+    assert services.studies.create(manifest, WEIGHTS, actor=Doer("lead"), now=NOW) == signed
     assert [e.action for e in services.audit.entries()].count("STUDY_CREATED") == 1

@@ -15,6 +15,7 @@ from myofed_coordinator.accounts.permissions import Role
 from myofed_coordinator.api.people import PeoplePort, people_app
 from myofed_coordinator.models.models import ModelRow
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.web.kit import assets
 from myofed_coordinator.web.login_page import inside
 from myofed_coordinator.web.pages import SECTIONS
@@ -58,12 +59,12 @@ def fill(services: Services, runs: FakeRuns, enrol: Enrol, tmp_path: Path) -> tu
     services.enrolment.receive_request(make_site("hospital-d").request(invite), now=NOW)
     services.catalog.publish(make_card("hospital-a"), site="hospital-a", now=NOW)
     manifest = make_manifest(WEIGHTS, sites=("hospital-a", "hospital-b"))
-    signed = services.studies.create(manifest, WEIGHTS, actor="lead", now=NOW)
+    signed = services.studies.create(manifest, WEIGHTS, actor=Doer("lead"), now=NOW)
     services.studies.record_decision(
         site.decide(manifest, "declined", reason="LEGAL_BASIS"), site="hospital-a", now=NOW
     )
     services.studies.create(
-        make_manifest(WEIGHTS, sites=("hospital-a",), version=2, rounds=3), WEIGHTS, actor="lead", now=NOW
+        make_manifest(WEIGHTS, sites=("hospital-a",), version=2, rounds=3), WEIGHTS, actor=Doer("lead"), now=NOW
     )
     runs.known.append(a_run(signed.digest))
     (tmp_path / "m").write_bytes(WEIGHTS)
@@ -203,7 +204,7 @@ def test_text_of_a_study_cannot_become_markup(services: Services, runs: FakeRuns
     """Whatever a person wrote into a title is shown as text."""
     enrol("hospital-a")
     manifest = make_manifest(WEIGHTS, sites=("hospital-a",), title="<script>alert(1)</script>")
-    services.studies.create(manifest, WEIGHTS, actor="lead", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("lead"), now=NOW)
     client = client_as(services, runs, Role.AUDITOR, now=NOW)
     for path in ("/", "/studies", "/studies/thigh-muscles"):
         page = client.get(path).text

@@ -15,6 +15,7 @@ from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.accounts.wire import NewAccount
 from myofed_coordinator.api.people import PeoplePort, people_app
 from myofed_coordinator.services import Services, open_runs
+from myofed_coordinator.studies.leads import Doer
 
 WEIGHTS = make_weights()
 STUDY = "/studies/thigh-muscles"
@@ -32,7 +33,7 @@ def window(services: Services, enrol: Callable[[str], FakeSite]) -> Window:
     """Makes browsers of people before a study that its site approved."""
     site = enrol("hospital-a")
     manifest = make_manifest(WEIGHTS, sites=("hospital-a",))
-    services.studies.create(manifest, WEIGHTS, actor="lea", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("lea"), now=NOW)
     services.studies.record_decision(site.decide(manifest), site="hospital-a", now=NOW)
 
     def opened(account: str, role: Role) -> TestClient:
@@ -133,7 +134,7 @@ def test_who_may_not_start_is_offered_nothing(services: Services, window: Window
 def test_study_that_its_sites_have_not_approved_cannot_be_asked_for(services: Services, window: Window) -> None:
     """The page says what is missing; the address answers NOT_APPROVED."""
     manifest = make_manifest(WEIGHTS, sites=("hospital-a",), study_id="leg-fat")
-    services.studies.create(manifest, WEIGHTS, actor="lea", now=NOW)
+    services.studies.create(manifest, WEIGHTS, actor=Doer("lea"), now=NOW)
     lead = window("lea", Role.STUDY_LEAD)
     assert "It can be started once 1 sites have approved" in words_of(lead.get("/studies/leg-fat").text)
     assert "NOT_APPROVED" in post(lead, "/studies/leg-fat/start")

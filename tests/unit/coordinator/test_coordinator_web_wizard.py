@@ -14,6 +14,7 @@ from myofed_coordinator.accounts.permissions import Person, Role
 from myofed_coordinator.api.people import PeoplePort, people_app
 from myofed_coordinator.models.weights import keep_weights, sha256_of
 from myofed_coordinator.services import Services
+from myofed_coordinator.studies.leads import Doer
 from myofed_coordinator.web.wizard import STEPS, Drafts, StudyDraft, begin, manifest_text
 
 WEIGHTS = make_weights()
@@ -32,7 +33,7 @@ def window(services: Services, enrol: Callable[[str], FakeSite]) -> Window:
     for name in ("hospital-a", "hospital-b"):
         enrol(name)
     earlier = make_manifest(WEIGHTS, sites=("hospital-a",), min_subjects=7)
-    services.studies.create(earlier, WEIGHTS, actor="lea", now=NOW)
+    services.studies.create(earlier, WEIGHTS, actor=Doer("lea"), now=NOW)
 
     def opened(account: str) -> TestClient:
         app = people_app(PeoplePort(services, FakeRuns(), TOKEN, lambda: NOW))
