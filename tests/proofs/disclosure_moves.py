@@ -47,9 +47,13 @@ class Question:
         """(n, 2): world and cell."""
         return np.argwhere(self.small | self.empty)
 
+    def opened_by(self, counts: Counts) -> Places:
+        """Cells that are of another kind in this table."""
+        return (self.small & ((counts == 0) | (counts >= self.k))) | (self.empty & (counts > 0))
+
     def look(self, counts: Counts) -> int:
         """Cells of another kind in this table are open; returns how many it opened."""
-        opened = (self.small & ((counts == 0) | (counts >= self.k))) | (self.empty & (counts > 0))
+        opened = self.opened_by(counts)
         self.small &= ~opened
         self.empty &= ~opened
         return int(opened.sum())
@@ -204,14 +208,13 @@ class Moves:
 
     def _believe(self) -> int:
         """What this table opens, counted anew."""
-        q = self.question
-        if not ((q.small & ((self.counts == 0) | (self.counts >= q.k))) | (q.empty & (self.counts > 0))).any():
+        if not self.question.opened_by(self.counts).any():
             return 0
         table = self._table()
         counts = self.model.count(table)
         if not self.model.fits(counts):
             return 0
         self.tables = [*self.tables[-KEPT + 1 :], table]
-        opened = q.look(counts)
+        opened = self.question.look(counts)
         self._price_all()
         return opened
