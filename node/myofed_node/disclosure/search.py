@@ -201,6 +201,11 @@ class Search:
         off = np.maximum(self.lowest - self.counts, 0) + np.maximum(self.counts - self.highest, 0)
         return int((off * self.price)[:, self.space.canonical].sum())
 
+    def breaks_fixed(self) -> bool:
+        """Whether the table here contradicts what cannot be withheld, or is demanded."""
+        off = (self.counts < self.lowest) | (self.counts > self.highest)
+        return bool((off & (self.price >= FIXED))[:, self.space.canonical].any())
+
     def demand(self, world: int, place: int, *, full: bool) -> Demand:
         """Until `release` the walk pays for every table in which this cell is as it is in the truth.
 

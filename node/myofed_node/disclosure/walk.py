@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from myofed_node.disclosure.cells import Indices
 from myofed_node.disclosure.problem import Witness
-from myofed_node.disclosure.programme import find
+from myofed_node.disclosure.programme import Bound, find
 from myofed_node.disclosure.search import FIXED, IMPOSSIBLE, SAMPLE, SCALE, Search
 
 IDLE_STEPS = 3
@@ -25,6 +25,8 @@ MOST_REPAIR_STEPS = 200
 """A cell for which no table was found gets twice the steps the next time, up to these."""
 SOLVE_STEPS = 1000
 """What solving for one cell counts as."""
+MOST_UNSOLVED = 3
+"""Cells without a table, by walking and by solving, after which the walk ends: each costs up to a minute, and more are likely."""
 EARLIER_STARTS = 1
 """Witnesses from which one cell is tried, beside the truth."""
 
@@ -59,17 +61,17 @@ class Walk:
     def __init__(self, search: Search, *, seed: int, steps: int) -> None:
         self.search, self.rng, self.left = search, np.random.default_rng([seed, 1]), steps
         self.number = 0
-        self.repair_steps = REPAIR_STEPS
+        self.repair_steps, self.unsolved = REPAIR_STEPS, 0
         self.resting = np.zeros((len(search.rows), search.rows.shape[1] + 1), np.int64)
 
     def run(self) -> bool:
-        """Cells are protected until none is open or the steps are used up.
+        """Cells are protected until none is open, the steps are used up or too many cells cannot be solved.
 
         Returns:
             Whether none is open.
         """
         idle = 0
-        while self.search.left and self.left > 0:
+        while self.search.left and self.left > 0 and self.unsolved < MOST_UNSOLVED:
             choice = self._choose()
             best, gain = _best(np.where(choice.usable & choice.rested & (choice.price <= 0), choice.gain, -1), choice)
             if gain >= 1:
@@ -110,23 +112,36 @@ class Walk:
                 break
         if best is None and self.repair_steps == MOST_REPAIR_STEPS:
             best = self._solve(world, place)
+            self.unsolved += best is None
         longer = min(2 * self.repair_steps, MOST_REPAIR_STEPS)
         self.repair_steps = longer if best is None else REPAIR_STEPS
         self.search.jump(best or self.search.truth)
         self.search.settle_everywhere()
 
     def _solve(self, world: int, place: int) -> Witness | None:
-        """A table for this cell by integer programming, which has to leave alone what cannot be withheld."""
+        """A table for this cell by integer programming, which has to leave alone what cannot be withheld.
+
+        Where the programme ends without one, it is asked for any table with what cannot be withheld, which is far easier,
+        and a walk from there makes it cheaper.
+        """
         for full in (False, True):
             self.left -= SOLVE_STEPS
             demand = self.search.demand(world, place, full=full)
-            found = find(self.search.problem, self.search.bounds(), rng=self.rng)
-            self.search.release(demand)
-            if found is not None and len(found.rows) == len(self.search.rows):
+            found = self._found(self.search.bounds())
+            if found is None and (found := self._found([each for each in self.search.bounds() if each.price is None])):
                 self.search.jump(found)
-                if self.search.contradiction() < FIXED:
-                    return found
+                found, _ = self._repair()
+            self.search.release(demand)
+            if found is not None:
+                return found
         return None
+
+    def _found(self, bounds: list[Bound]) -> Witness | None:
+        found = find(self.search.problem, bounds, rng=self.rng)
+        if found is None or len(found.rows) != len(self.search.rows):
+            return None
+        self.search.jump(found)
+        return None if self.search.breaks_fixed() else found
 
     def _fuller(self, world: int, place: int) -> bool:
         """Whether a cell of a few subjects should be filled up rather than emptied: the nearer end is likelier."""
