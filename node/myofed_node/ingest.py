@@ -75,7 +75,7 @@ def ingest(
         progress: See Progress.
 
     Raises:
-        MyofedError: SOURCE_MISSING, SOURCE_EMPTY, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY, or a code of `convert`.
+        MyofedError: SOURCE_MISSING, SOURCE_EMPTY, NO_DICOM, OUT_INSIDE_SOURCE, OUT_NOT_EMPTY, or a code of `convert`.
     """
     roots = [sources] if isinstance(sources, Path) else list(sources)
     inputs = Inputs.below(roots, out=out)
@@ -85,6 +85,7 @@ def ingest(
     mine = True
     try:
         report = _in_work_folder(inputs, work, keys=keys, policy=policy, now=now, progress=progress)
+        check_any_dicom(report)
         return _publish(work / "dataset", out, report)
     except MyofedError as error:
         mine = error.code != "OUT_BUSY"
@@ -92,6 +93,21 @@ def ingest(
     finally:
         if mine:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def check_any_dicom(report: IngestReport) -> None:
+    """A wrong folder is not a success of nothing.
+
+    Raises:
+        MyofedError: NO_DICOM, not one of the files is DICOM.
+    """
+    if report.files and all(file.code == WithheldCode.NOT_DICOM for file in report.files):
+        raise MyofedError(
+            "NO_DICOM",
+            f"expected DICOM files, found none among {len(report.files)} files",
+            hint="name the folder of an export from the scanner or the archive; nothing was added",
+            exit_code=ExitCode.BAD_INPUT,
+        )
 
 
 def _refusal(code: str, message: str, hint: str) -> MyofedError:

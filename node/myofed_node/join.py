@@ -147,6 +147,10 @@ REFUSALS = {
         "found that the coordinator knows no such invite",
         "was it withdrawn, or is it of another coordinator? ask for a new one",
     ),
+    "ENROL_TOKEN_REPLACED": (
+        "found that a later invite of this site ended this one",
+        "use the latest invite; if nobody gave you another one, tell the coordinator",
+    ),
     "ENROL_KEY_TAKEN": (
         "found that a key of this site belongs to another one",
         "a site folder was copied: make a new one with `myofed-node init`",

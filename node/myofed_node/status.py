@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from myofed_node.client_certificate import not_after
 from myofed_node.coordinator_history import open_evidence
+from myofed_node.coordinator_link import load_link
 from myofed_node.federation.ledger import read_ledger
 from myofed_node.federation.privacy_ledger import PrivacyBudget
 from myofed_node.federation.training_gate import Gate, gate
@@ -46,6 +47,7 @@ class SiteStatus(WireModel):
         studies: Where each stands; one with a broken file has its code, and the rest of the site is shown all the same.
         training: Whether a task may begin now, or why not.
         training_window: The policy's hours; None: any.
+        revoked_at: When the coordinator last refused this site's certificate; None where it took it since, or the site joined anew.
         coordinator_history: `OK`, or why the coordinator's audit chain is not witnessed any more.
     """
 
@@ -66,6 +68,7 @@ class SiteStatus(WireModel):
     studies: tuple[StudyStanding, ...] = ()
     training: Gate
     training_window: str | None
+    revoked_at: UtcTime | None = None
     coordinator_history: Code = "OK"
 
 
@@ -99,6 +102,7 @@ def site_status(site: Site) -> SiteStatus:
         studies=studies,
         training=gate(folder, site.config.policy, local=system_now().astimezone()),
         training_window=site.config.policy.training_window,
+        revoked_at=_revoked_at(folder),
         coordinator_history=_history_code(folder),
     )
 
@@ -115,6 +119,10 @@ def children_of(folder: SiteFolder) -> dict[str, ChildState]:
 def status_lines(status: SiteStatus) -> list[str]:
     """The state in words."""
     enrolled = f"enrolled, certificate until {status.certificate_not_after}" if status.enrolled else "not enrolled"
+    if status.revoked_at:
+        enrolled = (
+            f"REVOKED: the coordinator refused this site at {status.revoked_at}; ask it why, then for a new invite"
+        )
     series = ", ".join(f"{count} {state}" for state, count in status.series.items()) or "nothing ingested yet"
     children = ", ".join(f"{name} {state}" for name, state in status.children.items()) or "not running"
     card = f"version {status.card_version}" if status.card_published_at else "not published"
@@ -141,6 +149,14 @@ def _history_code(folder: SiteFolder) -> str:
         return "COORDINATOR_HISTORY_CHANGED" if open_evidence(folder) else "OK"
     except MyofedError as error:
         return error.code
+
+
+def _revoked_at(folder: SiteFolder) -> str | None:
+    """As the service last heard it, also where it does not run now."""
+    last = load_service_state(folder)
+    if last is None or last.code != "SITE_REVOKED" or not folder.coordinator.exists():
+        return None
+    return last.at if last.at >= load_link(folder).joined_at else None
 
 
 def _certificate_end(folder: SiteFolder) -> str | None:

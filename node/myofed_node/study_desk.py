@@ -169,6 +169,20 @@ class StudyDesk:
         roles = self.approvals.roles(study_id) if approved else None
         return scoring_notes(state.newest.manifest, self.site.config.policy, subjects=subjects, roles=roles)
 
+    def refusal(self, study_id: str) -> MyofedError | None:
+        """Why the newest version could not be approved here now; None where it could, or is.
+
+        Raises:
+            MyofedError: STUDY_UNKNOWN.
+        """
+        if self._overview(self.approvals.show(study_id)).decision == "approved":
+            return None
+        try:
+            self.approvals.check_ready(study_id, subjects=labelled_subjects(self.site.folder.dataset))
+        except MyofedError as error:
+            return error
+        return None
+
     def decline(self, study_id: str, *, by: str, now: datetime, reason: DeclineReason = "DECLINED") -> Decided:
         """The newest version does not train here.
 

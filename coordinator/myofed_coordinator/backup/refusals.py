@@ -20,8 +20,9 @@ def sealed_otherwise() -> MyofedError:
     """The first block does not open."""
     return MyofedError(
         "BACKUP_PASSPHRASE",
-        "expected the passphrase with which the backup was made, found another, or a backup that was altered",
-        hint="nothing was restored; a backup made by `migrate` opens with keys/backup.secret of its home",
+        "expected the passphrase with which the backup was made, found another, or a backup that was altered or cut off",
+        hint="nothing was restored; compare the file's SHA-256 with the one that `backup` printed (also in the audit chain, BACKUP_MADE); "
+        "a backup made by `migrate` opens with keys/backup.secret of its home",
         exit_code=ExitCode.REFUSED,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, TypeVar
 
 import segno
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from myofed_coordinator.accounts.permissions import Role
 from myofed_coordinator.accounts.wire import AccountRecord, NewAccount, RolesChange, SetupLink
-from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, show, usage
+from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, dumped, new_group, opened, say, show, usage
 from myofed_schemas.clock import system_now
 
 accounts = new_group("Accounts: who may sign in at the people's port, and as what.")
@@ -39,7 +39,9 @@ def add(
     new = _valid(lambda: NewAccount(account=name, roles=tuple(role), site=site))
     with opened(home) as services:
         link = services.accounts.add(new, actor=actor(), now=system_now())
+        known = {record.site for record in services.enrolment.list_sites()}
     _show_link(link, qr=qr, as_json=json)
+    _tell_unknown_site(site, known)
 
 
 @accounts.command("list")
@@ -64,7 +66,9 @@ def roles(
     change = _valid(lambda: RolesChange(roles=tuple(role), site=site))
     with opened(home) as services:
         record = services.accounts.set_roles(name, change, actor=actor(), now=system_now())
+        known = {each.site for each in services.enrolment.list_sites()}
     show(record, lines=[_line(record)], as_json=json)
+    _tell_unknown_site(site, known)
 
 
 @accounts.command()
@@ -105,6 +109,12 @@ def _valid(made: Callable[[], T]) -> T:
         return made()
     except ValidationError as error:
         raise usage(error) from error
+
+
+def _tell_unknown_site(site: str | None, known: Collection[str]) -> None:
+    """It may be invited later; it may also be a slip."""
+    if site is not None and site not in known:
+        say(f"Note: no site named {site} was invited yet (`sites list`); the account sees nothing until one is.")
 
 
 def _show_link(link: SetupLink, *, qr: bool, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +13,17 @@ from myofed_coordinator.catalog.dcat_terms import Format
 from myofed_coordinator.catalog.feasibility import Asker
 from myofed_coordinator.catalog.service import CatalogQuery
 from myofed_coordinator.commands.frame import HomeOption, JsonOption, actor, new_group, opened, show, usage
+from myofed_coordinator.services import Services
 from myofed_schemas.catalog import DatasetCard
-from myofed_schemas.catalog_search import CardChoice, CountAnswer, CountQuestion, FacetAnswer
+from myofed_schemas.catalog_search import CardChoice, CountAnswer, CountQuestion, FacetAnswer, FacetName
 from myofed_schemas.clock import system_now
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import write_atomically
 
 catalog = new_group("The catalog of the sites' dataset cards.")
+SHOWN = 12
+"""Values of a facet that are named where one is not known."""
 DEMO = "DEMO POLICY: synthetic patients only; limits on counts are lowered"
 ChoiceOption = Annotated[
     list[str] | None,
@@ -47,14 +50,23 @@ def query(
 
     Example: myofed-coordinator catalog query --muscle VL --vendor Siemens --home /srv/myofed
     """
+    asked: dict[FacetName, str | None] = {
+        "muscle": muscle,
+        "suffix": suffix,
+        "vendor": vendor,
+        "region": region,
+        "diagnosis": diagnosis,
+    }
     question = CatalogQuery(muscle=muscle, suffix=suffix, vendor=vendor, region=region, diagnosis=diagnosis)
     with opened(home) as services:
         answer = services.catalog.query(question)
+        unknown = _unknown(services, [(facet, value) for facet, value in asked.items() if value is not None])
     total = (
         f"{len(answer.cards)} cards, at least {answer.subjects_at_least} subjects; {answer.withheld} counts withheld"
     )
     warning = [DEMO] if any(card.disclosure.demo for card in answer.cards) else []
-    show(answer, lines=[*(_card_line(card) for card in answer.cards), total, *warning], as_json=json)
+    lines = [*(_card_line(card) for card in answer.cards), total, *unknown, *warning]
+    show(answer, lines=lines, as_json=json)
 
 
 @catalog.command()
@@ -63,9 +75,11 @@ def facets(home: HomeOption, choose: ChoiceOption = None, text: TextOption = Non
 
     Example: myofed-coordinator catalog facets --choose region=thigh --text FSHD --home /srv/myofed
     """
+    choice = _choice(choose, text)
     with opened(home) as services:
-        answer = services.catalog_reading.search.facets(_choice(choose, text))
-    show(answer, lines=list(_facet_lines(answer)), as_json=json)
+        answer = services.catalog_reading.search.facets(choice)
+        unknown = _unknown(services, [(each.facet, each.value) for each in choice.choices])
+    show(answer, lines=[*_facet_lines(answer), *unknown], as_json=json)
 
 
 @catalog.command()
@@ -90,7 +104,8 @@ def count(
         raise usage(error) from error
     with opened(home) as services:
         answer = services.catalog_reading.feasibility.ask(question, asker=Asker(actor(), system_now()))
-    show(answer, lines=list(_count_lines(answer)), as_json=json)
+        unknown = _unknown(services, [(each.facet, each.value) for each in question.cards.choices])
+    show(answer, lines=[*_count_lines(answer), *unknown], as_json=json)
 
 
 @catalog.command()
@@ -147,6 +162,18 @@ def _choice(choose: list[str] | None, text: str | None) -> CardChoice:
         return CardChoice.model_validate({"choices": choices, "text": text})
     except ValidationError as error:
         raise usage(error) from error
+
+
+def _unknown(services: Services, pairs: Sequence[tuple[FacetName, str]]) -> Iterator[str]:
+    """A line for each value that no card has at all, perhaps a slip, with those that there are."""
+    if not pairs:
+        return
+    every = services.catalog_reading.search.facets(CardChoice()).facets
+    known = {facet.facet: [each.value for each in facet.values] for facet in every}
+    for facet, value in pairs:
+        if value not in known.get(facet, ()):
+            some = ", ".join(known.get(facet, ())[:SHOWN]) or "none yet"
+            yield f"No card has {facet} {value}; values of {facet}: {some}"
 
 
 def _facet_lines(answer: FacetAnswer) -> Iterator[str]:

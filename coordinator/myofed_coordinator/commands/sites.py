@@ -34,7 +34,7 @@ def invite(
     valid_hours: Annotated[int, typer.Option(min=1, max=24 * 90, help="The token opens for this long.")] = 72,
     json: JsonOption = False,
 ) -> None:
-    """Writes a one-time invite for one site; hand it over by a way you trust.
+    """Writes a one-time invite for one site; hand it over by a way you trust. Earlier invites of the site that nobody used end.
 
     Example: myofed-coordinator invite hospital-a --out hospital-a.invite.json --home /srv/myofed
     """
@@ -47,7 +47,19 @@ def invite(
             exit_code=ExitCode.USAGE,
         ) from error
     if not os.access(out.absolute().parent, os.W_OK):
-        raise MyofedError("OUTPUT_FOLDER", "cannot write into the folder of --out", exit_code=ExitCode.USAGE)
+        raise MyofedError(
+            "OUTPUT_FOLDER",
+            "expected for --out a file in a folder that can be written, found none",
+            hint="make the folder, or name another; no invite was made",
+            exit_code=ExitCode.USAGE,
+        )
+    if out.exists():
+        raise MyofedError(
+            "OUTPUT_EXISTS",
+            "expected for --out a new file, found one",
+            hint="name another; no invite was made",
+            exit_code=ExitCode.USAGE,
+        )
     with opened(home) as services:
         made = services.enrolment.create_invite(
             site, actor=actor(), now=system_now(), valid=timedelta(hours=valid_hours), pre_approved=pre_approve

@@ -27,6 +27,15 @@ def used_token() -> MyofedError:
     )
 
 
+def replaced_token() -> MyofedError:
+    """A later invite of the same site ended this one."""
+    return refused(
+        "ENROL_TOKEN_REPLACED",
+        "the coordinator wrote a later invite for this site, which ended this one",
+        hint="use the latest invite; if nobody gave you another one, tell the coordinator",
+    )
+
+
 def expired_token(expires_at: str) -> MyofedError:
     """The invite is too old."""
     return refused(
@@ -45,7 +54,9 @@ def wrong_site() -> MyofedError:
 
 def site_revoked(site: str) -> MyofedError:
     """The consortium ended this enrolment."""
-    return refused("SITE_REVOKED", f"{site} was revoked", hint="ask the coordinator for a new invite")
+    return refused(
+        "SITE_REVOKED", f"{site} was revoked", hint="it comes back only with a new invite (`invite`, or the page Sites)"
+    )
 
 
 def key_taken() -> MyofedError:

@@ -89,7 +89,7 @@ class EnrolmentService:
     def create_invite(
         self, site: str, *, actor: str, now: datetime, valid: timedelta, pre_approved: bool = False
     ) -> Invite:
-        """A one-time invite for this site name; only the token's SHA-256 is kept here.
+        """A one-time invite for this site name; only the token's SHA-256 is kept here. Earlier ones that nobody used end.
 
         Args:
             site: Name the site will have.
@@ -116,6 +116,12 @@ class EnrolmentService:
             row = session.get(SiteRow, site)
             if row is not None and row.state == "approved":
                 raise refusals.already_enrolled(site)
+            replaced = session.scalars(
+                update(InviteRow)
+                .where(InviteRow.site == site, InviteRow.request_sha256.is_(None), InviteRow.withdrawn.is_(False))
+                .values(withdrawn=True)
+                .returning(InviteRow.token_sha256)
+            ).all()
             session.add(
                 InviteRow(
                     token_sha256=_token_digest(token),
@@ -126,6 +132,8 @@ class EnrolmentService:
                 )
             )
             detail: dict[str, str | int] = {"expires_at": invite.expires_at, "pre_approved": int(pre_approved)}
+            if replaced:
+                detail["replaces"] = len(replaced)
             self._audit.append(Deed(actor, "SITE_INVITED", site, detail), now=now)
         return invite
 
@@ -315,7 +323,7 @@ def _open_invite(session: Session, body: EnrolmentBody, *, now: datetime) -> Inv
     if invite.site != body.site:
         raise refusals.wrong_site()
     if invite.withdrawn:
-        raise refusals.site_revoked(body.site)
+        raise refusals.replaced_token() if _is_invited(session, body.site) else refusals.site_revoked(body.site)
     if invite.request_sha256 is None and utc_text(now) >= invite.expires_at:
         raise refusals.expired_token(invite.expires_at)
     if invite.request_sha256 not in (None, digest(body)):

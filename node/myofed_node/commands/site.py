@@ -71,7 +71,14 @@ def join(
         if new_keys:
             join_anew(opened, read, now=system_now())
         reply = join_within(opened, read, wait_s=wait, say=console.say)
-        console.result(reply, [f"{opened.config.site}: {reply.state} ({reply.code})"])
+        lines = {
+            "approved": [f"{opened.config.site} is enrolled", "next: myofed-node up"],
+            "pending": [
+                f"{opened.config.site}'s request waits for the coordinator's people",
+                "next: when they have approved it, the same command again (or --wait SECONDS)",
+            ],
+        }
+        console.result(reply, lines[reply.state])
         if reply.state != "approved":
             raise typer.Exit(ExitCode.PENDING)
 

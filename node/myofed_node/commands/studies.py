@@ -63,8 +63,11 @@ def register(app: typer.Typer) -> None:
     statement = "Example: myofed-node studies statement thigh-muscles --as j.smith --out thigh.txt --site /srv/myofed"
     studies.command("statement", epilog=statement)(write_statement)
     app.add_typer(studies, name="studies")
-    app.command("approve", epilog="Example: myofed-node approve thigh-muscles --site /srv/myofed")(approve)
-    app.command("decline", epilog="Example: myofed-node decline thigh-muscles --site /srv/myofed")(decline)
+    app.command("approve", epilog="Example: myofed-node approve thigh-muscles --as j.smith --site /srv/myofed")(approve)
+    app.command(
+        "decline",
+        epilog="Example: myofed-node decline thigh-muscles --as j.smith --reason DECLINED_CAPACITY --site /srv/myofed",
+    )(decline)
     app.command("revoke", epilog="Example: myofed-node revoke thigh-muscles --site /srv/myofed")(revoke)
     training.register(app)
 
@@ -89,6 +92,9 @@ def show_study(study: StudyArgument, site: SiteOption, as_json: JsonOption = Fal
         standing = study_standing(desk.site, study)
         changes = difference_lines(newest.manifest, desk.approvals.approved_before(study))
         notes = [f"  {note}" for note in desk.notes(study)]
+        refusal = desk.refusal(study)
+        if refusal is not None:
+            notes.append(f"  AN APPROVAL WOULD BE REFUSED NOW: {refusal}")
         planned = plan_lines(newest.manifest, site=desk.site.config.site)
         signing = f"  an approval needs: {', '.join(desk.approvals.people.rule.required_roles)}"
         lines = [*manifest_lines(newest.manifest), *planned, *changes, *notes, *standing.lines(), signing]

@@ -59,6 +59,7 @@ def test_help_of_every_command_has_an_example(path: tuple[str, ...], command: cl
     [
         (("invite", "Hospital A", "--out", "x"), ExitCode.USAGE, "SITE_NAME"),
         (("invite", "hospital-a", "--out", "/none/x"), ExitCode.USAGE, "OUTPUT_FOLDER"),
+        (("invite", "hospital-a", "--out", "/etc/hostname"), ExitCode.USAGE, "OUTPUT_EXISTS"),
         (("sites", "approve", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
         (("sites", "revoke", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
         (("sites", "accept-history", "hospital-z"), ExitCode.BAD_INPUT, "SITE_UNKNOWN"),
@@ -237,7 +238,7 @@ def test_sites_history_is_accepted_by_command(home: HomeFolder) -> None:
     services.close()
 
 
-def test_accounts_from_the_command_line(home: HomeFolder) -> None:
+def test_accounts_from_the_command_line(home: HomeFolder, tmp_path: Path) -> None:
     """The first administrator gets in without anybody else; the set-up link is printed once, for people and machines."""
     link = call(home, "accounts", "add", "ann.lee", "--role", "administrator")
     assert link["setup_url"] == f"https://127.0.0.1:8443/setup#{link['setup_secret']}"
@@ -248,7 +249,11 @@ def test_accounts_from_the_command_line(home: HomeFolder) -> None:
     assert "\N{UPPER HALF BLOCK}" not in said.stderr
     assert (said.exit_code, said.stdout) == (0, "")
     assert "/setup#" in said.stderr
-    call(home, "accounts", "add", "rep", "--role", "site-representative", "--site", "hospital-a")
+    named = ["--role", "site-representative", "--site", "hospital-a", "--home", str(home.root)]
+    assert "no site named hospital-a" in CliRunner().invoke(app, ["accounts", "add", "rep", *named]).stderr
+    assert "no site named hospital-a" in CliRunner().invoke(app, ["accounts", "roles", "rep", *named]).stderr
+    call(home, "invite", "hospital-a", "--out", str(tmp_path / "a.invite.json"))
+    assert "no site named" not in CliRunner().invoke(app, ["accounts", "roles", "rep", *named]).stderr
     assert call(home, "accounts", "disable", "rep")["state"] == "disabled"
     assert call(home, "accounts", "enable", "rep")["state"] == "invited"
     assert call(home, "accounts", "roles", "rep", "--role", "auditor")["site"] is None

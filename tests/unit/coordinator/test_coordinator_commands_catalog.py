@@ -65,6 +65,22 @@ def test_facets_are_shown_with_their_names(catalog: HomeFolder) -> None:
     assert "ORPHA:269 (facioscapulohumeral dystrophy): 1 cards, at least 18, 0 withheld" in said
 
 
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (("query", "--vendor", "Simens"), "No card has vendor Simens; values of vendor: Siemens"),
+        (("facets", "--choose", "region=tigh"), "No card has region tigh; values of region: thigh"),
+        (("count", "--choose", "follow-up=yearly"), "No card has follow-up yearly; values of follow-up: none yet"),
+    ],
+)
+def test_value_that_no_card_has_is_named(catalog: HomeFolder, arguments: tuple[str, ...], note: str) -> None:
+    """A slip is no answer of zero; with a known value nothing is said."""
+    code, said = run(catalog, *arguments)
+    assert code == 0
+    assert note in said
+    assert "No card has" not in run(catalog, "query", "--vendor", "Siemens")[1]
+
+
 @pytest.mark.parametrize("form", ["ttl", "jsonld"])
 def test_whole_catalog_is_exported(catalog: HomeFolder, tmp_path: Path, form: str) -> None:
     """As a file that anybody may read; with --public only what everybody may see."""

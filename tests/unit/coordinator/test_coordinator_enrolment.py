@@ -109,10 +109,33 @@ def test_approved_site_is_not_invited_again(services: Services, enrol: Callable[
     assert caught.value.code == "SITE_ENROLLED"
 
 
-def test_second_open_invite_does_not_replace_an_approved_site(services: Services) -> None:
-    """Of two invites for one name, the second is void once a request with the first was approved."""
-    first, second = invite_for(services, pre_approved=True), invite_for(services, pre_approved=True)
-    assert services.enrolment.receive_request(make_site("hospital-a").request(first), now=NOW).state == "approved"
+def test_later_invite_ends_earlier_ones_that_nobody_used(services: Services) -> None:
+    """Of several invites of one name the last one opens; the chain says how many it ended."""
+    first, second, last = (invite_for(services, pre_approved=True) for _ in range(3))
+    for early in (first, second):
+        assert code_of(services, make_site("hospital-a").request(early)) == "ENROL_TOKEN_REPLACED"
+    assert services.enrolment.receive_request(make_site("hospital-a").request(last), now=NOW).state == "approved"
+    made = [entry for entry in services.audit.entries() if entry.action == "SITE_INVITED"]
+    assert [entry.detail.get("replaces") for entry in made] == [None, 1, 1]
+
+
+def test_later_invite_leaves_a_request_that_waits(services: Services) -> None:
+    """The site that asked first is answered as before; a revocation ends all."""
+    first = invite_for(services)
+    request = make_site("hospital-a").request(first)
+    assert services.enrolment.receive_request(request, now=NOW).state == "pending"
+    second = invite_for(services)
+    assert services.enrolment.receive_request(request, now=NOW).state == "pending"
+    services.enrolment.revoke("hospital-a", actor="admin", now=NOW)
+    assert code_of(services, make_site("hospital-a").request(second)) == "SITE_REVOKED"
+
+
+def test_invite_is_void_once_its_site_is_in(services: Services) -> None:
+    """A request that waited and was approved leaves the later invite without use."""
+    request = make_site("hospital-a").request(invite_for(services))
+    services.enrolment.receive_request(request, now=NOW)
+    second = invite_for(services)
+    services.enrolment.approve("hospital-a", actor="admin", now=NOW)
     assert code_of(services, make_site("hospital-a").request(second)) == "SITE_ENROLLED"
 
 

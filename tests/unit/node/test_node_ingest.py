@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pydicom
 import pytest
 from mids_factories import NOW, Kind, classic
 from pydicom import Dataset
@@ -17,6 +18,7 @@ from myofed_node.ingest import IngestPolicy, ingest
 from myofed_node.mids.judging.overrides import load_overrides
 from myofed_schemas.conversion import REPORT_NAME, IngestReport
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
 
 KEYS = SiteKeys(b"k" * 32)
 POLICY = IngestPolicy(default_policy())
@@ -166,13 +168,28 @@ def test_head_is_held_at_a_sites_intake_only(tmp_path: Path) -> None:
     assert held.series[0].code == "HEAD_HELD_FOR_REVIEW"
 
 
-def test_nothing_to_convert_is_reported_and_conforms(tmp_path: Path) -> None:
-    """A folder without DICOM gives an empty data set and says why for each file."""
+def test_folder_without_dicom_is_refused(tmp_path: Path) -> None:
+    """A wrong folder is no success of nothing, and leaves nothing."""
     source = tmp_path / "in"
     source.mkdir()
     (source / "a.txt").write_text("x")
+    with pytest.raises(MyofedError) as caught:
+        run(source, tmp_path / "out")
+    assert (caught.value.code, caught.value.exit_code) == ("NO_DICOM", ExitCode.BAD_INPUT)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_nothing_to_convert_is_reported_and_conforms(tmp_path: Path) -> None:
+    """A folder whose only image is no MR gives an empty data set and says why for each file."""
+    source = export(tmp_path / "in", Kind())
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    for path in files[1:]:
+        path.unlink()
+    image = pydicom.dcmread(files[0])
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    image.save_as(files[0])
     report = run(source, tmp_path / "out")
-    assert [(f.outcome, f.code) for f in report.files] == [("skipped", "NOT_DICOM")]
+    assert [(f.outcome, f.code) for f in report.files] == [("skipped", "SOP_CLASS_REFUSED")]
     assert json.loads((tmp_path / "out" / REPORT_NAME).read_text())["series"] == []
 
 

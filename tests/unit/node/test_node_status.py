@@ -56,6 +56,19 @@ def test_running_site_says_what_it_has(tmp_path: Path) -> None:
         assert words in text
 
 
+def test_revoked_site_does_not_say_that_it_is_enrolled(tmp_path: Path) -> None:
+    """Also while `up` does not run; what was heard before it joined anew does not count."""
+    site = demo_site(tmp_path / "a")
+    enrol(site, FakeCoordinator())
+    save_service_state(site.folder, ServiceState(at=NOW_TEXT, code="SITE_REVOKED"))
+    status = site_status(site)
+    assert status.revoked_at == NOW_TEXT
+    assert "REVOKED" in status_lines(status)[0]
+    assert "enrolled" not in status_lines(status)[0]
+    save_service_state(site.folder, ServiceState(at="2020-01-01T00:00:00Z", code="SITE_REVOKED"))
+    assert site_status(site).revoked_at is None
+
+
 def test_study_with_privacy_shows_what_it_spent(tmp_path: Path) -> None:
     """In the state and in words; a study without privacy has no such line."""
     site, coordinator = demo_site(tmp_path / "a"), FakeCoordinator()

@@ -187,6 +187,24 @@ def test_manifest_in_words_says_what_leaves_and_its_digest() -> None:
     assert study().digest() in text
 
 
+def test_who_reads_a_study_is_told_that_an_approval_would_be_refused(
+    desk: StudyDesk, coordinator: FakeCoordinator
+) -> None:
+    """With the code that approving gives; nothing is said of a study that is approved, or that could be."""
+    coordinator.offer(study())
+    desk.fetch()
+    assert desk.refusal("thigh") is None
+    policy = desk.site.config.policy.model_copy(update={"max_batch": 1, "max_local_steps": 1})
+    strict = replace(desk, site=replace(desk.site, config=desk.site.config.model_copy(update={"policy": policy})))
+    refusal = strict.refusal("thigh")
+    assert refusal is not None
+    with pytest.raises(MyofedError) as caught:
+        strict.approve("thigh", by="pi", now=NOW)
+    assert (caught.value.code, caught.value.message) == (refusal.code, refusal.message)
+    desk.approve("thigh", by="pi", now=NOW)
+    assert strict.refusal("thigh") is None
+
+
 def test_small_site_is_told_before_it_approves_that_no_dice_of_its_own_leaves(
     desk: StudyDesk, coordinator: FakeCoordinator
 ) -> None:
