@@ -9,7 +9,7 @@ from pydantic.config import JsonDict
 
 from myofed_coordinator.accounts.permissions import Permission, Role
 from myofed_schemas.ids import SiteId, UtcTime
-from myofed_schemas.wire import WireModel
+from myofed_schemas.wire import WholeNumber, WireModel
 
 AccountName = Annotated[
     str,
@@ -157,7 +157,7 @@ class NewToken(WireModel):
     scope: tuple[Permission, ...] = Field(
         min_length=1, max_length=len(Permission), examples=[["see-catalog", "see-runs"]]
     )
-    days: int = Field(default=30, ge=1, le=365, strict=True, examples=[30])
+    days: WholeNumber = Field(default=30, ge=1, le=365, examples=[30])
 
 
 class TokenRecord(WireModel):

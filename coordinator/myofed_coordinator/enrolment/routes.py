@@ -16,7 +16,7 @@ from myofed_coordinator.api.login import caller_of
 from myofed_coordinator.enrolment.service import EnrolmentService, SeenRequest
 from myofed_schemas.enrolment import EnrolmentReply, EnrolmentRequest, Invite, SiteRecord
 from myofed_schemas.ids import Sha256, SiteId
-from myofed_schemas.wire import WireModel
+from myofed_schemas.wire import WholeNumber, WireModel
 
 Manager = Annotated[Person, Depends(gate.require(Permission.MANAGE_SITES))]
 
@@ -24,7 +24,7 @@ Manager = Annotated[Person, Depends(gate.require(Permission.MANAGE_SITES))]
 class InviteWish(WireModel):
     """How an invite shall be."""
 
-    valid_hours: int = Field(default=72, ge=1, le=24 * 90, strict=True)
+    valid_hours: WholeNumber = Field(default=72, ge=1, le=24 * 90)
     pre_approve: bool = Field(default=False, strict=True)
 
 

@@ -36,9 +36,9 @@ def leads_router(leads: LeadsService, *, clock: Callable[[], datetime]) -> APIRo
         """One more account leads the study; for its owner, and for administrators."""
         return leads.add(study_id, account, by=doer_of(person), now=clock())
 
-    @router.delete("/studies/{study_id}/leads/{name}")
-    def remove(study_id: StudyId, name: LeadName, person: Chooser) -> tuple[StudyLead, ...]:
+    @router.delete("/studies/{study_id}/leads/{account}")
+    def remove(study_id: StudyId, account: LeadName, person: Chooser) -> tuple[StudyLead, ...]:
         """Somebody leads the study no more; for its owner, for administrators, and for oneself. The last lead stays."""
-        return leads.remove(study_id, name, by=doer_of(person), now=clock())
+        return leads.remove(study_id, account, by=doer_of(person), now=clock())
 
     return router

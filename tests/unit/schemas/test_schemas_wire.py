@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from wire_examples import WIRE_EXAMPLES
 
 from myofed_schemas.canonical import canonical_json
-from myofed_schemas.wire import WireModel
+from myofed_schemas.wire import WholeNumber, WireModel
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -88,3 +88,16 @@ def test_every_top_level_wire_type_has_an_example() -> None:
         c.__name__ for c in shown
     }
     assert missing == set()
+
+
+@pytest.mark.parametrize(("text", "number"), [("14", 14), ("14.0", 14), ("1.4e1", 14)])
+def test_whole_number_may_be_written_with_a_fraction_of_zero(text: str, number: int) -> None:
+    """As a JSON schema's `integer` says."""
+    assert TypeAdapter(WholeNumber).validate_json(text) == number
+
+
+@pytest.mark.parametrize("text", ["14.5", '"14"', "true", "1e400", "NaN", "null"])
+def test_anything_else_is_no_whole_number(text: str) -> None:
+    """Neither a text nor a truth becomes a number."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(WholeNumber).validate_json(text)
