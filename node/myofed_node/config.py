@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
+from myofed_node.intake.settings import IntakeSettings
 from myofed_schemas.approval import SiteRole
 from myofed_schemas.catalog import DisclosurePolicy, FollowUp, HpoTerm, OrphaCode, ProtocolId, RoleMailbox
 from myofed_schemas.cube import CubePolicy, DimensionName
@@ -242,6 +243,7 @@ class SiteConfig(WireModel):
         site: The site's name in the consortium.
         dataset: How the card describes the data.
         policy: What the hospital allows.
+        intake: The DICOM port, and under which legal basis what comes through it is used.
         vault: Whether a pseudonym can be led back to its patient.
         pseudonyms: A trusted third party's list (CSV, 0600); None makes pseudonyms with the site's key.
         deidentification_policy: What may stay in a header (docs/deidentification.md); None is the package's default.
@@ -259,6 +261,7 @@ class SiteConfig(WireModel):
     site: SiteId
     dataset: DatasetSettings = DatasetSettings()
     policy: SitePolicy = SitePolicy()
+    intake: IntakeSettings = IntakeSettings()
     vault: VaultSettings = VaultSettings()
     pseudonyms: FilePath | None = None
     deidentification_policy: FilePath | None = None
@@ -384,6 +387,17 @@ COMMENTS = {
     "min_noise_multiplier: 4, max_epsilon: 8}; null asks for none (docs/privacy.md).",
     "policy.approvals": "Whose signatures an approval needs, e.g. {required_roles: [principal-investigator, "
     "data-protection-officer], distinct_people: true}; null: these two, or the operator alone under demo (docs/approvals.md).",
+    "intake": "The DICOM port for scanners and archives, and what becomes of what they send (docs/intake.md).",
+    "intake.port": "TCP port, e.g. 11112; null opens none.",
+    "intake.address": "Address of this machine on which it listens; never one that the Internet reaches.",
+    "intake.ae_title": "What senders must call this node.",
+    "intake.peers": "Who may send, e.g. [{ae_title: MR1, networks: [10.1.2.0/24]}]; nobody else is listened to.",
+    "intake.max_associations": "Senders at a time.",
+    "intake.max_instance_mb": "A larger instance is refused (MiB).",
+    "intake.reserve_gb": "Nothing is taken while the disk has less free (GiB).",
+    "intake.quiet_s": "A study is complete when so many seconds nothing of it came.",
+    "intake.legal_basis": "consent, broad-consent, public-interest-research, legal-obligation or synthetic: set by the data "
+    "protection officer; null holds every study.",
     "vault": "Whether a pseudonym can be led back to its patient, for incidental findings; off by default.",
     "vault.enabled": "true records whom each pseudonym stands for, encrypted; every look-up needs a reason and is on record.",
     "vault.folder": "Folder for the vault alone, e.g. vault (below the site's folder) or an absolute path.",

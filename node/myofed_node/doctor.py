@@ -94,6 +94,7 @@ def examine(site: Site, *, now: datetime, api: CoordinatorApi | None = None) -> 
         Look("client certificate", lambda: checks.client_certificate_days(site.folder, now=now)),
         Look("consortium CA", lambda: checks.consortium_ca_days(site.folder, now=now), warn_only=True),
         Look("services", lambda: checks.services(site.folder), warn_only=True),
+        Look("intake", lambda: checks.intake(site.folder, site.config), warn_only=True),
         Look("last refusals", lambda: checks.last_refusals(site.folder)),
         Look("coordinator and clock", lambda: checks.coordinator(site.folder, way, now=now)),
     )

@@ -16,6 +16,7 @@ from myofed_node.coordinator_history import open_evidence
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.ledger import read_ledger, verify_ledger
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.intake.study_store import StudyState, StudyStore
 from myofed_node.signed_heads import kept
 from myofed_node.site_folder import SiteFolder
 from myofed_node.status import children_of
@@ -323,6 +324,41 @@ def services(folder: SiteFolder) -> str:
             "look into run/logs/NAME.log of the site folder",
         )
     return f"{len(children)} ready"
+
+
+def intake(folder: SiteFolder, config: SiteConfig) -> str:
+    """What scanners and archives send can be taken in and used.
+
+    Raises:
+        MyofedError: NO_LEGAL_BASIS; INTAKE_WAITS, studies wait for a person; INTAKE_NO_ROOM.
+    """
+    settings = config.intake
+    if settings.port is None:
+        return "no DICOM port (intake.port)"
+    if settings.legal_basis is None:
+        raise _defect(
+            "NO_LEGAL_BASIS",
+            "expected a legal basis for studies that come by network, found none: every study is held",
+            "the data protection officer sets intake.legal_basis in config.yaml",
+        )
+    free = shutil.disk_usage(folder.root).free / 2**30
+    if free < settings.reserve_gb:
+        raise _defect(
+            "INTAKE_NO_ROOM",
+            f"expected {settings.reserve_gb:g} GiB free (intake.reserve_gb), found {free:.1f}: senders are refused",
+            "make room, or move the site folder to a larger disk",
+        )
+    rows = StudyStore(folder.intake_store).studies() if folder.intake_store.exists() else ()
+    waiting = [row for row in rows if row.state in {StudyState.QUARANTINED, StudyState.FAILED}]
+    if waiting:
+        raise _defect(
+            "INTAKE_WAITS",
+            f"expected no study that waits for a person, found {len(waiting)}",
+            "`myofed-node intake list` says why each waits, and what takes it further",
+        )
+    return (
+        f"{settings.ae_title} on {settings.address}:{settings.port}, {len(settings.peers)} peers, {len(rows)} studies"
+    )
 
 
 def last_refusals(folder: SiteFolder) -> str:

@@ -128,6 +128,16 @@ class SiteFolder:
         return self.root / "intake"
 
     @property
+    def received(self) -> Path:
+        """Instances as they came through the DICOM port, with patients' names, until they are in the data set."""
+        return self.intake / "received"
+
+    @property
+    def intake_store(self) -> Path:
+        """SQLite: where each study that came in stands."""
+        return self.intake / "intake.sqlite"
+
+    @property
     def store(self) -> Path:
         """SQLite: what arrived and what became of it; pseudonyms only."""
         return self.root / "site.sqlite"

@@ -81,7 +81,8 @@ def written_folders(folder: SiteFolder) -> list[Path]:
 def children(folder: SiteFolder, config: SiteConfig, ports: Ports) -> list[list[ChildSpec]]:
     """The processes of `up`, in groups that start side by side: worker; egress, SuperNode, executor; service.
 
-    None of them de-identifies, so each is kept from the key of the pseudonyms as far as this host can do it.
+    Each is kept from the key of the pseudonyms as far as this host can do it, but for the one that de-identifies: the
+    pipeline, which is there where the site has a DICOM port.
     """
     here, confinement = str(folder.root), find_confinement(folder)
     child = partial(_child, _Surroundings(folder, confinement, config.log_format))
@@ -101,7 +102,18 @@ def children(folder: SiteFolder, config: SiteConfig, ports: Ports) -> list[list[
             child("executor", executor),
         ],
         [child("service", _module("myofed_node.service", here))],
+        *_intake(folder, config, child),
     ]
+
+
+def _intake(folder: SiteFolder, config: SiteConfig, child: Callable[..., ChildSpec]) -> list[list[ChildSpec]]:
+    """The DICOM port and the pipeline behind it; none where the site takes nothing in by network."""
+    settings, here = config.intake, str(folder.root)
+    if settings.port is None:
+        return []
+    listening = partial(is_listening, settings.address, settings.port)
+    port = child("intake", _module("myofed_node.intake.dicom_port", here), ready=listening)
+    return [[port], [child("pipeline", _module("myofed_node.intake.study_process", here), deidentifies=True)]]
 
 
 def supernode_command(folder: SiteFolder, ports: Ports) -> list[str]:
@@ -163,13 +175,18 @@ def _child(
     command: Sequence[str],
     *,
     isolation: Isolation = Isolation.NONE,
+    deidentifies: bool = False,
     ready: Callable[[], bool] = lambda: True,
 ) -> ChildSpec:
-    """A service, kept from the de-identification key, and with `isolation` from the network."""
+    """A service, kept from the key unless it `deidentifies`, and with `isolation` from the network."""
     folder = around.folder
     home = folder.run / "home" / name
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    confined = without_key(command, folder=folder, name=name, confinement=around.confinement)
+    confined = (
+        list(command)
+        if deidentifies
+        else without_key(command, folder=folder, name=name, confinement=around.confinement)
+    )
     return ChildSpec(
         name=name,
         argv=without_network(confined, isolation=isolation),

@@ -24,6 +24,7 @@ from proofs.disclosure import disclosure
 from proofs.disclosure_answers import with_table
 from proofs.federation_kills import killed_federation
 from proofs.federation_links import links
+from proofs.intake_kills import killed_intakes
 from proofs.kills import killed_batches
 from proofs.mutated import mutated_files
 from proofs.mutated_datasets import mutated_datasets
@@ -77,6 +78,7 @@ PROOFS: dict[str, Callable[[], tuple[list[dict[str, Any]], list[str]]]] = {
     "deid-burned-in": burned_in,
     "convert-kills": killed_conversions,
     "site-kills": killed_sites,
+    "intake-kills": killed_intakes,
     "validate-mutated": mutated_datasets,
     "disclosure": disclosure,
     "federation-kills": killed_federation,
@@ -98,6 +100,7 @@ WHAT = {
     "deid-burned-in": "drawn text of many fonts and inks, and images without text",
     "convert-kills": "a conversion killed at 100 random moments and run again",
     "site-kills": "imports of facts, publications and withdrawals killed at 100 random moments and done again",
+    "intake-kills": "the DICOM port killed 20 times while eight senders send 2,000 instances: all arrive, each exactly once",
     "validate-mutated": "damaged data sets: the validator answers, never crashes",
     "federation-kills": "50 kills over every process of a 20-round run: the weights of an undisturbed run to the bit",
     "federation-links": "25 MB over bad lines between hospital and coordinator",

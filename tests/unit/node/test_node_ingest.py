@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from mids_factories import NOW, Kind, classic
-from pydicom import Dataset
+from mids_factories import NOW, Kind
 from pydicom.filewriter import dcmwrite
+from scanner_export import export, scanner_files
 
 from myofed_anonymization.keys import SiteKeys
 from myofed_anonymization.policy import default_policy
@@ -22,26 +22,6 @@ from myofed_schemas.exit_codes import ExitCode
 
 KEYS = SiteKeys(b"k" * 32)
 POLICY = IngestPolicy(default_policy())
-
-
-def scanner_files(kind: Kind) -> list[Dataset]:
-    """Files with what MR Image Storage asks for and a planted name."""
-    files = classic(kind)
-    for number, dataset in enumerate(files):
-        dataset.PatientName, dataset.PatientBirthDate, dataset.PatientSex = "Planted^Identity", "19610203", "O"
-        dataset.StudyDate, dataset.StudyTime, dataset.AccessionNumber = "20260102", "101112", "ACC998877"
-        dataset.ReferringPhysicianName, dataset.StudyID = "Planted^Physician", "7"
-        dataset.InstanceNumber, dataset.FrameOfReferenceUID = number, "1.2.3.4.5"
-        dataset.PositionReferenceIndicator, dataset.EchoTrainLength = "", "1"
-    return files
-
-
-def export(folder: Path, *kinds: Kind) -> Path:
-    folder.mkdir(parents=True)
-    for kind in kinds:
-        for dataset in scanner_files(kind):
-            dcmwrite(folder / f"Identity_{dataset.SOPInstanceUID}.dcm", dataset, enforce_file_format=True)
-    return folder
 
 
 def run(source: Path, out: Path, policy: IngestPolicy = POLICY) -> IngestReport:

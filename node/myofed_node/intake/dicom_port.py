@@ -1,0 +1,37 @@
+"""Process entry point of the DICOM port: `python -m myofed_node.intake.dicom_port DIR`, started by `up`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from myofed_node.config import load_config
+from myofed_node.intake.dicom_listener import DicomListener, Intake
+from myofed_node.intake.received import Received
+from myofed_node.site_folder import SiteFolder
+from myofed_schemas.json_log import configure_logging, style_of
+from myofed_schemas.supervise import die_with_parent
+
+
+def main() -> None:
+    """The port is open until SIGTERM or SIGINT, or until `up` dies."""
+    die_with_parent()
+    configure_logging("intake", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes UIDs and names of callers
+    folder = SiteFolder(Path(sys.argv[1]))
+    received = Received(folder.received)
+    received.open()
+    received.sweep()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with DicomListener(Intake(received, load_config(folder.config).intake)):
+        stop.wait()
+
+
+if __name__ == "__main__":
+    main()

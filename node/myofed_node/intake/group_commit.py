@@ -1,0 +1,96 @@
+"""Files that arrive at the same time become durable together: each has its own fsync, a folder is synced once for all of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from myofed_schemas.files import fsync_folder
+
+
+@dataclass
+class _Move:
+    """One file on its way to its name.
+
+    Attributes:
+        draft: Written, perhaps only in the page cache.
+        final: Its name.
+        done: It is durable, or has failed.
+        error: Why it is not durable.
+    """
+
+    draft: Path
+    final: Path
+    done: bool = False
+    error: OSError | None = None
+
+
+class GroupCommit:
+    """Gives files their names, durably, for many threads.
+
+    Whoever finds nobody at work does it for all that wait at that moment; who comes meanwhile is in the next group.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[_Move] = []
+        self._changed = threading.Condition()
+        self._working = False
+
+    def commit(self, draft: Path, final: Path) -> None:
+        """`final` holds the draft's bytes, also after a power cut.
+
+        Args:
+            draft: A whole file on the same file system; gone afterwards.
+            final: Its folder exists, durably.
+
+        Raises:
+            FileExistsError: There is such a file; it is as it was.
+            FileNotFoundError: The folder went meanwhile.
+            OSError: It is not durable.
+        """
+        mine = _Move(draft, final)
+        with self._changed:
+            self._waiting.append(mine)
+            while self._working and not mine.done:
+                self._changed.wait()
+            if not mine.done:
+                group, self._waiting, self._working = self._waiting, [], True
+        if not mine.done:
+            try:
+                _settle(group)
+            finally:
+                with self._changed:
+                    self._working = False
+                    self._changed.notify_all()
+        if mine.error is not None:
+            raise mine.error
+
+
+def _settle(group: list[_Move]) -> None:
+    """Every move of the group is durable, or has its error."""
+    for move in group:
+        try:
+            _fsync(move.draft)
+            move.final.hardlink_to(move.draft)  # a rename would replace a file that came meanwhile
+        except OSError as error:
+            move.error = error
+    for folder in {move.final.parent for move in group if move.error is None}:
+        try:
+            fsync_folder(folder)
+        except OSError as error:
+            for move in group:
+                if move.final.parent == folder:
+                    move.error = move.error or error
+    for move in group:
+        move.draft.unlink(missing_ok=True)
+        move.done = True
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,189 @@
+"""Instances as they came from the scanner: one folder a study, one a series, one file an instance; named by digests of UIDs.
+
+What lies here holds patients' names. Its folders are 0700, it never leaves, and it goes once the study is in the data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from myofed_node.intake.group_commit import GroupCommit
+from myofed_schemas.files import fsync_folder, write_atomically
+
+NAME_CHARACTERS = 32
+"""Of a SHA-256, hexadecimal: 128 bits."""
+TRIES = 5
+TO_REMOVE = "to-remove.json"
+"""In the folder of a study while what was ingested of it goes."""
+Listing = tuple[tuple[str, int], ...]
+"""Name below the study's folder, and modification time in ns, of each instance."""
+
+
+class Kept(StrEnum):
+    """What became of an instance that came; in every case it is on disk."""
+
+    NEW = "new"
+    KNOWN = "known"
+    """The same bytes lay here before."""
+    OTHER = "other"
+    """Another instance with this UID lies here: both are kept, and a person decides."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an instance belongs.
+
+    Attributes:
+        study: Study Instance UID.
+        series: Series Instance UID.
+        instance: SOP Instance UID.
+    """
+
+    study: str
+    series: str
+    instance: str
+
+    def folder(self) -> Path:
+        """Of its series, below the folder of all that was received."""
+        return Path(name_of(self.study), name_of(self.series))
+
+
+class Received:
+    """The folder of what came in and is not in the data set yet; many threads of one process may keep instances in it."""
+
+    def __init__(self, root: Path) -> None:
+        """The folder is made by `open`."""
+        self._root, self._arriving = root, root / ".arriving"
+        self._commits = GroupCommit()
+        self._made: set[Path] = set()
+
+    def open(self) -> None:
+        """The folder is there."""
+        for folder in (self._root, self._arriving):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fsync_folder(self._root)
+
+    def sweep(self) -> None:
+        """What a killed receiver had not finished is gone: nobody was told that it is here. For the one that receives now."""
+        for left in self._arriving.iterdir():
+            left.unlink()
+
+    def keep(self, place: Place, content: list[bytes]) -> Kept:
+        """The instance is on disk, exactly once, also after a power cut or a second sending.
+
+        Args:
+            place: Its UIDs.
+            content: The whole file in pieces: preamble, file meta information, data set.
+
+        Raises:
+            OSError: It is not (the disk is full, say); the sender has to be told so.
+        """
+        folder = self._root / place.folder()
+        first = folder / f"{name_of(place.instance)}.dcm"
+        for _ in range(TRIES):
+            known = _known(first, content)
+            if known is Kept.KNOWN:
+                fsync_folder(folder)  # whoever wrote it may have been killed before
+                return Kept.KNOWN
+            final = first if known is None else first.with_suffix(f".{_digest(content)[:NAME_CHARACTERS]}.dcm")
+            self._make(folder)
+            try:
+                self._commit(content, final)
+            except (FileExistsError, FileNotFoundError):
+                self._made.discard(folder)
+                continue  # the same instance came meanwhile by another way, or its folder was empty and went
+            return known or Kept.NEW
+        msg = "the place of an instance changes all the time"
+        raise OSError(msg)
+
+    def _make(self, folder: Path) -> None:
+        """The folder of a series is there, durably."""
+        if folder in self._made:
+            return
+        for each in (folder.parent, folder):
+            each.mkdir(mode=0o700, exist_ok=True)
+            fsync_folder(each.parent)
+        self._made.add(folder)
+
+    def _commit(self, content: list[bytes], final: Path) -> None:
+        descriptor, draft = tempfile.mkstemp(dir=self._arriving)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.writelines(content)
+            self._commits.commit(Path(draft), final)
+        finally:
+            Path(draft).unlink(missing_ok=True)
+
+    def studies(self) -> Iterator[Path]:
+        """The folder of each study that lies here."""
+        return (path for path in sorted(self._root.iterdir()) if path.is_dir() and path != self._arriving)
+
+    def remove(self, study: Path, listing: Listing) -> None:
+        """These instances are in the data set: they go, and folders that nothing else came to meanwhile.
+
+        What goes is on disk before the first goes; killed in the middle, `settle` ends it.
+        """
+        write_atomically(study / TO_REMOVE, json.dumps(listing).encode())
+        self.settle(study)
+
+    def settle(self, study: Path) -> None:
+        """A removal that was begun is ended; a study without one is left as it is."""
+        begun = study / TO_REMOVE
+        if not begun.exists():
+            return
+        for name, changed_ns in json.loads(begun.read_bytes()):
+            file = study / name
+            if file.exists() and file.stat().st_mtime_ns == changed_ns:  # one that came since stays
+                file.unlink()
+        begun.unlink()
+        for folder in [*(path for path in study.iterdir() if path.is_dir()), study]:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        fsync_folder(self._root)
+
+    def listing(self, study: Path) -> Listing:
+        """What lies in the folder of a study now."""
+        found = []
+        for path in study.rglob("*.dcm"):
+            with suppress(FileNotFoundError):
+                found.append((path.relative_to(study).as_posix(), path.lstat().st_mtime_ns))
+        return tuple(sorted(found))
+
+    def free_bytes(self) -> int:
+        """What the file system still takes from this user."""
+        found = os.statvfs(self._root)
+        return found.f_bavail * found.f_frsize
+
+
+def name_of(uid: str) -> str:
+    """A name of a file or folder for a UID: its digest, for a UID comes from outside and would be a path."""
+    return hashlib.sha256(uid.encode()).hexdigest()[:NAME_CHARACTERS]
+
+
+def _known(first: Path, content: list[bytes]) -> Kept | None:
+    """Whether these bytes lie here, or others of the same UID; None where none do."""
+    if not first.exists():
+        return None
+    digest = _digest(content)
+    other = first.with_suffix(f".{digest[:NAME_CHARACTERS]}.dcm")
+    return Kept.KNOWN if other.exists() or _digest_of(first) == digest else Kept.OTHER
+
+
+def _digest(content: list[bytes]) -> str:
+    found = hashlib.sha256()
+    for piece in content:
+        found.update(piece)
+    return found.hexdigest()
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

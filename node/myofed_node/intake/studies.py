@@ -1,0 +1,159 @@
+"""From received to the data set, without a person: a study that is complete is ingested, and what was received goes.
+
+Whatever is killed here is done again: the ingest of the same files is the same, and files go only after it ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from myofed_node.intake.received import Listing, Received
+from myofed_node.intake.study_store import StudyRow, StudyState, StudyStore
+from myofed_node.pipeline import SiteIngest
+from myofed_node.site_setup import Site
+from myofed_schemas.clock import utc_text
+from myofed_schemas.conversion import IngestReport
+from myofed_schemas.errors import MyofedError, system_error
+
+log = logging.getLogger("myofed.intake")
+
+NO_LEGAL_BASIS = "NO_LEGAL_BASIS"
+BUSY = frozenset({"INGEST_RUNNING"})
+"""Somebody else is at work: no failure, and tried again at the next look."""
+Ingest = Callable[[Path, datetime], IngestReport]
+GONE = frozenset({StudyState.DONE, StudyState.DISCARDED})
+"""What was received of it is gone: what lies there came since."""
+FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
+
+
+@dataclass
+class _Seen:
+    """What the last look found.
+
+    Attributes:
+        listing: Of the study's folder.
+        since: Monotonic seconds from which on it did not change.
+    """
+
+    listing: Listing
+    since: float
+
+
+@dataclass
+class StudyIntake:
+    """The use case of one site; one process at a time.
+
+    Attributes:
+        site: Whose intake.
+        received: What came in.
+        store: Where each study stands.
+        ingest: Takes the folder of a study into the data set.
+    """
+
+    site: Site
+    received: Received
+    store: StudyStore
+    ingest: Ingest
+    _seen: dict[str, _Seen] = field(default_factory=dict, init=False)
+
+    @classmethod
+    def of(cls, site: Site) -> StudyIntake:
+        """With the site's own folders and ingest."""
+        received = Received(site.folder.received)
+        received.open()
+        return cls(
+            site, received, StudyStore(site.folder.intake_store), lambda folder, now: SiteIngest(site, now).run(folder)
+        )
+
+    def look(self, *, now: datetime, monotonic: float) -> int:
+        """Every study that is complete was taken as far as it goes.
+
+        Args:
+            now: UTC.
+            monotonic: Seconds of a clock that nobody sets; quiet times are measured by it.
+
+        Returns:
+            How many studies were worked on.
+        """
+        worked = 0
+        folders = list(self.received.studies())
+        for gone in self._seen.keys() - {folder.name for folder in folders}:
+            del self._seen[gone]
+        for folder in folders:
+            self.received.settle(folder)
+            listing = self.received.listing(folder)
+            if not listing:
+                continue
+            seen = self._seen.get(folder.name)
+            if seen is None or seen.listing != listing:
+                self._seen[folder.name] = _Seen(listing, monotonic)
+                self._note_arrival(folder, listing, again=seen is not None, now=now)
+                continue
+            if monotonic - seen.since >= self._wait(folder.name):
+                worked += self._work(folder, listing, now=now)
+                seen.since = monotonic
+        return worked
+
+    def _note_arrival(self, folder: Path, listing: Listing, *, again: bool, now: datetime) -> None:
+        """The study is receiving; after a start of this process it stands where it stood, unless something of it came."""
+        row = self.store.study(folder.name)
+        if not again and row is not None and row.instances == len(listing) and row.state not in GONE:
+            return
+        self.store.put(StudyRow(folder.name, StudyState.RECEIVING, "OK", len(listing), 0, utc_text(now)))
+
+    def _wait(self, study: str) -> float:
+        """Seconds without change before the study is worked on."""
+        row, quiet = self.store.study(study), float(self.site.config.intake.quiet_s)
+        if row is None or row.state is StudyState.RECEIVING:
+            return quiet
+        match row.state:
+            case StudyState.HELD:
+                return min(quiet, FIRST_RETRY_S)
+            case StudyState.FAILED:
+                return min(FIRST_RETRY_S * 2.0 ** (row.attempts - 1), LONGEST_RETRY_S) if row.attempts else 0.0
+            case _:
+                return float("inf")
+
+    def _work(self, folder: Path, listing: Listing, *, now: datetime) -> int:
+        row = self.store.study(folder.name)
+        if row is None:
+            return 0
+        at = replace(row, instances=len(listing), updated_at=utc_text(now))
+        if self.site.config.intake.legal_basis is None:
+            self._put(at, StudyState.HELD, NO_LEGAL_BASIS)
+            return 1
+        try:
+            report = self.ingest(folder, now)
+        except MyofedError as error:
+            self._failed(at, error.code)
+            return 1
+        except OSError as error:
+            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            self._failed(at, "DISK_FULL" if full else system_error(error).code)
+            return 1
+        if not report.complete:
+            self._put(at, StudyState.QUARANTINED, _first_code(report))
+            return 1
+        self.received.remove(folder, listing)
+        self._put(at, StudyState.DONE, "OK")
+        return 1
+
+    def _failed(self, row: StudyRow, code: str) -> None:
+        attempts = row.attempts if code in BUSY else row.attempts + 1
+        self._put(replace(row, attempts=attempts), StudyState.FAILED, code)
+
+    def _put(self, row: StudyRow, state: StudyState, code: str) -> None:
+        if (row.state, row.code) != (state, code):
+            log.info("study %s: %s (%s)", row.study[:8], state.value, code)
+        self.store.put(replace(row, state=state, code=code))
+
+
+def _first_code(report: IngestReport) -> str:
+    codes = [file.code for file in report.files if file.outcome == "quarantined"]
+    codes += [series.code for series in report.series if series.outcome == "quarantined"]
+    return str(min((code for code in codes if code), default="QUARANTINED"))

@@ -1,0 +1,184 @@
+"""The DICOM port: who may call, what a sender is told, and that success means on disk."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pynetdicom import AE
+from pynetdicom.association import Association
+from pynetdicom.sop_class import Verification
+
+from myofed_node.intake.dicom_listener import DicomListener, Intake
+from myofed_node.intake.received import Received
+from myofed_node.intake.settings import IntakeSettings, Peer
+
+FREE_PORT = 1
+"""Stands for any: the tests ask for port 0."""
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> None:
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+
+
+def settings(**changes: object) -> IntakeSettings:
+    here = Peer(ae_title="MR1", networks=("127.0.0.0/8",))
+    elsewhere = Peer(ae_title="MR2", networks=("10.0.0.0/8",))
+    made = IntakeSettings(port=FREE_PORT, peers=(here, elsewhere), reserve_gb=0)
+    return made.model_copy(update={"port": 0, **changes})
+
+
+@pytest.fixture
+def intake(tmp_path: Path) -> Intake:
+    """With an open folder."""
+    received = Received(tmp_path / "received")
+    received.open()
+    return Intake(received, settings())
+
+
+@pytest.fixture
+def listener(intake: Intake) -> Iterator[DicomListener]:
+    """An open port."""
+    with DicomListener(intake) as opened:
+        yield opened
+
+
+def call(port: int, *, calling: str = "MR1", called: str = "MYOFED") -> Association:
+    entity = AE(calling)
+    entity.add_requested_context(Verification)
+    entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
+    return entity.associate("127.0.0.1", port, ae_title=called)
+
+
+def instance(number: int, **changes: object) -> Dataset:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = MRImageStorage
+    dataset.SOPInstanceUID = f"1.2.3.{number}"
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = "1.2", "1.3"
+    dataset.PatientName = "Planted^Name"
+    for name, value in changes.items():
+        setattr(dataset, name, value)
+    return dataset
+
+
+def store(port: int, *datasets: Dataset) -> list[int]:
+    association = call(port)
+    assert association.is_established
+    try:
+        return [int(association.send_c_store(dataset).Status) for dataset in datasets]
+    finally:
+        association.release()
+
+
+def kept(intake: Intake) -> list[Path]:
+    return [path for study in intake.received.studies() for path in study.rglob("*.dcm")]
+
+
+def test_peer_is_echoed_and_what_it_sends_is_a_whole_file(intake: Intake, listener: DicomListener) -> None:
+    """Preamble, file meta information and data set, as DICOM stores it."""
+    association = call(listener.port)
+    assert association.send_c_echo().Status == 0
+    association.release()
+    assert store(listener.port, instance(1), instance(2), instance(1)) == [0, 0, 0]
+    assert intake.counts == {"new": 2, "known": 1}
+    content = kept(intake)[0].read_bytes()
+    assert content[128:132] == b"DICM"
+    assert b"Planted^Name" in content
+
+
+@pytest.mark.parametrize(
+    ("calling", "called"),
+    [("MR9", "MYOFED"), ("MR1", "OTHER"), ("MR2", "MYOFED")],
+    ids=["nobody", "misnamed", "elsewhere"],
+)
+def test_stranger_gets_no_association(intake: Intake, listener: DicomListener, calling: str, called: str) -> None:
+    """An unknown name, a wrong name of ours, and a peer's name from where that peer is not."""
+    association = call(listener.port, calling=calling, called=called)
+    assert not association.is_established
+    assert kept(intake) == []
+
+
+def test_address_of_no_peer_is_not_listened_to(tmp_path: Path) -> None:
+    """The connection is closed before a byte of it is read."""
+    received = Received(tmp_path / "received")
+    received.open()
+    far = settings(peers=(Peer(ae_title="MR1", networks=("10.0.0.0/8",)),))
+    intake = Intake(received, far)
+    with DicomListener(intake) as listener:
+        assert not call(listener.port).is_established
+    assert intake.counts == {"CALLER_UNKNOWN": 1}
+
+
+def test_what_cannot_be_kept_is_not_acknowledged(
+    intake: Intake, listener: DicomListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with its status, so that the sender keeps it; the port goes on."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    assert store(listener.port, instance(1, StudyInstanceUID="")) == [0xC000]
+    with monkeypatch.context() as patch:
+        patch.setattr(intake.received, "keep", full)
+        assert store(listener.port, instance(2)) == [0xA700]
+    with monkeypatch.context() as patch:
+        patch.setattr(intake.received, "free_bytes", lambda: 10)
+        assert store(listener.port, instance(3)) == [0xA700]
+    intake.settings = settings(max_instance_mb=1)
+    assert store(listener.port, instance(4, PixelData=b"\0" * (2 << 20), BitsAllocated=16)) == [0xA700]
+    assert kept(intake) == []
+    assert intake.counts == {"INSTANCE_UNREADABLE": 1, "DISK_REFUSES": 1, "OUT_OF_RESOURCES": 2}
+
+
+def test_instance_that_is_another_than_announced_is_refused(intake: Intake) -> None:
+    """The UID of the request and that of the data set differ: neither is believed."""
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    write_dataset(stream, instance(1))
+    body = stream.getvalue()
+    assert intake.take(body, body, transfer_syntax=ExplicitVRLittleEndian, announced="9.9") == 0xA900
+    assert intake.take(body, body, transfer_syntax=ExplicitVRLittleEndian, announced="1.2.3.1") == 0
+
+
+def test_changed_instance_is_kept_beside_the_first(intake: Intake, listener: DicomListener) -> None:
+    """Both are on disk; a person decides."""
+    assert store(listener.port, instance(1), instance(1, PatientName="Other")) == [0, 0]
+    assert len(kept(intake)) == 2
+    assert intake.counts == {"new": 1, "other": 1}
+
+
+def test_no_more_senders_than_allowed(tmp_path: Path) -> None:
+    """The next one is refused for the time being, and served once another has ended."""
+    received = Received(tmp_path / "received")
+    received.open()
+    with DicomListener(Intake(received, settings(max_associations=1))) as listener:
+        first = call(listener.port)
+        assert first.is_established
+        assert not call(listener.port).is_established
+        first.release()
+        assert store(listener.port, instance(1)) == [0]
+
+
+def test_disk_is_looked_at_once_a_second(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at each of thousands of instances; what came since is reckoned with."""
+    looks, moment = [], [0.0]
+    intake.clock = lambda: moment[0]
+    intake.settings = settings(reserve_gb=1)
+    monkeypatch.setattr(intake.received, "free_bytes", lambda: looks.append(1) or (1 << 30) + 1000)
+    body = b"x" * 600
+    answers = [intake.take(body, body, transfer_syntax=ExplicitVRLittleEndian, announced="") for _ in range(2)]
+    assert answers == [0xC000, 0xA700], "the first is looked at (and unreadable), the second has no room"
+    moment[0] = 5.0
+    assert intake.take(body, body, transfer_syntax=ExplicitVRLittleEndian, announced="") == 0xC000
+    assert len(looks) == 2

@@ -1,0 +1,225 @@
+"""From received to the data set without a person: what waits, what goes on by itself, and what is kept when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from site_factories import NOW, demo_site
+
+from myofed_node.intake.desk import IntakeDesk
+from myofed_node.intake.received import TO_REMOVE, Place
+from myofed_node.intake.settings import IntakeSettings, Peer
+from myofed_node.intake.studies import LONGEST_RETRY_S, StudyIntake
+from myofed_node.intake.study_store import StudyRow, StudyState
+from myofed_node.site_setup import Site
+from myofed_schemas.conversion import IngestReport
+from myofed_schemas.errors import MyofedError
+
+SETTINGS = IntakeSettings(
+    port=11112, peers=(Peer(ae_title="MR1", networks=("10.0.0.0/8",)),), quiet_s=10, legal_basis="synthetic"
+)
+DONE = IngestReport.model_construct(files=(), series=())
+
+
+class Quarantined(IngestReport):
+    """A report of a series that waits for a person."""
+
+    @property
+    def complete(self) -> bool:
+        """It is not."""
+        return False
+
+
+NOT_ALL = Quarantined.model_construct(files=(), series=())
+
+
+class Bench:
+    """An intake whose ingest is told what to answer, and whose clock is set by hand."""
+
+    def __init__(self, root: Path, settings: IntakeSettings = SETTINGS) -> None:
+        self.site: Site = demo_site(root, intake=settings)
+        self.answer: IngestReport | Exception = DONE
+        self.ingested: list[list[bytes]] = []
+        self.during: Callable[[], None] = lambda: None
+        self.time = 0.0
+        self.intake = self.start()
+
+    def start(self) -> StudyIntake:
+        """As a new process does."""
+        made = StudyIntake.of(self.site)
+        made.ingest = self.ingest
+        self.intake = made
+        return made
+
+    def ingest(self, folder: Path, _now: datetime) -> IngestReport:
+        self.ingested.append(sorted(path.read_bytes() for path in folder.rglob("*.dcm")))
+        self.during()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def send(self, number: int, content: bytes = b"x") -> None:
+        self.intake.received.keep(Place("1", "1.1", f"1.1.{number}"), [content])
+
+    def after(self, seconds: float) -> StudyRow | None:
+        """Where the study stands after a look so much later."""
+        self.time += seconds
+        self.intake.look(now=NOW, monotonic=self.time)
+        rows = self.intake.store.studies()
+        return rows[0] if rows else None
+
+    def files(self) -> int:
+        return sum(1 for study in self.intake.received.studies() for _ in study.rglob("*.dcm"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    """Of a site that takes images in."""
+    return Bench(tmp_path / "a")
+
+
+def state(row: StudyRow | None) -> tuple[StudyState, str]:
+    assert row is not None
+    return row.state, row.code
+
+
+def test_study_is_ingested_once_it_is_quiet_and_what_was_received_goes(bench: Bench) -> None:
+    """Not while instances come; afterwards nothing with a patient's name is left."""
+    assert bench.after(0) is None
+    bench.send(1)
+    assert state(bench.after(1)) == (StudyState.RECEIVING, "OK")
+    bench.send(2)
+    assert state(bench.after(9)) == (StudyState.RECEIVING, "OK")
+    assert state(bench.after(9)) == (StudyState.RECEIVING, "OK")
+    assert bench.ingested == []
+    assert state(bench.after(2)) == (StudyState.DONE, "OK")
+    assert (bench.ingested, bench.files()) == ([[b"x", b"x"]], 0)
+    assert not any(bench.intake.received.studies())
+
+
+def test_late_instance_opens_the_study_again(bench: Bench) -> None:
+    """Also one that comes while the rest is ingested: it is not in what goes."""
+    bench.send(1)
+    bench.after(0)
+    bench.during = lambda: bench.send(2, b"late")
+    assert state(bench.after(10)) == (StudyState.DONE, "OK")
+    assert bench.files() == 1
+    bench.during = lambda: None
+    assert state(bench.after(1)) == (StudyState.RECEIVING, "OK")
+    assert state(bench.after(10)) == (StudyState.DONE, "OK")
+    assert bench.ingested == [[b"x"], [b"late"]]
+
+
+def test_without_a_legal_basis_every_study_waits(tmp_path: Path) -> None:
+    """Nothing is ingested; once the basis is set it goes on by itself."""
+    bench = Bench(tmp_path / "a", SETTINGS.model_copy(update={"legal_basis": None}))
+    bench.send(1)
+    bench.after(0)
+    assert state(bench.after(10)) == (StudyState.HELD, "NO_LEGAL_BASIS")
+    assert state(bench.after(100)) == (StudyState.HELD, "NO_LEGAL_BASIS")
+    assert (bench.ingested, bench.files()) == ([], 1)
+    (shown,) = IntakeDesk(bench.site).list().studies
+    assert "intake.legal_basis" in shown.action
+    bench.site = Bench(tmp_path / "b").site.__class__(
+        bench.site.folder, bench.site.config.model_copy(update={"intake": SETTINGS})
+    )
+    bench.start()
+    bench.after(0)
+    assert state(bench.after(10)) == (StudyState.DONE, "OK")
+
+
+def test_quarantined_study_keeps_what_was_received_until_a_person_decides(bench: Bench) -> None:
+    """It is not tried again by itself; after `retry` it is, and nothing is lost."""
+    bench.answer = NOT_ALL
+    bench.send(1)
+    bench.after(0)
+    assert state(bench.after(10)) == (StudyState.QUARANTINED, "QUARANTINED")
+    bench.after(10_000)
+    assert (len(bench.ingested), bench.files()) == (1, 1)
+    desk = IntakeDesk(bench.site)
+    (shown,) = desk.list().studies
+    bench.answer = DONE
+    assert desk.retry(shown.study[:8], now=NOW).state is StudyState.RECEIVING
+    assert state(bench.after(1)) == (StudyState.DONE, "OK")
+    assert bench.files() == 0
+
+
+def test_person_may_delete_what_was_received(bench: Bench) -> None:
+    """On record; the study comes again when it is sent again."""
+    bench.answer = NOT_ALL
+    bench.send(1)
+    bench.after(0)
+    bench.after(10)
+    desk = IntakeDesk(bench.site)
+    (shown,) = desk.list().studies
+    assert desk.discard(shown.study[:8], now=NOW).state is StudyState.DISCARDED
+    assert bench.files() == 0
+    assert state(bench.after(1)) == (StudyState.DISCARDED, "OK")
+    for what in (
+        lambda: desk.retry(shown.study, now=NOW),
+        lambda: desk.find("0" * 8),
+        lambda: desk.find(shown.study[:3]),
+    ):
+        with pytest.raises(MyofedError, match="INTAKE_"):
+            what()
+    bench.send(1)
+    assert state(bench.after(1)) == (StudyState.RECEIVING, "OK")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MyofedError("KEY_MISSING", "x"), "KEY_MISSING"), (OSError(28, "full"), "DISK_FULL")]
+)
+def test_failure_is_tried_again_ever_later(bench: Bench, error: Exception, code: str) -> None:
+    """After one minute, two, four, at most an hour; a change of the study begins anew."""
+    bench.answer = error
+    bench.send(1)
+    bench.after(0)
+    assert state(bench.after(10)) == (StudyState.FAILED, code)
+    for wait, count in ((59, 1), (1, 2), (119, 2), (1, 3)):
+        bench.after(wait)
+        assert len(bench.ingested) == count
+    for _ in range(12):
+        bench.after(LONGEST_RETRY_S)
+    assert len(bench.ingested) == 15
+    bench.send(2)
+    row = bench.after(1)
+    assert row is not None
+    assert (row.state, row.attempts) == (StudyState.RECEIVING, 0)
+
+
+def test_busy_ingest_is_no_failure(bench: Bench) -> None:
+    """Somebody runs `ingest` by hand: it is this study's turn at the next look."""
+    bench.answer = MyofedError("INGEST_RUNNING", "x")
+    bench.send(1)
+    bench.after(0)
+    assert state(bench.after(10)) == (StudyState.FAILED, "INGEST_RUNNING")
+    bench.answer = DONE
+    assert state(bench.after(1)) == (StudyState.DONE, "OK")
+
+
+def test_new_process_goes_on_where_the_killed_one_stood(bench: Bench) -> None:
+    """A study that was being removed is removed to the end; a quarantined one stays so; a receiving one is quiet anew."""
+    bench.send(1)
+    bench.send(2)
+    bench.after(0)
+    bench.start()
+    assert state(bench.after(0)) == (StudyState.RECEIVING, "OK")
+    bench.answer = NOT_ALL
+    assert state(bench.after(10)) == (StudyState.QUARANTINED, "QUARANTINED")
+    bench.start()
+    assert state(bench.after(1)) == (StudyState.QUARANTINED, "QUARANTINED")
+    bench.after(1000)
+    assert len(bench.ingested) == 1
+    (study,) = bench.intake.received.studies()
+    real = bench.intake.received.settle
+    bench.intake.received.settle = lambda _study: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]  killed there
+    with pytest.raises(KeyboardInterrupt):
+        bench.intake.received.remove(study, bench.intake.received.listing(study))
+    bench.intake.received.settle = real  # type: ignore[method-assign]
+    assert (study / TO_REMOVE).exists()
+    bench.start()
+    bench.after(1)
+    assert bench.files() == 0
