@@ -16,6 +16,7 @@ from bench.catalog import measure as catalog
 from bench.convert import measure as convert
 from bench.convert_right import measure as convert_right
 from bench.deidentify import measure as deidentify
+from bench.intake import measure as intake
 from bench.learning import measure as learning
 from bench.learning_hostile import measure as learning_hostile
 from bench.privacy.measure import measure as privacy
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "convert": convert,
     "convert-right": convert_right,
     "deidentify": deidentify,
+    "intake": intake,
     "learning": learning,
     "learning-hostile": learning_hostile,
     "privacy": privacy,

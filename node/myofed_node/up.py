@@ -112,8 +112,15 @@ def _intake(folder: SiteFolder, config: SiteConfig, child: Callable[..., ChildSp
     if settings.port is None:
         return []
     listening = partial(is_listening, settings.address, settings.port)
-    port = child("intake", _module("myofed_node.intake.dicom_port", here), ready=listening)
-    return [[port], [child("pipeline", _module("myofed_node.intake.study_process", here), deidentifies=True)]]
+    ports = [
+        child(
+            "intake" if number == 1 else f"intake-{number}",
+            _module("myofed_node.intake.dicom_port", here, str(number)),
+            ready=listening,
+        )
+        for number in range(1, settings.processes + 1)
+    ]
+    return [ports, [child("pipeline", _module("myofed_node.intake.study_process", here), deidentifies=True)]]
 
 
 def supernode_command(folder: SiteFolder, ports: Ports) -> list[str]:

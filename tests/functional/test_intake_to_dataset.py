@@ -36,9 +36,12 @@ def running(site: Site) -> Iterator[int]:
     """The port and the pipeline of this site, as `up` starts them; gives the port."""
     settings = site.config.intake
     assert settings.port is not None
-    modules = ("myofed_node.intake.dicom_port", "myofed_node.intake.study_process")
+    modules = (("myofed_node.intake.dicom_port", "1"), ("myofed_node.intake.study_process",))
     log = (site.folder.root / "services.log").open("ab")
-    started = [subprocess.Popen([sys.executable, "-m", each, str(site.folder.root)], stderr=log) for each in modules]
+    started = [
+        subprocess.Popen([sys.executable, "-m", name, str(site.folder.root), *more], stderr=log)
+        for name, *more in modules
+    ]
     try:
         _until(lambda: is_listening("127.0.0.1", settings.port or 0), "the port opens")
         yield settings.port

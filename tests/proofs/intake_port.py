@@ -22,11 +22,14 @@ from myofed_schemas.service_loop import free_port, is_listening
 OPENS_S = 30.0
 
 
+PROCESSES = 2
+
+
 class Port:
-    """It listens on this machine, for a peer MR1 that calls from here."""
+    """Two processes that listen on this machine, for a peer MR1 that calls from here."""
 
     def __init__(self, root: Path) -> None:
-        """The process runs.
+        """The processes run.
 
         Args:
             root: New folder of a site.
@@ -36,14 +39,18 @@ class Port:
         peer = Peer(ae_title="MR1", networks=("127.0.0.1",))
         intake = IntakeSettings(port=self.number, peers=(peer,), reserve_gb=0)
         write_config(self.folder.config, SiteConfig(site="alpha", policy=DEMO_POLICY, intake=intake))
-        self.process = self._start()
+        self.processes = [self._start(number) for number in range(1, PROCESSES + 1)]
+        self._wait()
 
     def kill(self) -> float:
-        """SIGKILL, then it is started again, as `up` does; returns the seconds until it listened."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        """SIGKILL for all, then they are started again, as `up` does; returns the seconds until one listened."""
+        for process in self.processes:
+            process.send_signal(signal.SIGKILL)
+        for process in self.processes:
+            process.wait(10)
         began = time.monotonic()
-        self.process = self._start()
+        self.processes = [self._start(number) for number in range(1, PROCESSES + 1)]
+        self._wait()
         return time.monotonic() - began
 
     def received(self) -> Counter[str]:
@@ -53,17 +60,24 @@ class Port:
 
     def half(self) -> int:
         """Files that have no name yet."""
-        return sum(1 for _ in (self.folder.received / ".arriving").iterdir())
+        return sum(path.is_file() for path in (self.folder.received / ".arriving").rglob("*"))
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "myofed_node.intake.dicom_port", str(self.folder.root)]
+    def end(self) -> list[int]:
+        """SIGTERM; the exit status of each."""
+        for process in self.processes:
+            process.terminate()
+        return [process.wait(20) for process in self.processes]
+
+    def _start(self, number: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "myofed_node.intake.dicom_port", str(self.folder.root), str(number)]
         with (self.folder.root / "port.log").open("ab") as log:
-            process = subprocess.Popen(command, stderr=log)
+            return subprocess.Popen(command, stderr=log)
+
+    def _wait(self) -> None:
         end = time.monotonic() + OPENS_S
         while not is_listening("127.0.0.1", self.number):
             assert time.monotonic() < end, "the port does not open"
             time.sleep(0.05)
-        return process
 
 
 @contextmanager
@@ -77,5 +91,4 @@ def port_of(root: Path) -> Iterator[Port]:
     try:
         yield port
     finally:
-        port.process.terminate()
-        assert port.process.wait(20) == 0, "the port does not end cleanly"
+        assert port.end() == [0] * PROCESSES, "the port does not end cleanly"

@@ -6,6 +6,7 @@ The adapter to pynetdicom, and the only module that knows it.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 import time
 from collections import Counter
@@ -96,10 +97,16 @@ class Intake:
 
 
 class _KnownAddresses(ThreadedAssociationServer):
-    """Closes a connection from an address of no peer before a byte of it is read."""
+    """Closes a connection from an address of no peer before a byte of it is read; several processes may have the port."""
 
     daemon_threads = True
     intake: Intake
+
+    def server_bind(self) -> None:
+        """The system spreads callers over the processes that bound the port alike."""
+        assert self.socket is not None
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        super().server_bind()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002  socketserver's hook
         """Whether to listen to this caller."""

@@ -1,4 +1,4 @@
-"""Process entry point of the DICOM port: `python -m myofed_node.intake.dicom_port DIR`, started by `up`."""
+"""Process entry point of the DICOM port: `python -m myofed_node.intake.dicom_port DIR NUMBER`, started by `up`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def main() -> None:
     configure_logging("intake", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes UIDs and names of callers
     folder = SiteFolder(Path(sys.argv[1]))
-    received = Received(folder.received)
+    received = Received(folder.received, receiver=int(sys.argv[2]))
     received.open()
     received.sweep()
     stop = threading.Event()

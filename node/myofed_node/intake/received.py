@@ -21,6 +21,8 @@ from myofed_schemas.files import fsync_folder, write_atomically
 NAME_CHARACTERS = 32
 """Of a SHA-256, hexadecimal: 128 bits."""
 TRIES = 5
+ARRIVING = ".arriving"
+"""Files that have no name yet, one folder a receiver."""
 TO_REMOVE = "to-remove.json"
 """In the folder of a study while what was ingested of it goes."""
 Listing = tuple[tuple[str, int], ...]
@@ -57,22 +59,27 @@ class Place:
 
 
 class Received:
-    """The folder of what came in and is not in the data set yet; many threads of one process may keep instances in it."""
+    """The folder of what came in and is not in the data set yet; many threads of several processes may keep instances in it."""
 
-    def __init__(self, root: Path) -> None:
-        """The folder is made by `open`."""
-        self._root, self._arriving = root, root / ".arriving"
+    def __init__(self, root: Path, *, receiver: int = 1) -> None:
+        """`open` makes the folder.
+
+        Args:
+            root: Of the site.
+            receiver: Number of this process among those that receive at a time.
+        """
+        self._root, self._arriving = root, root / ARRIVING / str(receiver)
         self._commits = GroupCommit()
         self._made: set[Path] = set()
 
     def open(self) -> None:
         """The folder is there."""
-        for folder in (self._root, self._arriving):
+        for folder in (self._root, self._arriving.parent, self._arriving):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         fsync_folder(self._root)
 
     def sweep(self) -> None:
-        """What a killed receiver had not finished is gone: nobody was told that it is here. For the one that receives now."""
+        """What a killed receiver of this number had not finished is gone: nobody was told that it is here."""
         for left in self._arriving.iterdir():
             left.unlink()
 
@@ -124,7 +131,7 @@ class Received:
 
     def studies(self) -> Iterator[Path]:
         """The folder of each study that lies here."""
-        return (path for path in sorted(self._root.iterdir()) if path.is_dir() and path != self._arriving)
+        return (path for path in sorted(self._root.iterdir()) if path.is_dir() and path.name != ARRIVING)
 
     def remove(self, study: Path, listing: Listing) -> None:
         """These instances are in the data set: they go, and folders that nothing else came to meanwhile.

@@ -48,7 +48,8 @@ class IntakeSettings(WireModel):
         address: Of this machine on which it listens.
         ae_title: What callers must call this node.
         peers: Who may call; nobody else is listened to.
-        max_associations: At a time; further ones are refused until one ends.
+        processes: That listen side by side; the system spreads senders over them.
+        max_associations: At a time, of each process; further ones are refused until one ends.
         max_instance_mb: A larger instance is refused (MiB).
         reserve_gb: Nothing is taken while the disk has less free (GiB).
         quiet_s: A study is complete when so long nothing of it came.
@@ -59,6 +60,7 @@ class IntakeSettings(WireModel):
     address: Annotated[str, AfterValidator(lambda value: str(ip_address(value)))] = "127.0.0.1"
     ae_title: AeTitle = "MYOFED"
     peers: tuple[Peer, ...] = ()
+    processes: int = Field(default=2, ge=1, le=16)
     max_associations: int = Field(default=16, ge=1, le=256)
     max_instance_mb: int = Field(default=1024, ge=1, le=1 << 14)
     reserve_gb: float = Field(default=5.0, ge=0)

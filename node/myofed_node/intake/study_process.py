@@ -20,11 +20,14 @@ from myofed_schemas.json_log import configure_logging, style_of
 from myofed_schemas.supervise import die_with_parent
 
 LOOK_EVERY_S = 1.0
+NICENESS = 10
+"""Senders, and a training, go first."""
 
 
 def main() -> None:
     """Studies are worked on until SIGTERM or SIGINT, or until `up` dies."""
     die_with_parent()
+    os.nice(NICENESS)
     configure_logging("pipeline", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

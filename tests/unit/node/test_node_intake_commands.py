@@ -94,8 +94,9 @@ def test_doctor_looks_at_the_intake(site: Site, monkeypatch: pytest.MonkeyPatch)
 def test_up_starts_port_and_pipeline_where_the_site_has_a_port(site: Site) -> None:
     """The port is kept from the key like every service; the pipeline de-identifies, and is not."""
     specs = {spec.name: spec for group in up.children(site.folder, site.config, up.Ports(1, 2)) for spec in group}
-    assert list(specs)[-2:] == ["intake", "pipeline"]
-    assert "myofed_node.confinement" in specs["intake"].argv
+    assert list(specs)[-3:] == ["intake", "intake-2", "pipeline"]
+    assert all("myofed_node.confinement" in specs[name].argv for name in ("intake", "intake-2"))
+    assert [specs[name].argv[-1] for name in ("intake", "intake-2")] == ["1", "2"]
     assert "myofed_node.confinement" not in specs["pipeline"].argv
     assert list(specs["pipeline"].argv)[-2:] == ["myofed_node.intake.study_process", str(site.folder.root)]
     assert specs["intake"].ready() is False

@@ -77,7 +77,7 @@ def test_full_disk_is_told_and_leaves_nothing(
     monkeypatch.setattr(group_commit, "_fsync", full)
     with pytest.raises(OSError, match="No space"):
         received.keep(PLACE, [b"x"])
-    assert (files(received), list((tmp_path / "received" / ".arriving").iterdir())) == ([], [])
+    assert (files(received), list((tmp_path / "received" / ".arriving" / "1").iterdir())) == ([], [])
     monkeypatch.undo()
     assert received.keep(PLACE, [b"x"]) is Kept.NEW
 
@@ -96,10 +96,17 @@ def test_folder_that_cannot_be_synced_is_told(received: Received, monkeypatch: p
 
 def test_what_a_killed_receiver_left_is_swept(received: Received, tmp_path: Path) -> None:
     """It has no name yet, so nobody was told that it is here."""
-    (tmp_path / "received" / ".arriving" / "half").write_bytes(b"ha")
+    (tmp_path / "received" / ".arriving" / "1" / "half").write_bytes(b"ha")
+    other = Received(tmp_path / "received", receiver=2)
+    other.open()
+    (tmp_path / "received" / ".arriving" / "2" / "half").write_bytes(b"ha")
     received.keep(PLACE, [b"x"])
     received.sweep()
-    assert list((tmp_path / "received" / ".arriving").iterdir()) == []
+    assert [path.name for path in (tmp_path / "received" / ".arriving").rglob("half")] == ["half"], (
+        "another's is its own"
+    )
+    other.sweep()
+    assert list((tmp_path / "received" / ".arriving").rglob("half")) == []
     assert files(received) == [b"x"]
 
 
