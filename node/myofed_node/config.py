@@ -396,6 +396,7 @@ COMMENTS = {
     "intake.max_associations": "Senders at a time, of each process.",
     "intake.max_instance_mb": "A larger instance is refused (MiB).",
     "intake.reserve_gb": "Nothing is taken while the disk has less free (GiB).",
+    "intake.tls": "DICOM over TLS, e.g. {certificate: dicom.pem, key: dicom.key, client_ca: scanners-ca.pem}; null speaks in the clear.",
     "intake.quiet_s": "A study is complete when so many seconds nothing of it came.",
     "intake.legal_basis": "consent, broad-consent, public-interest-research, legal-obligation or synthetic: set by the data "
     "protection officer; null holds every study.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -108,19 +109,29 @@ class _KnownAddresses(ThreadedAssociationServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
 
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002  socketserver's hook
-        """Whether to listen to this caller."""
-        if self.intake.settings.is_known(client_address[0]):
-            return True
-        self.intake.note("CALLER_UNKNOWN")
-        return False
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """The next caller whose address is known; a handshake of TLS is left to its own thread, where it stops nobody else.
+
+        Raises:
+            ConnectionRefusedError: It is not known; the server goes on.
+        """
+        assert self.socket is not None
+        caller, address = self.socket.accept()
+        if not self.intake.settings.is_known(address[0]):
+            caller.close()
+            self.intake.note("CALLER_UNKNOWN")
+            raise ConnectionRefusedError
+        if self.ssl_context is not None:
+            caller.settimeout(ACSE_TIMEOUT_S)
+            caller = self.ssl_context.wrap_socket(caller, server_side=True, do_handshake_on_connect=False)
+        return caller, address
 
 
 class DicomListener:
     """The port, while it is open; use as a context manager."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, intake: Intake, *, tls: ssl.SSLContext | None = None) -> None:
+        self._intake, self._tls = intake, tls
         self._entity: AE | None = None
         self._server: ThreadedAssociationServer | None = None
 
@@ -144,7 +155,9 @@ class DicomListener:
             entity.add_supported_context(context.abstract_syntax or "", SYNTAXES)
         handlers: list[Any] = [(evt.EVT_REQUESTED, self._asked), (evt.EVT_C_STORE, self._store)]
         kind = type("_Server", (_KnownAddresses,), {"intake": self._intake})
-        server = entity.make_server((settings.address, settings.port or 0), evt_handlers=handlers, server_class=kind)
+        server = entity.make_server(
+            (settings.address, settings.port or 0), ssl_context=self._tls, evt_handlers=handlers, server_class=kind
+        )
         self._entity, self._server = entity, server
         threading.Thread(target=server.serve_forever, name="dicom-port", daemon=True).start()
         return self

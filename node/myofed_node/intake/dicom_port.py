@@ -12,7 +12,9 @@ from pathlib import Path
 from myofed_node.config import load_config
 from myofed_node.intake.dicom_listener import DicomListener, Intake
 from myofed_node.intake.received import Received
+from myofed_node.intake.tls import server_context
 from myofed_node.site_folder import SiteFolder
+from myofed_schemas.errors import MyofedError
 from myofed_schemas.json_log import configure_logging, style_of
 from myofed_schemas.supervise import die_with_parent
 
@@ -29,7 +31,13 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with DicomListener(Intake(received, load_config(folder.config).intake)):
+    settings = load_config(folder.config).intake
+    try:
+        tls = server_context(settings.tls, root=folder.root) if settings.tls else None
+    except MyofedError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    with DicomListener(Intake(received, settings), tls=tls):
         stop.wait()
 
 

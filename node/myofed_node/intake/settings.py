@@ -20,6 +20,7 @@ def _network(value: str) -> str:
 Network = Annotated[str, AfterValidator(_network)]
 """An address or a network, e.g. `10.1.2.3` or `10.1.2.0/24`."""
 
+FilePath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 LegalBasis = Literal["consent", "broad-consent", "public-interest-research", "legal-obligation", "synthetic"]
 """Why this site may use images for research; set by its data protection officer."""
 
@@ -40,6 +41,20 @@ class Peer(WireModel):
         return ae_title == self.ae_title and any(ip_address(address) in ip_network(each) for each in self.networks)
 
 
+class TlsSettings(WireModel):
+    """DICOM over TLS (PS3.15 B.12, BCP 195): files in PEM, relative ones start at the site's folder.
+
+    Attributes:
+        certificate: Of this node, with its chain.
+        key: Its private key, 0600.
+        client_ca: Senders need a certificate of this CA; None takes any peer.
+    """
+
+    certificate: FilePath
+    key: FilePath
+    client_ca: FilePath | None = None
+
+
 class IntakeSettings(WireModel):
     """The site's DICOM port and what becomes of a study that came through it.
 
@@ -52,6 +67,7 @@ class IntakeSettings(WireModel):
         max_associations: At a time, of each process; further ones are refused until one ends.
         max_instance_mb: A larger instance is refused (MiB).
         reserve_gb: Nothing is taken while the disk has less free (GiB).
+        tls: With which certificate; None speaks DICOM in the clear.
         quiet_s: A study is complete when so long nothing of it came.
         legal_basis: Under which studies that come may be used; None holds them until it is set.
     """
@@ -64,6 +80,7 @@ class IntakeSettings(WireModel):
     max_associations: int = Field(default=16, ge=1, le=256)
     max_instance_mb: int = Field(default=1024, ge=1, le=1 << 14)
     reserve_gb: float = Field(default=5.0, ge=0)
+    tls: TlsSettings | None = None
     quiet_s: int = Field(default=120, ge=1, le=86_400)
     legal_basis: LegalBasis | None = None
 

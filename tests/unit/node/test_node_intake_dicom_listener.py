@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import logging
+import socket
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
@@ -16,7 +23,9 @@ from pynetdicom.sop_class import Verification
 
 from myofed_node.intake.dicom_listener import DicomListener, Intake
 from myofed_node.intake.received import Received
-from myofed_node.intake.settings import IntakeSettings, Peer
+from myofed_node.intake.settings import IntakeSettings, Peer, TlsSettings
+from myofed_node.intake.tls import server_context
+from myofed_schemas.errors import MyofedError
 
 FREE_PORT = 1
 """Stands for any: the tests ask for port 0."""
@@ -49,11 +58,11 @@ def listener(intake: Intake) -> Iterator[DicomListener]:
         yield opened
 
 
-def call(port: int, *, calling: str = "MR1", called: str = "MYOFED") -> Association:
+def call(port: int, *, calling: str = "MR1", called: str = "MYOFED", tls: ssl.SSLContext | None = None) -> Association:
     entity = AE(calling)
     entity.add_requested_context(Verification)
     entity.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)
-    return entity.associate("127.0.0.1", port, ae_title=called)
+    return entity.associate("127.0.0.1", port, ae_title=called, tls_args=(tls, "127.0.0.1") if tls else None)
 
 
 def instance(number: int, **changes: object) -> Dataset:
@@ -115,6 +124,70 @@ def test_address_of_no_peer_is_not_listened_to(tmp_path: Path) -> None:
     with DicomListener(intake) as listener:
         assert not call(listener.port).is_established
     assert intake.counts == {"CALLER_UNKNOWN": 1}
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CA, a server and a client of it, and a client of another CA, in one folder."""
+    folder = tmp_path_factory.mktemp("tls")
+    for authority, names in {"ca": ("server", "client"), "other-ca": ("stranger",)}.items():
+        key = ec.generate_private_key(ec.SECP256R1())
+        write_pem(folder, authority, key, signed(authority, key, authority, key, is_ca=True))
+        for name in names:
+            own = ec.generate_private_key(ec.SECP256R1())
+            write_pem(folder, name, own, signed(name, own, authority, key, is_ca=False))
+    return folder
+
+
+def signed(
+    subject: str, key: ec.EllipticCurvePrivateKey, issuer: str, by: ec.EllipticCurvePrivateKey, *, is_ca: bool
+) -> x509.Certificate:
+    name = lambda text: x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, text)])  # noqa: E731  one line says it
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder(name(issuer), name(subject), key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(by, hashes.SHA256())
+    )
+
+
+def write_pem(folder: Path, name: str, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> None:
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+
+
+def test_with_tls_only_a_sender_with_a_certificate_of_the_ca_gets_in(intake: Intake, certificates: Path) -> None:
+    """In the clear, without a certificate and with a stranger's there is no association; one who never shakes hands stops nobody."""
+    files = TlsSettings(certificate="server.pem", key="server.key", client_ca="ca.pem")
+    with DicomListener(intake, tls=server_context(files, root=certificates)) as listener:
+        with socket.create_connection(("127.0.0.1", listener.port)):
+            assert not call(listener.port).is_established, "in the clear"
+            for name, established in (("", False), ("stranger", False), ("client", True)):
+                context = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
+                if name:
+                    context.load_cert_chain(certificates / f"{name}.pem", certificates / f"{name}.key")
+                association = call(listener.port, tls=context)
+                assert association.is_established is established, name
+        assert int(association.send_c_store(instance(1)).Status) == 0
+        association.release()
+    assert len(kept(intake)) == 1
+
+
+def test_files_of_tls_that_do_not_fit_are_told(certificates: Path) -> None:
+    """A key of another certificate, a file that is missing: the port does not open in the clear instead."""
+    for wrong in (
+        TlsSettings(certificate="server.pem", key="client.key"),
+        TlsSettings(certificate="server.pem", key="none.key"),
+        TlsSettings(certificate="server.pem", key="server.key", client_ca="none.pem"),
+    ):
+        with pytest.raises(MyofedError, match="INTAKE_TLS"):
+            server_context(wrong, root=certificates)
 
 
 def test_what_cannot_be_kept_is_not_acknowledged(
