@@ -31,6 +31,9 @@ SUCCESS, OUT_OF_RESOURCES, NOT_AS_ANNOUNCED, UNREADABLE = 0x0000, 0xA700, 0xA900
 ACSE_TIMEOUT_S, DIMSE_TIMEOUT_S, NETWORK_TIMEOUT_S = 30, 60, 300
 LOOK_AT_DISK_S = 1.0
 GIB, MIB = 1 << 30, 1 << 20
+MAX_PDU_BYTES = 1 << 17
+MOST_HELD = 2
+"""Times the largest instance: up to there a sender is told by a status, and goes on with the next."""
 SYNTAXES = [each for each in ALL_TRANSFER_SYNTAXES if each != DeflatedExplicitVRLittleEndian]
 """Not the deflated one: 200 kB of it can become 200 MB."""
 
@@ -132,6 +135,8 @@ class DicomListener:
 
     def __init__(self, intake: Intake, *, tls: ssl.SSLContext | None = None) -> None:
         self._intake, self._tls = intake, tls
+        self._held: dict[int, int] = {}
+        """Bytes of each association since its last whole instance."""
         self._entity: AE | None = None
         self._server: ThreadedAssociationServer | None = None
 
@@ -146,14 +151,19 @@ class DicomListener:
         entity.require_called_aet = True
         entity.require_calling_aet = sorted({peer.ae_title for peer in settings.peers})
         entity.maximum_associations = settings.max_associations
-        entity.maximum_pdu_size = 0
+        entity.maximum_pdu_size = MAX_PDU_BYTES
         entity.acse_timeout, entity.dimse_timeout = ACSE_TIMEOUT_S, DIMSE_TIMEOUT_S
         entity.network_timeout = NETWORK_TIMEOUT_S
         for context in VerificationPresentationContexts:
             entity.add_supported_context(context.abstract_syntax or "")
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax or "", SYNTAXES)
-        handlers: list[Any] = [(evt.EVT_REQUESTED, self._asked), (evt.EVT_C_STORE, self._store)]
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._asked),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_DATA_RECV, self._measure),
+            (evt.EVT_CONN_CLOSE, self._forget),
+        ]
         kind = type("_Server", (_KnownAddresses,), {"intake": self._intake})
         server = entity.make_server(
             (settings.address, settings.port or 0), ssl_context=self._tls, evt_handlers=handlers, server_class=kind
@@ -180,7 +190,19 @@ class DicomListener:
             self._intake.note("CALLER_UNKNOWN")
             event.assoc.abort()
 
+    def _measure(self, event: evt.Event) -> None:
+        """An instance that grows far beyond what the site takes ends its association before it fills the memory."""
+        held = self._held.get(id(event.assoc), 0) + len(event.data)
+        self._held[id(event.assoc)] = held
+        if held > MOST_HELD * self._intake.settings.max_instance_mb * MIB:
+            self._intake.note("OUT_OF_RESOURCES")
+            event.assoc.abort()
+
+    def _forget(self, event: evt.Event) -> None:
+        self._held.pop(id(event.assoc), None)
+
     def _store(self, event: evt.Event) -> int:
+        self._held[id(event.assoc)] = 0
         assert isinstance(event.request, C_STORE), "the handler of C-STORE"
         return self._intake.take(
             event.encoded_dataset(),

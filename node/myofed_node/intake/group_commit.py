@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from dataclasses import dataclass
@@ -62,6 +63,9 @@ class GroupCommit:
                 _settle(group)
             finally:
                 with self._changed:
+                    for move in group:
+                        if not move.done:  # not even an error was found: nobody may take that for success
+                            move.error, move.done = move.error or OSError(errno.EIO, "not settled"), True
                     self._working = False
                     self._changed.notify_all()
         if mine.error is not None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +24,8 @@ NAME_CHARACTERS = 32
 TRIES = 5
 ARRIVING = ".arriving"
 """Files that have no name yet, one folder a receiver."""
+FROZEN = ".frozen"
+"""What is being ingested."""
 TO_REMOVE = "to-remove.json"
 """In the folder of a study while what was ingested of it goes."""
 Listing = tuple[tuple[str, int], ...]
@@ -131,7 +134,7 @@ class Received:
 
     def studies(self) -> Iterator[Path]:
         """The folder of each study that lies here."""
-        return (path for path in sorted(self._root.iterdir()) if path.is_dir() and path.name != ARRIVING)
+        return (path for path in sorted(self._root.iterdir()) if path.is_dir() and path.name not in {ARRIVING, FROZEN})
 
     def remove(self, study: Path, listing: Listing) -> None:
         """These instances are in the data set: they go, and folders that nothing else came to meanwhile.
@@ -150,11 +153,36 @@ class Received:
             file = study / name
             if file.exists() and file.stat().st_mtime_ns == changed_ns:  # one that came since stays
                 file.unlink()
+        series = [path for path in study.iterdir() if path.is_dir()]
+        for folder in series:
+            fsync_folder(folder)  # what is gone stays gone, before the list of it goes
         begun.unlink()
-        for folder in [*(path for path in study.iterdir() if path.is_dir()), study]:
+        for folder in [*series, study]:
             with suppress(OSError):  # it is not empty
                 folder.rmdir()
         fsync_folder(self._root)
+
+    def signature(self, study: Path) -> Listing:
+        """Another one whenever an instance came to the study or left it, for the price of a look at its series."""
+        series = [(path.name, path.stat().st_mtime_ns) for path in study.iterdir() if path.is_dir()]
+        return (("", study.stat().st_mtime_ns), *sorted(series))
+
+    @contextmanager
+    def frozen(self, study: Path, listing: Listing) -> Generator[Path]:
+        """A folder of exactly these instances, as further names of the same files, whatever comes meanwhile."""
+        folder = self._root / FROZEN / study.name
+        self.thaw()
+        try:
+            for name, _ in listing:
+                (folder / name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                (folder / name).hardlink_to(study / name)
+            yield folder
+        finally:
+            self.thaw()
+
+    def thaw(self) -> None:
+        """What a killed process had frozen is gone; its instances lie where they lay."""
+        shutil.rmtree(self._root / FROZEN, ignore_errors=True)
 
     def listing(self, study: Path) -> Listing:
         """What lies in the folder of a study now."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -36,11 +37,11 @@ class _Seen:
     """What the last look found.
 
     Attributes:
-        listing: Of the study's folder.
+        signature: Of the study's folder.
         since: Monotonic seconds from which on it did not change.
     """
 
-    listing: Listing
+    signature: Listing
     since: float
 
 
@@ -66,6 +67,7 @@ class StudyIntake:
         """With the site's own folders and ingest."""
         received = Received(site.folder.received)
         received.open()
+        received.thaw()
         return cls(
             site, received, StudyStore(site.folder.intake_store), lambda folder, now: SiteIngest(site, now).run(folder)
         )
@@ -86,25 +88,23 @@ class StudyIntake:
             del self._seen[gone]
         for folder in folders:
             self.received.settle(folder)
-            listing = self.received.listing(folder)
-            if not listing:
+            if not folder.exists():
                 continue
-            seen = self._seen.get(folder.name)
-            if seen is None or seen.listing != listing:
-                self._seen[folder.name] = _Seen(listing, monotonic)
-                self._note_arrival(folder, listing, again=seen is not None, now=now)
-                continue
-            if monotonic - seen.since >= self._wait(folder.name):
-                worked += self._work(folder, listing, now=now)
+            signature, seen = self.received.signature(folder), self._seen.get(folder.name)
+            if seen is None or seen.signature != signature:
+                self._seen[folder.name] = _Seen(signature, monotonic)
+                self._note_arrival(folder, again=seen is not None, now=now)
+            elif monotonic - seen.since >= self._wait(folder.name):
+                worked += self._work(folder, now=now)
                 seen.since = monotonic
         return worked
 
-    def _note_arrival(self, folder: Path, listing: Listing, *, again: bool, now: datetime) -> None:
+    def _note_arrival(self, folder: Path, *, again: bool, now: datetime) -> None:
         """The study is receiving; after a start of this process it stands where it stood, unless something of it came."""
-        row = self.store.study(folder.name)
-        if not again and row is not None and row.instances == len(listing) and row.state not in GONE:
-            return
-        self.store.put(StudyRow(folder.name, StudyState.RECEIVING, "OK", len(listing), 0, utc_text(now)))
+        row, instances = self.store.study(folder.name), len(self.received.listing(folder))
+        same = row is not None and row.instances == instances and row.state not in GONE
+        if instances and (again or not same):
+            self.store.put(StudyRow(folder.name, StudyState.RECEIVING, "OK", instances, 0, utc_text(now)))
 
     def _wait(self, study: str) -> float:
         """Seconds without change before the study is worked on."""
@@ -119,22 +119,19 @@ class StudyIntake:
             case _:
                 return float("inf")
 
-    def _work(self, folder: Path, listing: Listing, *, now: datetime) -> int:
-        row = self.store.study(folder.name)
-        if row is None:
+    def _work(self, folder: Path, *, now: datetime) -> int:
+        row, listing = self.store.study(folder.name), self.received.listing(folder)
+        if row is None or not listing:
             return 0
         at = replace(row, instances=len(listing), updated_at=utc_text(now))
         if self.site.config.intake.legal_basis is None:
             self._put(at, StudyState.HELD, NO_LEGAL_BASIS)
             return 1
         try:
-            report = self.ingest(folder, now)
-        except MyofedError as error:
-            self._failed(at, error.code)
-            return 1
-        except OSError as error:
-            full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            self._failed(at, "DISK_FULL" if full else system_error(error).code)
+            with self.received.frozen(folder, listing) as frozen:
+                report = self.ingest(frozen, now)
+        except Exception as error:  # noqa: BLE001  one study's defect costs that study; told by type and place
+            self._failed(at, _code_of(error))
             return 1
         if not report.complete:
             self._put(at, StudyState.QUARANTINED, _first_code(report))
@@ -151,6 +148,16 @@ class StudyIntake:
         if (row.state, row.code) != (state, code):
             log.info("study %s: %s (%s)", row.study[:8], state.value, code)
         self.store.put(replace(row, state=state, code=code))
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, MyofedError):
+        return error.code
+    if isinstance(error, OSError):
+        return "DISK_FULL" if error.errno in {errno.ENOSPC, errno.EDQUOT} else system_error(error).code
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    log.error("unexpected %s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+    return "INTERNAL_ERROR"
 
 
 def _first_code(report: IngestReport) -> str:

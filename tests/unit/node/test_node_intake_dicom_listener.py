@@ -206,9 +206,24 @@ def test_what_cannot_be_kept_is_not_acknowledged(
         patch.setattr(intake.received, "free_bytes", lambda: 10)
         assert store(listener.port, instance(3)) == [0xA700]
     intake.settings = settings(max_instance_mb=1)
-    assert store(listener.port, instance(4, PixelData=b"\0" * (2 << 20), BitsAllocated=16)) == [0xA700]
+    assert store(listener.port, instance(4, PixelData=b"\0" * (3 << 19), BitsAllocated=16)) == [0xA700]
     assert kept(intake) == []
     assert intake.counts == {"INSTANCE_UNREADABLE": 1, "DISK_REFUSES": 1, "OUT_OF_RESOURCES": 2}
+
+
+def test_endless_instance_ends_its_association_before_it_fills_the_memory(
+    intake: Intake, listener: DicomListener
+) -> None:
+    """Others go on; many instances over one association are not added up."""
+    intake.settings = settings(max_instance_mb=1)
+    association = call(listener.port)
+    assert "Status" not in association.send_c_store(instance(1, PixelData=b"\0" * (8 << 20), BitsAllocated=16))
+    assert (
+        store(listener.port, *(instance(n, PixelData=b"\0" * (1 << 19), BitsAllocated=16) for n in range(2, 8)))
+        == [0] * 6
+    )
+    assert intake.counts["OUT_OF_RESOURCES"] >= 1
+    assert len(kept(intake)) == 6
 
 
 def test_instance_that_is_another_than_announced_is_refused(intake: Intake) -> None:

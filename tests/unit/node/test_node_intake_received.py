@@ -165,6 +165,51 @@ def test_place_that_changes_all_the_time_is_an_error(received: Received, monkeyp
     assert len(tries) == module.TRIES
 
 
+def test_move_that_was_not_settled_is_no_success(received: Received, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever happens in the thread that works for all, nobody is told that an instance is safe that is not."""
+
+    def broken(_group: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(group_commit, "_settle", broken)
+    with pytest.raises((MemoryError, OSError)):
+        received.keep(PLACE, [b"x"])
+    assert files(received) == []
+    monkeypatch.undo()
+    assert received.keep(PLACE, [b"x"]) is Kept.NEW
+
+
+def test_frozen_study_is_what_it_was(received: Received, tmp_path: Path) -> None:
+    """What comes meanwhile is not in it; nothing of it is left, also after a kill."""
+    received.keep(instance(1), [b"early"])
+    (study,) = received.studies()
+    with received.frozen(study, received.listing(study)) as folder:
+        received.keep(instance(2), [b"late"])
+        assert [path.read_bytes() for path in folder.rglob("*.dcm")] == [b"early"]
+        assert list(received.studies()) == [study]
+    left = tmp_path / "received" / module.FROZEN
+    assert not left.exists()
+    (left / "x").mkdir(parents=True)
+    received.thaw()
+    assert not left.exists()
+    assert files(received) == [b"early", b"late"]
+
+
+def test_signature_changes_whenever_an_instance_comes_or_goes(received: Received) -> None:
+    """In a series that was there, in a new one, and when some are removed; not otherwise."""
+    received.keep(instance(1), [b"1"])
+    (study,) = received.studies()
+    seen = [received.signature(study), received.signature(study)]
+    received.keep(instance(2), [b"2"])
+    seen.append(received.signature(study))
+    received.keep(Place("1.1", "another", "7"), [b"3"])
+    seen.append(received.signature(study))
+    received.remove(study, received.listing(study)[:1])
+    seen.append(received.signature(study))
+    assert seen[0] == seen[1]
+    assert len(set(seen)) == 4
+
+
 def test_group_waits_for_the_one_at_work(received: Received, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who comes while a group is synced is in the next one, and its folder is synced once for all of that."""
     entered, go_on, synced = threading.Event(), threading.Event(), list[Path]()

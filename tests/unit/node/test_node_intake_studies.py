@@ -170,7 +170,13 @@ def test_person_may_delete_what_was_received(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(MyofedError("KEY_MISSING", "x"), "KEY_MISSING"), (OSError(28, "full"), "DISK_FULL")]
+    ("error", "code"),
+    [
+        (MyofedError("KEY_MISSING", "x"), "KEY_MISSING"),
+        (OSError(28, "full"), "DISK_FULL"),
+        (OSError(5, "broken"), "SYSTEM_ERROR"),
+        (ZeroDivisionError("Planted^Name"), "INTERNAL_ERROR"),
+    ],
 )
 def test_failure_is_tried_again_ever_later(bench: Bench, error: Exception, code: str) -> None:
     """After one minute, two, four, at most an hour; a change of the study begins anew."""
@@ -188,6 +194,26 @@ def test_failure_is_tried_again_ever_later(bench: Bench, error: Exception, code:
     row = bench.after(1)
     assert row is not None
     assert (row.state, row.attempts) == (StudyState.RECEIVING, 0)
+
+
+def test_defect_of_one_study_costs_that_study_alone(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Others are ingested; the log tells kind and place, not what the exception quotes."""
+    bench.send(1)
+    bench.intake.received.keep(Place("2", "2.1", "2.1.1"), [b"y"])
+    bench.after(0)
+    broken = min(study.name for study in bench.intake.received.studies())
+
+    def ingest(folder: Path, _now: datetime) -> IngestReport:
+        if folder.name == broken:
+            msg = "Planted^Name"
+            raise KeyError(msg)
+        return DONE
+
+    bench.intake.ingest = ingest
+    bench.after(10)
+    assert sorted(row.state for row in bench.intake.store.studies()) == [StudyState.DONE, StudyState.FAILED]
+    assert "KeyError at test_node_intake_studies.py" in caplog.text
+    assert "Planted" not in caplog.text
 
 
 def test_busy_ingest_is_no_failure(bench: Bench) -> None:
