@@ -106,7 +106,8 @@ class DatasetMerge:
         if source.exists() and _sha256(source) == row.sha256:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.replace(source, target)  # noqa: PTH105  same spelling as everywhere: sync, rename
-            fsync_folder(target.parent)
+            for folder in target.parents[: len(Path(row.path).parts)]:
+                fsync_folder(folder)
         elif not target.exists() or _sha256(target) != row.sha256:
             raise MyofedError(
                 "STAGED_FILE_LOST",

@@ -16,6 +16,7 @@ from myofed_node.coordinator_history import open_evidence
 from myofed_node.coordinator_link import load_link
 from myofed_node.federation.ledger import read_ledger, verify_ledger
 from myofed_node.heartbeat import clock_skew_s, heartbeat
+from myofed_node.intake.received import Received
 from myofed_node.intake.study_store import StudyState, StudyStore
 from myofed_node.signed_heads import kept
 from myofed_node.site_folder import SiteFolder
@@ -333,7 +334,14 @@ def intake(folder: SiteFolder, config: SiteConfig) -> str:
         MyofedError: NO_LEGAL_BASIS; INTAKE_WAITS, studies wait for a person; INTAKE_NO_ROOM.
     """
     settings = config.intake
+    rows = StudyStore(folder.intake_store).studies() if folder.intake_store.exists() else ()
     if settings.port is None:
+        if folder.received.exists() and any(Received(folder.received).studies()):
+            raise _defect(
+                "INTAKE_LEFT",
+                "expected nothing as it came where there is no DICOM port (intake.port), found studies with patients' names",
+                "open the port again until they are done, or `myofed-node intake discard` each",
+            )
         return "no DICOM port (intake.port)"
     if settings.legal_basis is None:
         raise _defect(
@@ -348,7 +356,6 @@ def intake(folder: SiteFolder, config: SiteConfig) -> str:
             f"expected {settings.reserve_gb:g} GiB free (intake.reserve_gb), found {free:.1f}: senders are refused",
             "make room, or move the site folder to a larger disk",
         )
-    rows = StudyStore(folder.intake_store).studies() if folder.intake_store.exists() else ()
     waiting = [row for row in rows if row.state in {StudyState.QUARANTINED, StudyState.FAILED}]
     if waiting:
         raise _defect(

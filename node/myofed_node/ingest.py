@@ -85,7 +85,7 @@ def ingest(
     mine = True
     try:
         report = _in_work_folder(inputs, work, keys=keys, policy=policy, now=now, progress=progress)
-        check_any_dicom(report)
+        _check_any_dicom(report)
         return _publish(work / "dataset", out, report)
     except MyofedError as error:
         mine = error.code != "OUT_BUSY"
@@ -95,7 +95,7 @@ def ingest(
             shutil.rmtree(work, ignore_errors=True)
 
 
-def check_any_dicom(report: IngestReport) -> None:
+def _check_any_dicom(report: IngestReport) -> None:
     """A wrong folder is not a success of nothing.
 
     Raises:
@@ -170,7 +170,7 @@ def _new_series_uid(path: Path, keys: SiteKeys) -> str | None:
     """New SeriesInstanceUID of a file that was withheld, None where it cannot be read: its series would look whole."""
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SeriesInstanceUID"])
-    except (InvalidDicomError, OSError, EOFError, ValueError, NotImplementedError):
+    except (InvalidDicomError, OSError, EOFError, ValueError, NotImplementedError, RecursionError):
         return None
     return new_uid(keys, str(dataset.get("SeriesInstanceUID", ""))) or None
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -42,13 +42,14 @@ class SiteIngest:
     now: datetime
     progress: Progress | None = None
 
-    def run(self, source: Path) -> IngestReport:
+    def run(self, source: Path, *, anew: bool = False) -> IngestReport:
         """Every file and series of `source` has exactly one outcome, and what was converted lies in the site's data set.
 
         The same source again, after a kill or after the end, gives the same report and adds nothing twice.
 
         Args:
             source: DICOM file or folder, as it came from the scanner.
+            anew: What was quarantined before is looked at again: a limit, a text reader or a decoder may be another one now.
 
         Returns:
             The report; its paths are those of the site's data set.
@@ -64,7 +65,11 @@ class SiteIngest:
             self._settle_others(store, row)
             if row.state is IngestState.STORED:
                 shutil.rmtree(self._work(row), ignore_errors=True)
-                return IngestReport.model_validate_json(self._report_path(row).read_bytes())
+                report = IngestReport.model_validate_json(self._report_path(row).read_bytes())
+                if report.complete or not anew:
+                    return report
+                store.advance_ingest(row.id, IngestState.RECEIVED, now=utc_text(self.now))
+                row = replace(row, state=IngestState.RECEIVED)
             staged = self._stage(source, row, store, policy)
             return self._take_in(staged, row, store)
 

@@ -120,7 +120,8 @@ def _intake(folder: SiteFolder, config: SiteConfig, child: Callable[..., ChildSp
         )
         for number in range(1, settings.processes + 1)
     ]
-    return [ports, [child("pipeline", _module("myofed_node.intake.study_process", here), deidentifies=True)]]
+    pipeline = _module("myofed_node.intake.study_process", here)
+    return [ports, [child("pipeline", pipeline, isolation=find_isolation(), deidentifies=True)]]
 
 
 def supernode_command(folder: SiteFolder, ports: Ports) -> list[str]:

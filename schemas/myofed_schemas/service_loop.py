@@ -54,9 +54,11 @@ def free_port() -> int:
 
 def is_listening(host: str, port: int) -> bool:
     """Somebody accepts TCP connections there."""
-    with socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((host, port)) == 0
+    try:
+        with socket.create_connection((host, port), timeout=1.0):
+            return True
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from proofs.intake_kills import killed_intakes
 from proofs.intake_port import port_of
 from proofs.intake_senders import STORESCU, generate, send, send_until_taken
-from pydicom import dcmread
+from pydicom import dcmread, dcmwrite
 
 from myofed_node.intake.received import Received
 
@@ -32,6 +32,22 @@ def test_real_scans_come_as_they_were_sent(tmp_path: Path, shared_data: Path) ->
             assert back.get("PatientID") == sent[back.SOPInstanceUID].get("PatientID")
     log = (port.folder.root / "port.log").read_bytes()
     assert all(str(uid).encode() not in log for uid in sent)
+
+
+def test_log_quotes_no_value_of_an_instance(tmp_path: Path) -> None:
+    """Not even a name in the place of a UID, or a UID with leading zeros: pydicom warns of both and quotes them."""
+    generate(tmp_path / "out", 8, side=8)
+    wrong = {"1.2.0840.19610203": True, "Doe^John": False}
+    with port_of(tmp_path / "a") as port:
+        for number, (uid, taken) in enumerate(wrong.items()):
+            dataset = dcmread(tmp_path / "out" / str(number) / f"{number}.dcm")
+            dataset.StudyInstanceUID = uid
+            (tmp_path / uid).mkdir()
+            dcmwrite(tmp_path / uid / "x.dcm", dataset)
+            assert send(tmp_path / uid, port.number) is taken
+    log = (port.folder.root / "port.log").read_text()
+    assert "INSTANCE_UNREADABLE" in log
+    assert not any(uid in log for uid in wrong)
 
 
 def test_kills_while_eight_senders_send_lose_and_double_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import subprocess
 import sys
 import time
@@ -20,7 +22,9 @@ from scanner_export import export
 
 from myofed_node.config import DEMO_POLICY, SiteConfig
 from myofed_node.intake.desk import IntakeDesk, StudyShown
+from myofed_node.intake.received import Received
 from myofed_node.intake.settings import IntakeSettings, Peer
+from myofed_node.intake.study_store import StudyState
 from myofed_node.site_setup import Site, make_site
 from myofed_schemas.service_loop import free_port, is_listening
 
@@ -48,7 +52,8 @@ def running(site: Site) -> Iterator[int]:
     finally:
         for process in started:
             process.terminate()
-        assert [process.wait(30) for process in started] == [0, 0]
+        ended = {process.wait(30) for process in started}
+        assert ended <= {0, -signal.SIGTERM}, "cleanly, or before it had begun"
         log.close()
 
 
@@ -86,7 +91,7 @@ def test_pushed_study_is_in_the_data_set_and_its_patient_nowhere(tmp_path: Path)
         _until(lambda: any(study.state == "done" for study in _studies(site)), "the study is done")
         assert [study.code for study in _studies(site)] == ["OK"]
     assert len(list(site.folder.dataset.glob("sub-*/ses-*/*/*.nii.gz"))) >= 2
-    assert [path.name for path in site.folder.received.iterdir()] == [".arriving"]
+    assert {path.name for path in site.folder.received.iterdir()} <= {".arriving", ".frozen"}
     assert _left_behind(site) == []
 
 
@@ -102,3 +107,32 @@ def test_study_without_a_legal_basis_waits_and_is_not_touched(tmp_path: Path) ->
     assert all(site.folder.received in path.parents for path in _left_behind(site)), "only what came knows the patient"
     assert len(_left_behind(site)) == sum(1 for _ in source.iterdir())
     assert site.folder.received.stat().st_mode & 0o077 == 0
+
+
+def test_killed_pipeline_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
+    """Three studies, the pipeline killed again and again while it works on them: all are in the data set, once."""
+    site = _site(tmp_path / "a", legal_basis="synthetic")
+    sources = [export(tmp_path / f"out-{n}", Kind(patient=f"SUBJECT{n}", study=n)) for n in range(3)]
+    rng = random.Random(1)
+    with running(site) as port:
+        assert all(send(source, port) for source in sources)
+    command = [sys.executable, "-m", "myofed_node.intake.study_process", str(site.folder.root)]
+    kills = 0
+    end = time.monotonic() + 120
+    while [study.state for study in _studies(site)].count(StudyState.DONE) < 3:
+        assert time.monotonic() < end, _studies(site)
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(rng.uniform(2.5, 4.5) + 1.5 * kills)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+            kills += 1
+    with running(site):
+        _until(lambda: not any(Received(site.folder.received).studies()), "what was received goes")
+    assert kills >= 1
+    assert len(list(site.folder.dataset.glob("sub-*"))) == 3
+    assert len(list(site.folder.dataset.glob("sub-*/ses-*/*/*.nii.gz"))) == 3 * len(
+        list(min(site.folder.dataset.glob("sub-*")).glob("ses-*/*/*.nii.gz"))
+    )
+    assert _left_behind(site) == []

@@ -12,6 +12,9 @@ from typing import Any
 from proofs.intake_port import port_of
 from proofs.intake_senders import SENDERS, generate, send_until_taken
 
+WHICH = ((1,), (2,), (1, 2))
+"""One process of the port, the other, or both."""
+
 
 def killed_intakes(
     instances: int = 2000, kills: int = 20, seed: int = 1, *, longest_s: float = 1.5
@@ -31,7 +34,10 @@ def killed_intakes(
             sendings: list[int] = []
             sender = threading.Thread(target=lambda: sendings.append(send_until_taken(Path(folder, "out"), port.number)))
             sender.start()
-            restarts = [_pause_and_kill(port.kill, rng.uniform(0.1, longest_s)) for _ in range(kills)]
+            restarts = []
+            for _ in range(kills):
+                time.sleep(rng.uniform(0.1, longest_s))
+                restarts.append(port.kill(rng.choice(WHICH)))
             during = sender.is_alive()
             sender.join()
             found, half = port.received(), port.half()
@@ -42,6 +48,7 @@ def killed_intakes(
         failed.append("no sending was disturbed")
     failed += [f"{len(what)} instances {word}" for what, word in ((lost, "lost"), (doubled, "doubled")) if what]
     failed += [f"{half} half files"] if half else []
+    failed += [] if during else ["the senders were done before the last kill"]
     tried = {
         "instances": instances,
         "kills": kills,
@@ -52,8 +59,3 @@ def killed_intakes(
         "seconds": round(time.monotonic() - began, 1),
     }
     return [tried], failed
-
-
-def _pause_and_kill(kill: Any, seconds: float) -> float:
-    time.sleep(seconds)
-    return float(kill())

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,14 +42,14 @@ class Port:
         self.processes = [self._start(number) for number in range(1, PROCESSES + 1)]
         self._wait()
 
-    def kill(self) -> float:
-        """SIGKILL for all, then they are started again, as `up` does; returns the seconds until one listened."""
-        for process in self.processes:
-            process.send_signal(signal.SIGKILL)
-        for process in self.processes:
-            process.wait(10)
+    def kill(self, numbers: Sequence[int] = range(1, PROCESSES + 1)) -> float:
+        """SIGKILL for these, then they are started again, as `up` does; returns the seconds until one listened."""
+        for number in numbers:
+            self.processes[number - 1].send_signal(signal.SIGKILL)
+            self.processes[number - 1].wait(10)
         began = time.monotonic()
-        self.processes = [self._start(number) for number in range(1, PROCESSES + 1)]
+        for number in numbers:
+            self.processes[number - 1] = self._start(number)
         self._wait()
         return time.monotonic() - began
 

@@ -104,7 +104,6 @@ def ingest(
             rules = IngestPolicy(settings.policy, options=settings.options)
             report = ingest_folder(source, out, keys=keys, policy=rules, now=system_now(), progress=progress)
         else:
-            from myofed_node.ingest import check_any_dicom
             from myofed_node.pipeline import SiteIngest
             from myofed_node.site_setup import open_site
 
@@ -116,7 +115,6 @@ def ingest(
                     exit_code=ExitCode.USAGE,
                 )
             report = SiteIngest(open_site(_named(site)), system_now(), progress).run(source)
-            check_any_dicom(report)
         for line in unused_lines(report):
             console.say(line)
         console.result(report, series_lines(report))

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from myofed_node.audit import SiteAudit
 from myofed_node.intake.received import Received
+from myofed_node.intake.study_lock import study_lock
 from myofed_node.intake.study_store import StudyRow, StudyState, StudyStore
 from myofed_node.site_setup import Site
 from myofed_schemas.clock import utc_text
@@ -19,7 +20,7 @@ from myofed_schemas.wire import WireModel
 
 SHORTEST = 8
 ACTIONS = {
-    "NO_LEGAL_BASIS": "the data protection officer sets intake.legal_basis in config.yaml, then restart `up`",
+    "NO_LEGAL_BASIS": "the data protection officer sets intake.legal_basis in config.yaml; then restart `up`",
     "DISK_FULL": "make room; it is tried again by itself",
 }
 """What takes a study further, by its code; for others by its state."""
@@ -76,8 +77,12 @@ class IntakeDesk:
         """It is worked on again, at the pipeline's next look.
 
         Raises:
-            MyofedError: INTAKE_STUDY_UNKNOWN, INTAKE_NOTHING_TO_RETRY.
+            MyofedError: INTAKE_STUDY_UNKNOWN, INTAKE_NOTHING_TO_RETRY, INTAKE_BUSY.
         """
+        with study_lock(self.site.folder):
+            return self._retry(study, now=now)
+
+    def _retry(self, study: str, *, now: datetime) -> StudyShown:
         row = self._find(study)
         if row.state not in {StudyState.QUARANTINED, StudyState.FAILED}:
             raise MyofedError(
@@ -89,17 +94,22 @@ class IntakeDesk:
         return self._put(row, StudyState.RECEIVING, "OK", "INTAKE_RETRIED", now=now)
 
     def discard(self, study: str, *, now: datetime) -> StudyShown:
-        """What was received of it is gone.
+        """What was received of it is gone; what comes of it meanwhile stays, and opens it again.
+
+        It stands in the audit chain before the first file goes; killed in the middle, the pipeline ends it.
 
         Raises:
-            MyofedError: INTAKE_STUDY_UNKNOWN.
+            MyofedError: INTAKE_STUDY_UNKNOWN, INTAKE_BUSY.
         """
-        row = self._find(study)
-        received = Received(self.site.folder.received)
-        folder = self.site.folder.received / row.study
-        if folder.exists():
-            received.remove(folder, received.listing(folder))
-        return self._put(row, StudyState.DISCARDED, "OK", "INTAKE_DISCARDED", now=now)
+        with study_lock(self.site.folder):
+            row = self._find(study)
+            received, folder = Received(self.site.folder.received), self.site.folder.received / row.study
+            listing = received.listing(folder) if folder.exists() else ()
+            shown = self._put(row, StudyState.DISCARDED, "OK", "INTAKE_DISCARDED", now=now)
+            if listing:
+                received.give_up(folder, listing)
+                received.settle(folder)
+            return shown
 
     def _put(self, row: StudyRow, state: StudyState, code: str, action: str, *, now: datetime) -> StudyShown:
         detail: dict[str, str | int] = {"was": row.code, "instances": row.instances}

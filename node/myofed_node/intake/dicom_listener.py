@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from socketserver import BaseServer
 from typing import Any, Self
 
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -29,6 +30,11 @@ log = logging.getLogger("myofed.intake")
 SUCCESS, OUT_OF_RESOURCES, NOT_AS_ANNOUNCED, UNREADABLE = 0x0000, 0xA700, 0xA900, 0xC000
 """PS3.4 annex B.2.3: what a sender is answered."""
 ACSE_TIMEOUT_S, DIMSE_TIMEOUT_S, NETWORK_TIMEOUT_S = 30, 60, 300
+STALL_S = 60.0
+"""A caller that stops in the middle of what it says loses its connection; without that it would hold its place for ever."""
+MOST_CONNECTIONS = 4
+"""Times the associations: connections that have not said yet who they are."""
+ENDS_S = 5.0
 LOOK_AT_DISK_S = 1.0
 GIB, MIB = 1 << 30, 1 << 20
 MAX_PDU_BYTES = 1 << 17
@@ -112,6 +118,11 @@ class _KnownAddresses(ThreadedAssociationServer):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
 
+    def shutdown(self) -> None:
+        """Nobody is let in any more; who is in is left as is (pynetdicom's own looks for a server that `make_server` never notes)."""
+        BaseServer.shutdown(self)
+        self.server_close()
+
     def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
         """The next caller whose address is known; a handshake of TLS is left to its own thread, where it stops nobody else.
 
@@ -124,8 +135,13 @@ class _KnownAddresses(ThreadedAssociationServer):
             caller.close()
             self.intake.note("CALLER_UNKNOWN")
             raise ConnectionRefusedError
+        if len(self.active_associations) >= MOST_CONNECTIONS * self.intake.settings.max_associations:
+            caller.close()
+            self.intake.note("TOO_MANY_CALLERS")
+            raise ConnectionRefusedError
+        caller.settimeout(STALL_S)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if self.ssl_context is not None:
-            caller.settimeout(ACSE_TIMEOUT_S)
             caller = self.ssl_context.wrap_socket(caller, server_side=True, do_handshake_on_connect=False)
         return caller, address
 
@@ -159,6 +175,7 @@ class DicomListener:
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax or "", SYNTAXES)
         handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, self._bound),
             (evt.EVT_REQUESTED, self._asked),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_DATA_RECV, self._measure),
@@ -173,14 +190,34 @@ class DicomListener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """The port is closed; associations that are open are aborted, and their senders send again."""
-        if self._entity is not None:
-            self._entity.shutdown()
+        """The port is closed; associations that are open are aborted, and their senders send again.
+
+        pynetdicom waits for ever for a caller that has not said yet who it is; what is acknowledged is on disk, so nobody waits here.
+        """
+        if self._entity is not None and self._server is not None:
+            self._server.shutdown()
+            ending = threading.Thread(target=self._entity.shutdown, name="dicom-port-end", daemon=True)
+            ending.start()
+            ending.join(ENDS_S)
 
     @property
     def port(self) -> int:
         """On which it listens."""
         return int(self._server.server_address[1]) if self._server is not None else 0
+
+    def _bound(self, event: evt.Event) -> None:
+        """A PDU that is longer than we said we take is not read: pynetdicom would hold all of it in memory."""
+        connection = event.assoc.dul.socket
+        assert connection is not None
+        read = connection.recv
+
+        def bounded(count: int) -> bytearray:
+            if count > MAX_PDU_BYTES:
+                self._intake.note("PDU_TOO_LONG")
+                raise ConnectionAbortedError
+            return read(count)
+
+        setattr(connection, "recv", bounded)  # noqa: B010  a test sees whether pynetdicom still asks it
 
     def _asked(self, event: evt.Event) -> None:
         """A peer's name from another peer's address is refused, too."""
@@ -202,7 +239,8 @@ class DicomListener:
         self._held.pop(id(event.assoc), None)
 
     def _store(self, event: evt.Event) -> int:
-        self._held[id(event.assoc)] = 0
+        if event.assoc.dimse.msg_queue.empty():  # else the sender does not wait for answers, and all that counts on
+            self._held[id(event.assoc)] = 0
         assert isinstance(event.request, C_STORE), "the handler of C-STORE"
         return self._intake.take(
             event.encoded_dataset(),

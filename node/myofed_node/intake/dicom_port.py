@@ -12,26 +12,30 @@ from pathlib import Path
 from myofed_node.config import load_config
 from myofed_node.intake.dicom_listener import DicomListener, Intake
 from myofed_node.intake.received import Received
+from myofed_node.intake.silence import silence_libraries
 from myofed_node.intake.tls import server_context
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.json_log import configure_logging, style_of
 from myofed_schemas.supervise import die_with_parent
 
+log = logging.getLogger("myofed.intake")
+
 
 def main() -> None:
     """The port is open until SIGTERM or SIGINT, or until `up` dies."""
     die_with_parent()
     configure_logging("intake", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes UIDs and names of callers
+    silence_libraries()
     folder = SiteFolder(Path(sys.argv[1]))
     received = Received(folder.received, receiver=int(sys.argv[2]))
     received.open()
-    received.sweep()
+    threading.excepthook = _told_by_kind
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     settings = load_config(folder.config).intake
+    received.sweep(above=settings.processes if sys.argv[2] == "1" else None)
     try:
         tls = server_context(settings.tls, root=folder.root) if settings.tls else None
     except MyofedError as error:
@@ -39,6 +43,11 @@ def main() -> None:
         sys.exit(error.exit_code)
     with DicomListener(Intake(received, settings), tls=tls):
         stop.wait()
+
+
+def _told_by_kind(args: threading.ExceptHookArgs) -> None:
+    """A thread of pynetdicom ended; its traceback could quote what a sender sent."""
+    log.warning("a thread ended by %s", args.exc_type.__name__)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from myofed_schemas.files import fsync_folder
 
+FOLDERS_ABOVE = 2
+"""Of the folder of a file: they may be new, too, made by whatever process."""
+
 
 @dataclass
 class _Move:
@@ -44,7 +47,7 @@ class GroupCommit:
 
         Args:
             draft: A whole file on the same file system; gone afterwards.
-            final: Its folder exists, durably.
+            final: Its folder exists; its name and those of the folder and the two above it are synced.
 
         Raises:
             FileExistsError: There is such a file; it is as it was.
@@ -80,12 +83,13 @@ def _settle(group: list[_Move]) -> None:
             move.final.hardlink_to(move.draft)  # a rename would replace a file that came meanwhile
         except OSError as error:
             move.error = error
-    for folder in {move.final.parent for move in group if move.error is None}:
+    levels = ((folder, *folder.parents[:FOLDERS_ABOVE]) for folder in {move.final.parent for move in group})
+    for folder in {each for level in levels for each in level}:
         try:
             fsync_folder(folder)
         except OSError as error:
             for move in group:
-                if move.final.parent == folder:
+                if folder in move.final.parents:
                     move.error = move.error or error
     for move in group:
         move.draft.unlink(missing_ok=True)

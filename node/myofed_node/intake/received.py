@@ -73,18 +73,24 @@ class Received:
         """
         self._root, self._arriving = root, root / ARRIVING / str(receiver)
         self._commits = GroupCommit()
-        self._made: set[Path] = set()
 
     def open(self) -> None:
         """The folder is there."""
         for folder in (self._root, self._arriving.parent, self._arriving):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fsync_folder(self._root)
+        for folder in (self._root, self._root.parent):
+            fsync_folder(folder)
 
-    def sweep(self) -> None:
-        """What a killed receiver of this number had not finished is gone: nobody was told that it is here."""
-        for left in self._arriving.iterdir():
-            left.unlink()
+    def sweep(self, *, above: int | None = None) -> None:
+        """What a killed receiver of this number had not finished is gone: nobody was told that it is here.
+
+        Args:
+            above: Also that of receivers with a higher number: there are so many no more.
+        """
+        for folder in self._arriving.parent.iterdir():
+            if folder == self._arriving or (above is not None and int(folder.name) > above):
+                for left in folder.iterdir():
+                    left.unlink()
 
     def keep(self, place: Place, content: list[bytes]) -> Kept:
         """The instance is on disk, exactly once, also after a power cut or a second sending.
@@ -99,29 +105,25 @@ class Received:
         folder = self._root / place.folder()
         first = folder / f"{name_of(place.instance)}.dcm"
         for _ in range(TRIES):
-            known = _known(first, content)
-            if known is Kept.KNOWN:
-                fsync_folder(folder)  # whoever wrote it may have been killed before
-                return Kept.KNOWN
-            final = first if known is None else first.with_suffix(f".{_digest(content)[:NAME_CHARACTERS]}.dcm")
-            self._make(folder)
             try:
-                self._commit(content, final)
+                return self._keep_once(first, content)
             except (FileExistsError, FileNotFoundError):
-                self._made.discard(folder)
                 continue  # the same instance came meanwhile by another way, or its folder was empty and went
-            return known or Kept.NEW
         msg = "the place of an instance changes all the time"
         raise OSError(msg)
 
-    def _make(self, folder: Path) -> None:
-        """The folder of a series is there, durably."""
-        if folder in self._made:
-            return
-        for each in (folder.parent, folder):
-            each.mkdir(mode=0o700, exist_ok=True)
-            fsync_folder(each.parent)
-        self._made.add(folder)
+    def _keep_once(self, first: Path, content: list[bytes]) -> Kept:
+        digest = _digest(content)
+        known = _known(first, digest)
+        if known is Kept.KNOWN:
+            for folder in (first.parent, first.parent.parent, self._root):
+                fsync_folder(folder)  # whoever wrote it may have been killed before
+            return Kept.KNOWN
+        final = first if known is None else _other(first, digest)
+        for folder in (first.parent.parent, first.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self._commit(content, final)
+        return known or Kept.NEW
 
     def _commit(self, content: list[bytes], final: Path) -> None:
         descriptor, draft = tempfile.mkstemp(dir=self._arriving)
@@ -136,16 +138,16 @@ class Received:
         """The folder of each study that lies here."""
         return (path for path in sorted(self._root.iterdir()) if path.is_dir() and path.name not in {ARRIVING, FROZEN})
 
-    def remove(self, study: Path, listing: Listing) -> None:
-        """These instances are in the data set: they go, and folders that nothing else came to meanwhile.
-
-        What goes is on disk before the first goes; killed in the middle, `settle` ends it.
-        """
+    def give_up(self, study: Path, listing: Listing) -> None:
+        """It is decided, and on disk, that these instances go; `settle` removes them."""
         write_atomically(study / TO_REMOVE, json.dumps(listing).encode())
-        self.settle(study)
+
+    def is_given_up(self, study: Path) -> bool:
+        """Whether a removal was begun and not ended."""
+        return (study / TO_REMOVE).exists()
 
     def settle(self, study: Path) -> None:
-        """A removal that was begun is ended; a study without one is left as it is."""
+        """What was given up goes, and folders that nothing else came to meanwhile; killed in the middle, again."""
         begun = study / TO_REMOVE
         if not begun.exists():
             return
@@ -203,13 +205,18 @@ def name_of(uid: str) -> str:
     return hashlib.sha256(uid.encode()).hexdigest()[:NAME_CHARACTERS]
 
 
-def _known(first: Path, content: list[bytes]) -> Kept | None:
+def _other(first: Path, digest: str) -> Path:
+    """Name of an instance with a UID under which another one lies."""
+    return first.with_suffix(f".{digest[:NAME_CHARACTERS]}.dcm")
+
+
+def _known(first: Path, digest: str) -> Kept | None:
     """Whether these bytes lie here, or others of the same UID; None where none do."""
+    if _other(first, digest).exists():
+        return Kept.KNOWN
     if not first.exists():
         return None
-    digest = _digest(content)
-    other = first.with_suffix(f".{digest[:NAME_CHARACTERS]}.dcm")
-    return Kept.KNOWN if other.exists() or _digest_of(first) == digest else Kept.OTHER
+    return Kept.KNOWN if _digest_of(first) == digest else Kept.OTHER
 
 
 def _digest(content: list[bytes]) -> str:

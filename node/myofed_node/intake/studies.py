@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from myofed_node.intake.received import Listing, Received
+from myofed_node.intake.study_lock import study_lock
 from myofed_node.intake.study_store import StudyRow, StudyState, StudyStore
 from myofed_node.pipeline import SiteIngest
 from myofed_node.site_setup import Site
@@ -24,11 +25,12 @@ from myofed_schemas.errors import MyofedError, system_error
 log = logging.getLogger("myofed.intake")
 
 NO_LEGAL_BASIS = "NO_LEGAL_BASIS"
-BUSY = frozenset({"INGEST_RUNNING"})
+BUSY = frozenset({"INGEST_RUNNING", "INTAKE_BUSY"})
 """Somebody else is at work: no failure, and tried again at the next look."""
 Ingest = Callable[[Path, datetime], IngestReport]
 GONE = frozenset({StudyState.DONE, StudyState.DISCARDED})
 """What was received of it is gone: what lies there came since."""
+MOST_DOUBLINGS = 10
 FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 3600.0
 
 
@@ -69,15 +71,19 @@ class StudyIntake:
         received.open()
         received.thaw()
         return cls(
-            site, received, StudyStore(site.folder.intake_store), lambda folder, now: SiteIngest(site, now).run(folder)
+            site,
+            received,
+            StudyStore(site.folder.intake_store),
+            lambda folder, now: SiteIngest(site, now).run(folder, anew=True),
         )
 
-    def look(self, *, now: datetime, monotonic: float) -> int:
-        """Every study that is complete was taken as far as it goes.
+    def look(self, *, now: datetime, clock: Callable[[], float]) -> int:
+        """Every study that is complete was taken as far as it goes; a defect of one stops no other.
 
         Args:
             now: UTC.
-            monotonic: Seconds of a clock that nobody sets; quiet times are measured by it.
+            clock: Seconds of a clock that nobody sets; quiet times are measured by it, anew for each study, for one before
+                may have taken an hour.
 
         Returns:
             How many studies were worked on.
@@ -87,17 +93,37 @@ class StudyIntake:
         for gone in self._seen.keys() - {folder.name for folder in folders}:
             del self._seen[gone]
         for folder in folders:
-            self.received.settle(folder)
-            if not folder.exists():
-                continue
-            signature, seen = self.received.signature(folder), self._seen.get(folder.name)
-            if seen is None or seen.signature != signature:
-                self._seen[folder.name] = _Seen(signature, monotonic)
-                self._note_arrival(folder, again=seen is not None, now=now)
-            elif monotonic - seen.since >= self._wait(folder.name):
-                worked += self._work(folder, now=now)
-                seen.since = monotonic
+            try:
+                worked += self._look_at(folder, now=now, clock=clock)
+            except Exception as error:  # noqa: BLE001  one study's defect costs that study; told by type and place
+                code = _code_of(error)
+                if code not in BUSY:
+                    log.warning("study %s: %s", folder.name[:8], code)
         return worked
+
+    def _look_at(self, folder: Path, *, now: datetime, clock: Callable[[], float]) -> int:
+        if self.received.is_given_up(folder):
+            self._end_removal(folder, now=now)
+        if not folder.exists():
+            return 0
+        signature, seen = self.received.signature(folder), self._seen.get(folder.name)
+        if seen is None or seen.signature != signature:
+            self._seen[folder.name] = _Seen(signature, clock())
+            self._note_arrival(folder, again=seen is not None, now=now)
+            return 0
+        if clock() - seen.since < self._wait(folder.name):
+            return 0
+        with study_lock(self.site.folder):
+            self._work(folder, now=now)
+        seen.since = clock()
+        return 1
+
+    def _end_removal(self, folder: Path, *, now: datetime) -> None:
+        """Whoever decided that it goes was killed before the end; it was done, unless a person had it deleted."""
+        row = self.store.study(folder.name)
+        if row is not None and row.state not in GONE:
+            self.store.put(replace(row, state=StudyState.DONE, code="OK", updated_at=utc_text(now)))
+        self.received.settle(folder)
 
     def _note_arrival(self, folder: Path, *, again: bool, now: datetime) -> None:
         """The study is receiving; after a start of this process it stands where it stood, unless something of it came."""
@@ -115,30 +141,31 @@ class StudyIntake:
             case StudyState.HELD:
                 return min(quiet, FIRST_RETRY_S)
             case StudyState.FAILED:
-                return min(FIRST_RETRY_S * 2.0 ** (row.attempts - 1), LONGEST_RETRY_S) if row.attempts else 0.0
+                doubled = min(row.attempts - 1, MOST_DOUBLINGS)
+                return min(FIRST_RETRY_S * 2.0**doubled, LONGEST_RETRY_S) if row.attempts else 0.0
             case _:
                 return float("inf")
 
-    def _work(self, folder: Path, *, now: datetime) -> int:
+    def _work(self, folder: Path, *, now: datetime) -> None:
         row, listing = self.store.study(folder.name), self.received.listing(folder)
         if row is None or not listing:
-            return 0
+            return
         at = replace(row, instances=len(listing), updated_at=utc_text(now))
         if self.site.config.intake.legal_basis is None:
             self._put(at, StudyState.HELD, NO_LEGAL_BASIS)
-            return 1
+            return
         try:
             with self.received.frozen(folder, listing) as frozen:
                 report = self.ingest(frozen, now)
         except Exception as error:  # noqa: BLE001  one study's defect costs that study; told by type and place
             self._failed(at, _code_of(error))
-            return 1
+            return
         if not report.complete:
             self._put(at, StudyState.QUARANTINED, _first_code(report))
-            return 1
-        self.received.remove(folder, listing)
+            return
+        self.received.give_up(folder, listing)
         self._put(at, StudyState.DONE, "OK")
-        return 1
+        self.received.settle(folder)
 
     def _failed(self, row: StudyRow, code: str) -> None:
         attempts = row.attempts if code in BUSY else row.attempts + 1

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from myofed_node.intake.silence import silence_libraries
 from myofed_node.intake.studies import StudyIntake
 from myofed_node.site_setup import open_site
 from myofed_schemas.clock import system_now
@@ -27,6 +28,7 @@ NICENESS = 10
 def main() -> None:
     """Studies are worked on until SIGTERM or SIGINT, or until `up` dies."""
     die_with_parent()
+    silence_libraries()
     os.nice(NICENESS)
     configure_logging("pipeline", style=style_of(os.environ.get("MYOFED_LOG_FORMAT")))
     stop = threading.Event()
@@ -35,7 +37,7 @@ def main() -> None:
     try:
         intake = StudyIntake.of(open_site(Path(sys.argv[1])))
         while not stop.is_set():
-            intake.look(now=system_now(), monotonic=time.monotonic())
+            intake.look(now=system_now(), clock=time.monotonic)
             stop.wait(LOOK_EVERY_S)
     except MyofedError as error:
         sys.stderr.write(f"{error}\n")

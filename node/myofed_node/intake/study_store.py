@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,16 +90,22 @@ class StudyStore:
                 (row.study, row.state, row.code, row.instances, row.attempts, row.updated_at),
             )
 
+    def _create(self, connection: sqlite3.Connection) -> None:
+        """One process at a time: SQLite does not wait for the lock under which a file gets its journal."""
+        with self._path.with_suffix(".lock").open("ab") as lock:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
+            if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+                self._path.chmod(0o600)
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S)
         try:
             connection.execute("PRAGMA synchronous = FULL")
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                self._path.chmod(0o600)
-                connection.execute("PRAGMA journal_mode = WAL")
-                script = SCHEMA.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
-                connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+                self._create(connection)
             with connection:
                 yield connection
         finally:

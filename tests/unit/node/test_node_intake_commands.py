@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from site_factories import NOW_TEXT, demo_site
+from site_factories import NOW, NOW_TEXT, demo_site
 from typer.testing import CliRunner
 
 from myofed_node import doctor_checks, up
 from myofed_node.cli import app
 from myofed_node.config import write_config
+from myofed_node.intake.desk import IntakeDesk
 from myofed_node.intake.received import Place, Received, name_of
 from myofed_node.intake.settings import IntakeSettings, Peer
 from myofed_node.intake.study_store import StudyRow, StudyState, StudyStore
@@ -84,6 +85,9 @@ def test_doctor_looks_at_the_intake(site: Site, monkeypatch: pytest.MonkeyPatch)
     assert code(SETTINGS) == "INTAKE_WAITS"
     assert code(SETTINGS.model_copy(update={"legal_basis": None})) == "NO_LEGAL_BASIS"
     assert code(SETTINGS.model_copy(update={"reserve_gb": 1e6})) == "INTAKE_NO_ROOM"
+    assert code(IntakeSettings()) == "INTAKE_LEFT", "patients' names lie there, and nobody works on them"
+    desk = IntakeDesk(site)
+    desk.discard(STUDY, now=NOW)
     assert code(IntakeSettings()) == "no DICOM port (intake.port)"
     StudyStore(site.folder.intake_store).put(StudyRow(STUDY, StudyState.DONE, "OK", 1, 0, NOW_TEXT))
     assert code(SETTINGS) == "MYOFED on 127.0.0.1:11112, 1 peers, 1 studies"
@@ -98,5 +102,9 @@ def test_up_starts_port_and_pipeline_where_the_site_has_a_port(site: Site) -> No
     assert all("myofed_node.confinement" in specs[name].argv for name in ("intake", "intake-2"))
     assert [specs[name].argv[-1] for name in ("intake", "intake-2")] == ["1", "2"]
     assert "myofed_node.confinement" not in specs["pipeline"].argv
+    alone = up.without_network(["x"], isolation=up.find_isolation())[:-1]
+    assert list(specs["pipeline"].argv)[: len(alone)] == alone, (
+        "as the worker, it has no network where this host can do that"
+    )
     assert list(specs["pipeline"].argv)[-2:] == ["myofed_node.intake.study_process", str(site.folder.root)]
     assert specs["intake"].ready() is False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -21,11 +22,13 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
+from myofed_node.intake import dicom_listener as module
 from myofed_node.intake.dicom_listener import DicomListener, Intake
 from myofed_node.intake.received import Received
 from myofed_node.intake.settings import IntakeSettings, Peer, TlsSettings
 from myofed_node.intake.tls import server_context
 from myofed_schemas.errors import MyofedError
+from myofed_schemas.service_loop import is_listening
 
 FREE_PORT = 1
 """Stands for any: the tests ask for port 0."""
@@ -224,6 +227,74 @@ def test_endless_instance_ends_its_association_before_it_fills_the_memory(
     )
     assert intake.counts["OUT_OF_RESOURCES"] >= 1
     assert len(kept(intake)) == 6
+
+
+def raw_caller(port: int) -> socket.socket:
+    caller = socket.create_connection(("127.0.0.1", port))
+    caller.settimeout(20)
+    return caller
+
+
+def is_closed(caller: socket.socket) -> bool:
+    """The other side has ended the connection."""
+    try:
+        return caller.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_caller_that_stalls_in_a_pdu_loses_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scanner that lost power in the middle holds no place for ever; the next sender is served."""
+    monkeypatch.setattr(module, "STALL_S", 0.5)
+    monkeypatch.setattr(module, "ACSE_TIMEOUT_S", 2)
+    received = Received(tmp_path / "received")
+    received.open()
+    with DicomListener(Intake(received, settings(max_associations=1))) as listener:
+        stalled = raw_caller(listener.port)
+        stalled.sendall(b"\x01\x00\x00")
+        assert is_closed(stalled)
+        end = time.monotonic() + 20
+        while not (association := call(listener.port)).is_established:
+            assert time.monotonic() < end, "the place is still taken"
+            time.sleep(0.1)
+        association.release()
+        stalled.close()
+
+
+def test_port_closes_though_a_caller_says_nothing(tmp_path: Path) -> None:
+    """Pynetdicom alone would wait for it for ever."""
+    received = Received(tmp_path / "received")
+    received.open()
+    with DicomListener(Intake(received, settings())) as listener:
+        caller = raw_caller(listener.port)
+        port = listener.port
+    assert not is_listening("127.0.0.1", port)
+    caller.close()
+
+
+def test_pdu_that_announces_a_gigabyte_is_not_read(intake: Intake, listener: DicomListener) -> None:
+    """Neither before the association nor in it; pynetdicom itself would hold all of it."""
+    with raw_caller(listener.port) as caller:
+        caller.sendall(b"\x01\x00" + (1 << 30).to_bytes(4, "big") + b"\x00" * 1000)
+        assert is_closed(caller)
+    assert intake.counts["PDU_TOO_LONG"] == 1
+    assert store(listener.port, instance(1)) == [0]
+
+
+def test_more_connections_than_may_wait_are_closed(tmp_path: Path) -> None:
+    """Before they have said who they are."""
+    received = Received(tmp_path / "received")
+    received.open()
+    intake = Intake(received, settings(max_associations=1))
+    with DicomListener(intake) as listener:
+        waiting = [raw_caller(listener.port) for _ in range(module.MOST_CONNECTIONS)]
+        end = time.monotonic() + 20
+        while not intake.counts["TOO_MANY_CALLERS"] and time.monotonic() < end:
+            waiting.append(raw_caller(listener.port))
+            time.sleep(0.05)
+        assert is_closed(waiting[-1])
+        for caller in waiting:
+            caller.close()
 
 
 def test_instance_that_is_another_than_announced_is_refused(intake: Intake) -> None:

@@ -13,13 +13,18 @@ import pytest
 
 from myofed_node.intake import group_commit
 from myofed_node.intake import received as module
-from myofed_node.intake.received import TO_REMOVE, Kept, Place, Received, name_of
+from myofed_node.intake.received import TO_REMOVE, Kept, Listing, Place, Received, name_of
 
 PLACE = Place("1.2.3", "1.2.3.4", "1.2.3.4.5")
 
 
 def instance(number: int, *, study: int = 1) -> Place:
     return Place(f"1.{study}", f"1.{study}.2", f"1.{study}.2.{number}")
+
+
+def remove(received: Received, study: Path, listing: Listing) -> None:
+    received.give_up(study, listing)
+    received.settle(study)
 
 
 @pytest.fixture
@@ -55,6 +60,11 @@ def test_same_instance_again_is_known_and_another_is_kept_beside_it(received: Re
         Kept.KNOWN,
     ]
     assert files(received) == [b"first", b"other"]
+    (study,) = received.studies()
+    first = [(name, when) for name, when in received.listing(study) if (study / name).read_bytes() == b"first"]
+    remove(received, study, tuple(first))
+    assert received.keep(PLACE, [b"other"]) is Kept.KNOWN, "under its own name, after the first went"
+    assert files(received) == [b"other"]
 
 
 def test_many_senders_at_once_lose_and_double_nothing(received: Received) -> None:
@@ -105,8 +115,8 @@ def test_what_a_killed_receiver_left_is_swept(received: Received, tmp_path: Path
     assert [path.name for path in (tmp_path / "received" / ".arriving").rglob("half")] == ["half"], (
         "another's is its own"
     )
-    other.sweep()
-    assert list((tmp_path / "received" / ".arriving").rglob("half")) == []
+    received.sweep(above=1)
+    assert list((tmp_path / "received" / ".arriving").rglob("half")) == [], "there is no second receiver any more"
     assert files(received) == [b"x"]
 
 
@@ -117,9 +127,9 @@ def test_removal_leaves_what_came_meanwhile(received: Received) -> None:
     (study,) = received.studies()
     listing = received.listing(study)
     received.keep(instance(3), [b"late"])
-    received.remove(study, listing)
+    remove(received, study, listing)
     assert files(received) == [b"late"]
-    received.remove(study, received.listing(study))
+    remove(received, study, received.listing(study))
     assert list(received.studies()) == []
     assert received.keep(instance(4), [b"later"]) is Kept.NEW
     assert files(received) == [b"later"]
@@ -145,7 +155,7 @@ def test_instance_whose_folder_goes_at_that_moment_is_kept(received: Received, m
     """The pipeline removes the empty folder between its making and the file's arrival."""
     received.keep(instance(1), [b"1"])
     (study,) = received.studies()
-    received.remove(study, received.listing(study))
+    remove(received, study, received.listing(study))
     assert not study.exists()
     assert received.keep(instance(2), [b"2"]) is Kept.NEW
     assert files(received) == [b"2"]
@@ -204,7 +214,7 @@ def test_signature_changes_whenever_an_instance_comes_or_goes(received: Received
     seen.append(received.signature(study))
     received.keep(Place("1.1", "another", "7"), [b"3"])
     seen.append(received.signature(study))
-    received.remove(study, received.listing(study)[:1])
+    remove(received, study, received.listing(study)[:1])
     seen.append(received.signature(study))
     assert seen[0] == seen[1]
     assert len(set(seen)) == 4
@@ -222,6 +232,7 @@ def test_group_waits_for_the_one_at_work(received: Received, monkeypatch: pytest
         real(folder)
 
     received.keep(instance(0), [b"0"])
+    levels = group_commit.FOLDERS_ABOVE + 1
     monkeypatch.setattr(group_commit, "fsync_folder", slow)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(received.keep, instance(1), [b"1"])
@@ -231,4 +242,4 @@ def test_group_waits_for_the_one_at_work(received: Received, monkeypatch: pytest
             pass
         go_on.set()
         assert [each.result(20) for each in (first, *others)] == [Kept.NEW] * 5
-    assert len(synced) == 2
+    assert len(synced) == 2 * levels

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import pytest
 from site_factories import NOW, demo_site
 
 from myofed_node.intake.desk import IntakeDesk
-from myofed_node.intake.received import TO_REMOVE, Place
+from myofed_node.intake.received import TO_REMOVE, Listing, Place
 from myofed_node.intake.settings import IntakeSettings, Peer
 from myofed_node.intake.studies import LONGEST_RETRY_S, StudyIntake
-from myofed_node.intake.study_store import StudyRow, StudyState
+from myofed_node.intake.study_lock import study_lock
+from myofed_node.intake.study_store import StudyRow, StudyState, StudyStore
 from myofed_node.site_setup import Site
 from myofed_schemas.conversion import IngestReport
 from myofed_schemas.errors import MyofedError
@@ -67,7 +70,7 @@ class Bench:
     def after(self, seconds: float) -> StudyRow | None:
         """Where the study stands after a look so much later."""
         self.time += seconds
-        self.intake.look(now=NOW, monotonic=self.time)
+        self.intake.look(now=NOW, clock=lambda: self.time)
         rows = self.intake.store.studies()
         return rows[0] if rows else None
 
@@ -240,12 +243,97 @@ def test_new_process_goes_on_where_the_killed_one_stood(bench: Bench) -> None:
     bench.after(1000)
     assert len(bench.ingested) == 1
     (study,) = bench.intake.received.studies()
-    real = bench.intake.received.settle
-    bench.intake.received.settle = lambda _study: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]  killed there
-    with pytest.raises(KeyboardInterrupt):
-        bench.intake.received.remove(study, bench.intake.received.listing(study))
-    bench.intake.received.settle = real  # type: ignore[method-assign]
-    assert (study / TO_REMOVE).exists()
+    bench.intake.received.give_up(study, bench.intake.received.listing(study))
+    assert (study / TO_REMOVE).exists(), "killed there"
     bench.start()
-    bench.after(1)
+    assert state(bench.after(1)) == (StudyState.DONE, "OK")
     assert bench.files() == 0
+
+
+def test_quiet_time_begins_anew_after_a_long_ingest(bench: Bench) -> None:
+    """What came while another study was ingested for an hour is not complete because the hour is over."""
+    bench.send(1)
+    bench.intake.received.keep(Place("2", "2.1", "2.1.1"), [b"y"])
+    bench.after(0)
+
+    def hour() -> None:
+        bench.time += 3600
+        bench.during = lambda: None
+        bench.intake.received.keep(Place("3", "3.1", "3.1.1"), [b"z"])
+
+    bench.during = hour
+    bench.after(10)
+    bench.after(1)
+    assert len(bench.ingested) == 2, "the third came a second ago"
+    bench.after(10)
+    assert len(bench.ingested) == 3
+
+
+def test_thousand_failures_are_no_defect_of_their_own(bench: Bench) -> None:
+    """The wait stays an hour, however long a study fails."""
+    bench.send(1)
+    bench.after(0)
+    (row,) = bench.intake.store.studies()
+    bench.intake.store.put(replace(row, state=StudyState.FAILED, code="INTERNAL_ERROR", attempts=5000))
+    bench.after(LONGEST_RETRY_S)
+    assert len(bench.ingested) == 1
+
+
+def test_folder_that_cannot_be_looked_at_stops_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has a bad block under one study."""
+    bench.send(1)
+    bench.intake.received.keep(Place("2", "2.1", "2.1.1"), [b"y"])
+    bad = min(study.name for study in bench.intake.received.studies())
+    real = bench.intake.received.signature
+
+    def signature(study: Path) -> Listing:
+        if study.name == bad:
+            raise OSError(5, "Input/output error")
+        return real(study)
+
+    monkeypatch.setattr(bench.intake.received, "signature", signature)
+    bench.after(0)
+    bench.after(10)
+    assert len(bench.ingested) == 1
+
+
+def test_person_and_pipeline_never_change_a_study_at_a_time(bench: Bench) -> None:
+    """While a study is ingested a decision has to wait; while a person decides the pipeline does."""
+    refused = []
+
+    def decide() -> None:
+        desk = IntakeDesk(bench.site)
+        for decision in (desk.retry, desk.discard):
+            with pytest.raises(MyofedError) as caught:
+                decision(desk.list().studies[0].study, now=NOW)
+            refused.append(caught.value.code)
+
+    bench.during = decide
+    bench.send(1)
+    bench.after(0)
+    with study_lock(bench.site.folder):
+        bench.after(10)
+    assert bench.ingested == []
+    assert state(bench.after(1)) == (StudyState.DONE, "OK")
+    assert refused == ["INTAKE_BUSY"] * 2
+
+
+def test_discard_that_was_killed_is_ended_and_stays_discarded(bench: Bench) -> None:
+    """It was on record before the first file went."""
+    bench.answer = NOT_ALL
+    bench.send(1)
+    bench.after(0)
+    row = bench.after(10)
+    assert row is not None
+    (study,) = bench.intake.received.studies()
+    bench.intake.store.put(replace(row, state=StudyState.DISCARDED, code="OK"))
+    bench.intake.received.give_up(study, bench.intake.received.listing(study))
+    assert state(bench.after(1)) == (StudyState.DISCARDED, "OK")
+    assert bench.files() == 0
+
+
+def test_two_processes_make_the_store_at_once(tmp_path: Path) -> None:
+    """None of them finds it locked."""
+    stores = [StudyStore(tmp_path / f"{n // 8}.sqlite") for n in range(160)]
+    with ThreadPoolExecutor(8) as pool:
+        assert all(found == () for found in pool.map(lambda store: store.studies(), stores))

@@ -7,10 +7,13 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mids_factories import Kind
+from scanner_export import export
 from site_factories import NOW, Scan, demo_site, refusal_code, stage_scans, tree, write_labels
 
 import myofed_node.dataset_merge
@@ -258,5 +261,23 @@ def test_site_with_a_broken_override_file_ingests_nothing(tmp_path: Path) -> Non
     for suffix in ("T1w", "T2w"):
         rules = f"rules:\n  - match: {{protocol_name: thigh}}\n    suffix: {suffix}\n"
         (site.folder.root / "overrides.yaml").write_text(f"format: myofed-overrides-1\n{rules}")
-        _ingest(site, tmp_path / "export")
+        assert refusal_code(lambda: _ingest(site, tmp_path / "export")) == "NO_DICOM", "past the overrides"
     assert len(SiteStore(site.folder.store).ingests()) == 2
+
+
+def test_what_was_quarantined_is_looked_at_again_on_demand(tmp_path: Path) -> None:
+    """The same files, keys and policy: without `anew` the report of before, with it another look; what is stored stays as it is."""
+    site = demo_site(tmp_path / "a")
+    source = export(tmp_path / "export", Kind(), Kind(series=2))
+    max(path for path in source.iterdir()).write_bytes(b"")
+    first = SiteIngest(site, NOW).run(source)
+    assert not first.complete
+    stored = {path: path.read_bytes() for path in site.folder.dataset.rglob("*.nii.gz")}
+    later = NOW + timedelta(hours=1)
+    assert SiteIngest(site, later).run(source) == first
+    again = SiteIngest(site, later).run(source, anew=True)
+    assert again.created != first.created
+    assert [series.outcome for series in again.series] == [series.outcome for series in first.series]
+    assert {path: path.read_bytes() for path in site.folder.dataset.rglob("*.nii.gz")} == stored
+    assert stored
+    assert SiteIngest(site, later + timedelta(hours=1)).run(source) == again

@@ -1,0 +1,31 @@
+"""Who changes a study: the pipeline that ingests it, or a person who decides about it; never both at a time."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from myofed_node.site_folder import SiteFolder
+from myofed_schemas.errors import MyofedError
+from myofed_schemas.exit_codes import ExitCode
+
+
+@contextmanager
+def study_lock(folder: SiteFolder) -> Generator[None]:
+    """Nobody else is inside this block at this site; the kernel frees it when the process dies.
+
+    Raises:
+        MyofedError: INTAKE_BUSY.
+    """
+    with (folder.intake / ".studies.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MyofedError(
+                "INTAKE_BUSY",
+                "expected nobody to work on the studies that came, found the pipeline ingesting one",
+                hint="try again in a minute",
+                exit_code=ExitCode.SITE_FOLDER,
+            ) from None
+        yield
