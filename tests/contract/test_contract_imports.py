@@ -19,6 +19,8 @@ VIOLATIONS = {
     "coordinator-no-images": ("coordinator/myofed_coordinator/home.py", "import torch"),
     "learning-no-flower": ("node/myofed_node/learning/split.py", "import flwr"),
     "federation-no-torch": ("node/myofed_node/federation/__init__.py", "import torch"),
+    "intake-one-adapter": ("node/myofed_node/intake/received.py", "import pynetdicom"),
+    "intake-port-takes-in": ("node/myofed_node/intake/received.py", "import httpx"),
     "validator-alone": ("node/myofed_node/mids/validation/validate.py", "import nibabel"),
     "demo-starts-processes": ("deploy/myofed_demo/settings.py", "import myofed_node.site_folder"),
     "client-alone": ("deploy/myofed_client/__init__.py", "import numpy"),

@@ -34,7 +34,7 @@ STALL_S = 60.0
 """A caller that stops in the middle of what it says loses its connection; without that it would hold its place for ever."""
 MOST_CONNECTIONS = 4
 """Times the associations: connections that have not said yet who they are."""
-ENDS_S = 5.0
+ENDS_S, ACCEPTS_S = 5.0, 1.0
 LOOK_AT_DISK_S = 1.0
 GIB, MIB = 1 << 30, 1 << 20
 MAX_PDU_BYTES = 1 << 17
@@ -117,6 +117,7 @@ class _KnownAddresses(ThreadedAssociationServer):
         assert self.socket is not None
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         super().server_bind()
+        self.socket.settimeout(ACCEPTS_S)  # a caller that went before it was let in does not stop the loop
 
     def shutdown(self) -> None:
         """Nobody is let in any more; who is in is left as is (pynetdicom's own looks for a server that `make_server` never notes)."""
@@ -195,10 +196,14 @@ class DicomListener:
         pynetdicom waits for ever for a caller that has not said yet who it is; what is acknowledged is on disk, so nobody waits here.
         """
         if self._entity is not None and self._server is not None:
-            self._server.shutdown()
-            ending = threading.Thread(target=self._entity.shutdown, name="dicom-port-end", daemon=True)
+            ending = threading.Thread(target=self._end, name="dicom-port-end", daemon=True)
             ending.start()
             ending.join(ENDS_S)
+
+    def _end(self) -> None:
+        if self._entity is not None and self._server is not None:
+            self._server.shutdown()
+            self._entity.shutdown()
 
     @property
     def port(self) -> int:

@@ -20,6 +20,8 @@ from myofed_schemas.json_log import configure_logging, style_of
 from myofed_schemas.supervise import die_with_parent
 
 log = logging.getLogger("myofed.intake")
+SIGNALS_S = 0.5
+"""The system may hand a signal to another thread; Python runs its handler when this one wakes."""
 
 
 def main() -> None:
@@ -42,7 +44,10 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(error.exit_code)
     with DicomListener(Intake(received, settings), tls=tls):
-        stop.wait()
+        while not stop.wait(SIGNALS_S):
+            pass
+    logging.shutdown()
+    os._exit(0)  # a thread of pynetdicom may read from a caller for a minute more; what was acknowledged is on disk
 
 
 def _told_by_kind(args: threading.ExceptHookArgs) -> None:
