@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from myofed_schemas.deid import PAGE_NAME, REPORT_NAME, DeidentificationSummary
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
-from myofed_schemas.files import fsync_folder, write_atomically
+from myofed_schemas.files import fsync_file, fsync_folder, write_atomically
 
 STAGING = ".unverified-"
 """Prefix of the one folder that holds files before they are verified, and the journal; the rest of its name tells whose."""
@@ -121,7 +121,7 @@ class OutputFolder:
         """
         for file in self.path.glob("2.25.*/2.25.*/*"):
             if expected(file.relative_to(self.path).as_posix()):
-                _fsync_file(file)
+                fsync_file(file)
             else:
                 file.unlink()
         for folder in (*self.path.glob("2.25.*/2.25.*/"), *self.path.glob("2.25.*/")):
@@ -224,14 +224,6 @@ def _locked(staging: Path) -> BinaryIO:
             "OUT_BUSY", "expected an output folder that no other run writes to, found one at work"
         ) from error
     return stream
-
-
-def _fsync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 _OTHER_RUN = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from myofed_node.store import SiteStore
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
 from myofed_schemas.files import fsync_folder, write_atomically
+from myofed_schemas.service_loop import only_one
 from myofed_schemas.subject_facts import SubjectRegister
 from myofed_schemas.wire import WireModel
 
@@ -285,16 +285,13 @@ def no_ingest(folder: SiteFolder) -> Iterator[None]:
     Raises:
         MyofedError: INGEST_RUNNING.
     """
-    with (folder.intake / ".lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MyofedError(
-                "INGEST_RUNNING",
-                "expected no other ingest at this site, found one that runs",
-                hint="wait until it has ended",
-                exit_code=ExitCode.SITE_FOLDER,
-            ) from None
+    refusal = MyofedError(
+        "INGEST_RUNNING",
+        "expected no other ingest at this site, found one that runs",
+        hint="wait until it has ended",
+        exit_code=ExitCode.SITE_FOLDER,
+    )
+    with only_one(folder.intake / ".lock", refusal=refusal):
         yield
 
 

@@ -61,6 +61,15 @@ def open_atomically(path: Path, *, mode: int = 0o600) -> Generator[BinaryIO]:
     fsync_folder(path.parent)
 
 
+def fsync_file(path: Path) -> None:
+    """The bytes of this file survive a power cut from here on; its name does once its folder is synced."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def fsync_folder(folder: Path) -> None:
     """The names in this folder survive a power cut from here on (POSIX: rename is durable once the folder is synced)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -23,18 +23,22 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
-def only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path, *, refusal: MyofedError | None = None) -> Iterator[None]:
     """No other process is inside this block for the same file; the kernel frees it when this process dies.
 
+    Args:
+        lock: The file; made where there is none.
+        refusal: What is raised where another process is; None is ALREADY_RUNNING.
+
     Raises:
-        MyofedError: ALREADY_RUNNING.
+        MyofedError: The refusal.
     """
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise MyofedError(
+            raise refusal or MyofedError(
                 "ALREADY_RUNNING",
                 "expected nobody else to run these services, found another `up` on the same folder",
                 hint="stop that one first, or leave it running",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from myofed_schemas.files import fsync_folder
+from myofed_schemas.files import fsync_file, fsync_folder
 
 FOLDERS_ABOVE = 2
 """Of the folder of a file: they may be new, too, made by whatever process."""
@@ -79,7 +78,7 @@ def _settle(group: list[_Move]) -> None:
     """Every move of the group is durable, or has its error."""
     for move in group:
         try:
-            _fsync(move.draft)
+            fsync_file(move.draft)
             move.final.hardlink_to(move.draft)  # a rename would replace a file that came meanwhile
         except OSError as error:
             move.error = error
@@ -94,11 +93,3 @@ def _settle(group: list[_Move]) -> None:
     for move in group:
         move.draft.unlink(missing_ok=True)
         move.done = True
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

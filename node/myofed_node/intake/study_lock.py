@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from myofed_node.site_folder import SiteFolder
 from myofed_schemas.errors import MyofedError
 from myofed_schemas.exit_codes import ExitCode
+from myofed_schemas.service_loop import only_one
 
 
 @contextmanager
@@ -18,14 +18,11 @@ def study_lock(folder: SiteFolder) -> Generator[None]:
     Raises:
         MyofedError: INTAKE_BUSY.
     """
-    with (folder.intake / ".studies.lock").open("ab") as lock:
-        try:
-            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MyofedError(
-                "INTAKE_BUSY",
-                "expected nobody to work on the studies that came, found the pipeline ingesting one",
-                hint="try again in a minute",
-                exit_code=ExitCode.SITE_FOLDER,
-            ) from None
+    refusal = MyofedError(
+        "INTAKE_BUSY",
+        "expected nobody to work on the studies that came, found the pipeline ingesting one",
+        hint="try again in a minute",
+        exit_code=ExitCode.SITE_FOLDER,
+    )
+    with only_one(folder.intake / ".studies.lock", refusal=refusal):
         yield

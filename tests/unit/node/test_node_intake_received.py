@@ -84,7 +84,7 @@ def test_full_disk_is_told_and_leaves_nothing(
     def full(_path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(group_commit, "_fsync", full)
+    monkeypatch.setattr(group_commit, "fsync_file", full)
     with pytest.raises(OSError, match="No space"):
         received.keep(PLACE, [b"x"])
     assert (files(received), list((tmp_path / "received" / ".arriving" / "1").iterdir())) == ([], [])
